@@ -1,0 +1,35 @@
+# What a user types; each target installs what it needs into .venv first.
+
+PYTHON ?= python3
+BIN := $(CURDIR)/.venv/bin
+# DVC runs the stages with the first python in PATH.
+RUN := PATH="$(BIN):$$PATH"
+
+.PHONY: demo demo-small test lint install
+
+# From nothing to the metrics table, on synthesized clips.
+demo: install
+	$(RUN) dvc repro
+	@cat reports/table.md
+
+# The same in two minutes: every stage runs, nothing is learnt.
+SMALL := n_weak=8 n_unlabeled=4 n_validation=4 n_test=4
+demo-small: install
+	$(RUN) dvc exp run $(SMALL:%=-S profiles/demo.yaml:dataset.%) -S profiles/demo.yaml:train.steps=2
+	@cat reports/table.md
+
+test: install
+	$(RUN) python -m pytest
+
+lint: install
+	$(RUN) ruff check .
+	$(RUN) ruff format --check .
+	$(RUN) mypy
+
+install: .venv/installed
+
+.venv/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("avsed needs Python 3.11 or newer; name one: make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
