@@ -1,0 +1,277 @@
+"""params.yaml and its profile as frozen sections; the only reader of YAML.
+
+`params.yaml` names a profile and holds every setting of the method. `profiles/<profile>.yaml`
+holds what differs between set-ups: the data, the weights, the length of the training. A section
+may have keys in both files, but no key stands in both.
+"""
+
+import difflib
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, cast
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from avsed.errors import AvsedError
+
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+# "random" (by a fixed seed), "pretrained" (the published ones) or the path of a file.
+Weights = Annotated[str, Field(min_length=1)]
+
+
+class Section(BaseModel):
+    """A section of the parameters; unknown keys, wrong types and odd values are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class DemoDataset(Section):
+    """A synthesized data set; numbers of clips."""
+
+    source: Literal["demo"]
+    seed: Annotated[int, Field(ge=0)]
+    n_weak: Count
+    n_unlabeled: Count
+    n_validation: Count
+    n_test: Count
+
+
+class LocalDataset(Section):
+    """Clips of one's own; where they lie is in the section `local`."""
+
+    source: Literal["local"]
+    classes: tuple[str, ...] = Field(strict=False, min_length=1)
+
+    @model_validator(mode="after")
+    def _classes_can_be_listed(self) -> Self:
+        for name in self.classes:
+            # Lists separate by commas and tabs; sed_eval reads "none" as no label.
+            if name != name.strip() or not re.fullmatch(r"[^,\t\r\n]+", name):
+                raise ValueError(f"{name!r} cannot be a class; use no commas, tabs or outer blanks")
+            if name.lower() == "none":
+                raise ValueError(f"{name!r} cannot be a class; it reads as no label")
+        if len(set(self.classes)) < len(self.classes):
+            raise ValueError("classes names one twice; each stands once")
+        return self
+
+
+class YoutubeDataset(Section):
+    """The clips of DCASE 2018 task 4 (Section 4.1)."""
+
+    source: Literal["youtube"]
+
+
+Dataset = Annotated[DemoDataset | LocalDataset | YoutubeDataset, Field(discriminator="source")]
+
+
+class Local(Section):
+    """Folders of the local data set, in params.yaml so that DVC can watch them."""
+
+    media_dir: Path = Field(strict=False)
+    metadata_dir: Path = Field(strict=False)
+
+
+class Spectral(Section):
+    """Log-mel spectrogram (Section 4.2)."""
+
+    window_length: Annotated[int, Field(ge=16)]  # samples
+    log_floor: Annotated[float, Field(gt=0)]  # magnitude
+
+
+class Auditory(Section):
+    """VGGish (Section 4.2)."""
+
+    alignment: Literal["paper", "centered"]
+    activation: Literal["relu", "none"]
+    precision: Literal["auto", "float32"]
+    weights: Weights
+
+
+class Visual(Section):
+    """VGG16 (Section 4.2)."""
+
+    layer: Literal["fc6", "fc7", "fc8"]
+    precision: Literal["auto", "float32"]
+    resize_size: Annotated[int, Field(ge=32)]  # pixels of the shorter side
+    crop_size: Annotated[int, Field(ge=32)]  # pixels of both sides
+    weights: Weights
+
+    @model_validator(mode="after")
+    def _crop_fits(self) -> Self:
+        if self.crop_size > self.resize_size:
+            raise ValueError(f"crop_size {self.crop_size} exceeds resize_size {self.resize_size}")
+        return self
+
+
+class Fusion(Section):
+    """Embedding sizes of the pretrained features (Section 3)."""
+
+    auditory_dim: Count
+    visual_dim: Count
+    standalone_auditory_dim: Count
+    standalone_visual_dim: Count
+
+
+class Train(Section):
+    """Mean teacher training (Sections 2.3 and 4.3.1)."""
+
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    learning_rate: Annotated[float, Field(gt=0)]
+    learning_rate_decay: Annotated[float, Field(gt=0, le=1)]  # per step, after the ramp
+    ramp_steps: Annotated[int, Field(ge=0)]
+    consistency_weight: Annotated[float, Field(ge=0)]
+    consistency_ramp: bool
+    teacher_decay: Annotated[float, Field(ge=0, lt=1)]
+    teacher_warmup: bool
+    mask_padding: bool
+    precision: Literal["auto", "float32"]  # of the convolutional blocks
+    steps: Count
+    n_weak: Count  # clips of a batch
+    n_unlabeled: Count  # clips of a batch
+    n_seeds: Count
+
+
+class Postprocess(Section):
+    """Decisions from scores (Section 2.2)."""
+
+    threshold: Fraction
+    median_filter_frames: Count
+
+    @model_validator(mode="after")
+    def _odd_filter(self) -> Self:
+        if self.median_filter_frames % 2 == 0:
+            raise ValueError(
+                f"median_filter_frames is {self.median_filter_frames}; a median filter needs an "
+                "odd length, such as 7"
+            )
+        return self
+
+
+class Evaluation(Section):
+    """Metrics and the choice of seeds (Sections 4.3.2 and 5)."""
+
+    segment_length: Annotated[float, Field(gt=0)]
+    event_collar: Annotated[float, Field(gt=0)]
+    offset_collar: Literal["larger", "smaller"]
+    offset_collar_share: Annotated[float, Field(ge=0, le=1)]  # of the event's length
+    n_best: Count
+
+
+class Params(Section):
+    """All parameters of one set-up."""
+
+    profile: str
+    dataset: Dataset
+    local: Local
+    spectral: Spectral
+    auditory: Auditory
+    visual: Visual
+    fusion: Fusion
+    train: Train
+    postprocess: Postprocess
+    evaluation: Evaluation
+
+    @model_validator(mode="after")
+    def _enough_seeds(self) -> Self:
+        if self.evaluation.n_best > self.train.n_seeds:
+            raise ValueError(
+                f"evaluation.n_best is {self.evaluation.n_best}, but train.n_seeds is "
+                f"{self.train.n_seeds}; keep no more seeds than are trained"
+            )
+        return self
+
+
+def load_params(path: str | Path = "params.yaml") -> Params:
+    """Read the parameters and the profile that they name.
+
+    Args:
+        path: params.yaml; the profiles lie in the folder `profiles` beside it.
+
+    Raises:
+        AvsedError: if a file is missing or no YAML, or a key is unknown, missing, in both files,
+            of the wrong type or out of range.
+    """
+    path = Path(path)
+    params = _read_mapping(path)
+    profile = params.get("profile")
+    profiles = sorted(file.stem for file in path.parent.glob("profiles/*.yaml"))
+    if profile not in profiles:
+        raise AvsedError(f"{path}: profile is {profile!r}; choose one of {', '.join(profiles)}")
+    profile_path = path.parent / "profiles" / f"{profile}.yaml"
+    merged = _merge(params, _read_mapping(profile_path), f"{path} and {profile_path}")
+    try:
+        return Params.model_validate(merged)
+    except ValidationError as error:
+        raise AvsedError(_explain(error, path, profile_path, params)) from None
+
+
+def _read_mapping(path: Path) -> dict[str, Any]:
+    try:
+        # YAML 1.2, as DVC writes it: 1.1 takes its 5e-05 for a word.
+        content = YAML(typ="safe", pure=True).load(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise AvsedError(f"{path}: no such file; run avsed in a folder that has one") from None
+    except (YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise AvsedError(f"{path}: is not valid YAML: {reason}") from None
+    if not isinstance(content, dict):
+        raise AvsedError(f"{path}: holds no `key: value` lines")
+    return content
+
+
+def _merge(params: dict[str, Any], profile: dict[str, Any], where: str) -> dict[str, Any]:
+    """Unite two files whose sections may be shared, but whose keys may not."""
+    merged = dict(params)
+    for name, section in profile.items():
+        both = merged.get(name)
+        if both is None:
+            merged[name] = section
+        elif isinstance(both, dict) and isinstance(section, dict) and not both.keys() & section:
+            merged[name] = both | section
+        else:
+            key = name
+            if isinstance(both, dict) and isinstance(section, dict):
+                key = f"{name}.{min(both.keys() & section)}"
+            raise AvsedError(f"{where}: both set {key}; keep it in one of them")
+    return merged
+
+
+def _explain(error: ValidationError, path: Path, profile_path: Path, params: dict[str, Any]) -> str:
+    """Turn the first complaint into one line; a misspelt key before what it leaves missing."""
+    complaints = sorted(error.errors(), key=lambda item: item["type"] != "extra_forbidden")
+    first = complaints[0]
+    # A discriminated union puts its choice behind the section's name.
+    keys = [str(part) for part in first["loc"]]
+    keys = keys[:1] + [part for part in keys[1:] if part not in ("demo", "local", "youtube")]
+    key = ".".join(keys)
+    message = first["msg"].removeprefix("Value error, ")
+    either = f"{path} or {profile_path}"
+    if first["type"] == "missing":
+        return f"{either}: {key} is missing; add it"
+    if first["type"] == "value_error":  # concerns several keys
+        return f"{either}: {key + ': ' if key else ''}{message}"
+    if first["type"].startswith("union_tag"):
+        return f"{profile_path}: {key}.source must be demo, local or youtube"
+    section = params.get(keys[0])
+    in_params = section is not None and (len(keys) == 1 or keys[-1] in section)
+    where = path if in_params else profile_path
+    if first["type"] == "extra_forbidden":
+        close = difflib.get_close_matches(keys[-1], _names_beside(keys), n=1)
+        hint = f"did you mean {close[0]}?" if close else "remove it"
+        return f"{where}: {key} is not a parameter; {hint}"
+    return f"{where}: {key} is {first['input']!r}; {message[0].lower()}{message[1:]}"
+
+
+def _names_beside(keys: list[str]) -> list[str]:
+    """Name the parameters that could have been meant where `keys` was written."""
+    fields = Params.model_fields
+    if len(keys) == 1:
+        return list(fields)
+    if keys[0] == "dataset":
+        sections: tuple[type[Section], ...] = (DemoDataset, LocalDataset, YoutubeDataset)
+    else:
+        sections = (cast(type[Section], fields[keys[0]].annotation),)
+    return [name for section in sections for name in section.model_fields]

@@ -1,0 +1,128 @@
+"""Parameters: the committed ones hold, and mistakes are named in one line."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from avsed.config import load_params
+from avsed.errors import AvsedError
+
+from .conftest import ROOT
+
+
+@pytest.fixture
+def params_path(tmp_path: Path) -> Path:
+    """Copy the project's parameters to where a test may spoil them."""
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    shutil.copytree(ROOT / "profiles", tmp_path / "profiles")
+    return tmp_path / "params.yaml"
+
+
+def replace(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new))
+
+
+def test_the_paper_profile_has_the_papers_numbers(params_path: Path) -> None:
+    replace(params_path, "profile: demo", "profile: paper")
+    params = load_params(params_path)
+    assert params.dataset.source == "youtube"
+    assert params.auditory.weights == params.visual.weights == "pretrained"
+    assert (params.fusion.auditory_dim, params.fusion.visual_dim) == (16, 4)
+    assert (params.fusion.standalone_auditory_dim, params.fusion.standalone_visual_dim) == (64, 16)
+    train = params.train
+    assert (train.steps, train.ramp_steps, train.n_seeds) == (50_000, 12_500, 20)
+    assert (train.n_weak, train.n_unlabeled) == (24, 24)
+    assert (train.learning_rate, train.learning_rate_decay) == (0.001, 0.99995)
+    assert (train.dropout, train.consistency_weight, train.teacher_decay) == (0.33, 2.0, 0.999)
+    assert (params.postprocess.threshold, params.postprocess.median_filter_frames) == (0.5, 7)
+    assert params.evaluation.n_best == 5
+
+
+@pytest.mark.parametrize("profile", ["demo", "local", "paper"])
+def test_every_profile_is_whole(params_path: Path, profile: str) -> None:
+    replace(params_path, "profile: demo", f"profile: {profile}")
+    assert load_params(params_path).profile == profile
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("visual_dim: 4", "visul_dim: 4", "fusion.visul_dim is not a parameter; did you mean vis"),
+        ("  visual_dim: 4", "  visual_dim: 0", "fusion.visual_dim is 0; input should be greater"),
+        ("  visual_dim: 4", "  visual_dim: four", "fusion.visual_dim is 'four'; input should be"),
+        ("  visual_dim: 4", "  visual_dim: 4.5", "fusion.visual_dim is 4.5"),
+        ("fusion:", "fusoin:", "fusoin is not a parameter; did you mean fusion?"),
+        ("frames: 7", "frames: 8", "a median filter needs an odd length, such as 7"),
+        ("threshold: 0.5", "threshold: 1.5", "postprocess.threshold is 1.5; input should be less"),
+        ("threshold: 0.5", "threshold: .nan", "postprocess.threshold is nan"),
+        ("profile: demo", "profile: dmeo", "profile is 'dmeo'; choose one of demo, local, paper"),
+        ("dropout: 0.33", "dropout: true", "train.dropout is True"),
+        ("dropout: 0.33", "", "train.dropout is missing; add it"),
+        ("layer: fc7", "layer: fc9", "visual.layer is 'fc9'; input should be 'fc6', 'fc7' or"),
+        ("dropout: 0.33", "dropout: [", "is not valid YAML"),
+        ("dropout: 0.33", "dropout: 0.33\n  steps: 3", "both set train.steps"),
+    ],
+)
+def test_a_mistake_in_params_is_one_clear_line(
+    params_path: Path, old: str, new: str, message: str
+) -> None:
+    replace(params_path, f"\n  {old}" if f"\n  {old}" in params_path.read_text() else old,
+            f"\n  {new}" if f"\n  {old}" in params_path.read_text() else new)  # fmt: skip
+    with pytest.raises(AvsedError) as caught:
+        load_params(params_path)
+    assert message in str(caught.value)
+    assert str(caught.value).startswith(str(params_path))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("n_test:", "n_tset:", "dataset.n_tset is not a parameter; did you mean n_test?"),
+        ("source: demo", "source: dmo", "dataset.source must be demo, local or youtube"),
+        ("n_best: 1", "n_best: 9", "evaluation.n_best is 9, but train.n_seeds is 2"),
+        ("crop_size: 64", "crop_size: 65", "crop_size 65 exceeds resize_size 64"),
+    ],
+)
+def test_a_mistake_in_a_profile_names_its_file(
+    params_path: Path, old: str, new: str, message: str
+) -> None:
+    replace(params_path.parent / "profiles" / "demo.yaml", old, new)
+    with pytest.raises(AvsedError) as caught:
+        load_params(params_path)
+    assert message in str(caught.value)
+    assert "demo.yaml" in str(caught.value)
+
+
+def test_a_number_as_dvc_writes_it_is_a_number(params_path: Path) -> None:
+    replace(params_path, "learning_rate: 0.001", "learning_rate: 5e-05")
+    assert load_params(params_path).train.learning_rate == 5e-05
+
+
+@pytest.mark.parametrize(
+    ("classes", "message"),
+    [
+        ('["Dog,Cat"]', "'Dog,Cat' cannot be a class"),
+        ('[" Dog"]', "' Dog' cannot be a class"),
+        ('[""]', "'' cannot be a class"),
+        ('["None"]', "reads as no label"),
+        ("[Dog, Dog]", "classes names one twice"),
+    ],
+)
+def test_classes_that_lists_cannot_name_are_refused(
+    params_path: Path, classes: str, message: str
+) -> None:
+    replace(params_path, "profile: demo", "profile: local")
+    profile = params_path.parent / "profiles" / "local.yaml"
+    replace(profile, "[Alarm_bell_ringing, Dog, Speech]", classes)
+    with pytest.raises(AvsedError, match=re.escape(message)):
+        load_params(params_path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(AvsedError, match=r"params.yaml: no such file"):
+        load_params(tmp_path / "params.yaml")
