@@ -1,0 +1,249 @@
+"""Clips, their annotations and the label vocabulary, read from and written to DCASE's TSV.
+
+Four lists describe a data set: `weak` (tags only), `unlabeled`, and the strongly annotated
+`validation` and `test`. They name files as DCASE does, with an extension that does not count:
+the clip's id is the name without it.
+"""
+
+import csv
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from avsed.errors import AvsedError
+
+TRAINING_SPLITS = ("weak", "unlabeled")
+STRONG_SPLITS = ("validation", "test")
+SPLITS = TRAINING_SPLITS + STRONG_SPLITS
+
+DCASE_2018_CLASSES = (
+    "Alarm_bell_ringing",
+    "Blender",
+    "Cat",
+    "Dishes",
+    "Dog",
+    "Electric_shaver_toothbrush",
+    "Frying",
+    "Running_water",
+    "Speech",
+    "Vacuum_cleaner",
+)
+
+_HEADERS = {
+    "weak": ["filename", "event_labels"],
+    "unlabeled": ["filename"],
+    "validation": ["filename", "onset", "offset", "event_label"],
+    "test": ["filename", "onset", "offset", "event_label"],
+}
+# A name becomes a path, so it must not be able to leave the folder it is put in.
+_FILENAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_. -]*")
+# DCASE's names hold dots (Y<id>_<start>_<end>.wav), so not all that follows a dot is one.
+_EXTENSION = re.compile(r"\.(?=\d*[A-Za-z])[A-Za-z0-9]{1,5}$")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """A sound with a start and an end.
+
+    Attributes:
+        onset: seconds from the clip's start, 0 or more.
+        offset: seconds from the clip's start, after the onset (which is heard, this is not).
+        label: the event's class.
+    """
+
+    onset: float
+    offset: float
+    label: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnnotatedClip:
+    """A clip with what its list says of it.
+
+    Attributes:
+        clip_id: the clip's file name without extension.
+        tags: classes present in the clip, sorted; None in the unlabeled list.
+        events: events by onset; None in the weak and the unlabeled list.
+    """
+
+    clip_id: str
+    tags: tuple[str, ...] | None = None
+    events: tuple[Event, ...] | None = None
+
+
+def clip_id_of(filename: str) -> str:
+    """Drop the extension of a clip's file name."""
+    return _EXTENSION.sub("", filename)
+
+
+def list_path(metadata_dir: Path, split: str) -> Path:
+    """Name the file of a split's list."""
+    return metadata_dir / f"{split}.tsv"
+
+
+def read_classes(metadata_dir: Path) -> tuple[str, ...]:
+    """Read the label vocabulary, one class a line, from `classes.txt`.
+
+    Raises:
+        AvsedError: if the file is missing, empty or names a class twice.
+    """
+    path = metadata_dir / "classes.txt"
+    try:
+        classes = tuple(line.strip() for line in path.read_text("utf-8").splitlines() if line)
+    except (OSError, UnicodeDecodeError) as error:
+        raise AvsedError(f"{path}: cannot be read ({error}); run `dvc repro prepare`") from error
+    if not classes:
+        raise AvsedError(f"{path}: names no class; write one class a line")
+    if len(set(classes)) < len(classes):
+        raise AvsedError(f"{path}: names a class twice; each class stands once")
+    return classes
+
+
+def write_classes(metadata_dir: Path, classes: Sequence[str]) -> None:
+    """Write the label vocabulary, one class a line, to `classes.txt`."""
+    metadata_dir.mkdir(parents=True, exist_ok=True)
+    (metadata_dir / "classes.txt").write_text("".join(f"{name}\n" for name in classes), "utf-8")
+
+
+def read_list(metadata_dir: Path, split: str, classes: Sequence[str]) -> list[AnnotatedClip]:
+    """Read the clips of one split, in the order in which the list first names them.
+
+    Args:
+        metadata_dir: the folder of the four lists.
+        split: one of `SPLITS`.
+        classes: the label vocabulary.
+
+    Returns:
+        A clip for each file named. A strong list's row without label stands for a clip without
+        events.
+
+    Raises:
+        AvsedError: with file and line, if the list is missing or breaks its form.
+    """
+    path = list_path(metadata_dir, split)
+    known = frozenset(classes)
+    tags: dict[str, set[str]] = {}
+    events: dict[str, list[Event]] = {}
+    for line, row in _rows(path, _HEADERS[split]):
+        where = f"{path}, line {line}"
+        clip_id = _clip_id(row["filename"], where)
+        if split in TRAINING_SPLITS and clip_id in tags:
+            raise AvsedError(f"{where}: {row['filename']} is listed twice; keep one of its rows")
+        tags.setdefault(clip_id, set())
+        events.setdefault(clip_id, [])
+        if split == "weak":
+            tags[clip_id] = _labels(row["event_labels"].split(","), known, where)
+        elif split in STRONG_SPLITS and row["event_label"]:
+            tags[clip_id] |= _labels([row["event_label"]], known, where)
+            event = _event(row, where)
+            if event in events[clip_id]:
+                raise AvsedError(f"{where}: the same event is listed twice; keep one of its rows")
+            events[clip_id].append(event)
+        elif split in STRONG_SPLITS and (row["onset"] or row["offset"]):
+            raise AvsedError(f"{where}: has times but no event_label; name the event's class")
+
+    return [
+        AnnotatedClip(
+            clip_id=clip_id,
+            tags=None if split == "unlabeled" else tuple(sorted(tags[clip_id])),
+            events=tuple(sorted(events[clip_id], key=lambda event: (event.onset, event.label)))
+            if split in STRONG_SPLITS
+            else None,
+        )
+        for clip_id in tags
+    ]
+
+
+def write_list(metadata_dir: Path, split: str, clips: Iterable[AnnotatedClip]) -> None:
+    """Write the clips of one split in the form that `read_list` reads.
+
+    Times are written to a millisecond.
+    """
+    metadata_dir.mkdir(parents=True, exist_ok=True)
+    with list_path(metadata_dir, split).open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(
+            file, delimiter="\t", lineterminator="\n", quoting=csv.QUOTE_NONE, quotechar=None
+        )
+        writer.writerow(_HEADERS[split])
+        for clip in clips:
+            writer.writerows(_written_rows(clip, split))
+
+
+def _written_rows(clip: AnnotatedClip, split: str) -> list[list[str]]:
+    filename = f"{clip.clip_id}.wav"
+    if split == "unlabeled":
+        return [[filename]]
+    if split == "weak":
+        return [[filename, ",".join(clip.tags or ())]]
+    rows = [
+        [filename, f"{event.onset:.3f}", f"{event.offset:.3f}", event.label]
+        for event in clip.events or ()
+    ]
+    return rows or [[filename, "", "", ""]]
+
+
+def _rows(path: Path, header: list[str]) -> Iterable[tuple[int, dict[str, str]]]:
+    """Yield line numbers and rows of a TSV file with the given header."""
+    try:
+        lines = path.read_text("utf-8-sig").splitlines()
+    except FileNotFoundError:
+        raise AvsedError(
+            f"{path}: no such list; write one with the columns {', '.join(header)}"
+        ) from None
+    except UnicodeDecodeError as error:
+        raise AvsedError(f"{path}: is not UTF-8 text ({error}); save it as UTF-8") from error
+    except OSError as error:
+        raise AvsedError(f"{path}: cannot be read ({error.strerror})") from error
+    if not lines or lines[0].split("\t") != header:
+        found = lines[0].replace("\t", ", ") if lines else "nothing"
+        raise AvsedError(
+            f"{path}, line 1: columns are {found}; expected, separated by tabs: {', '.join(header)}"
+        )
+    for number, line in enumerate(lines[1:], start=2):
+        if not line.strip():
+            continue
+        fields = [field.strip() for field in line.split("\t")]
+        fields += [""] * (len(header) - len(fields))  # editors drop the tabs of empty fields
+        if len(fields) > len(header):
+            raise AvsedError(
+                f"{path}, line {number}: has {len(fields)} fields; expected {len(header)}"
+            )
+        yield number, dict(zip(header, fields, strict=True))
+
+
+def _clip_id(filename: str, where: str) -> str:
+    if not _FILENAME.fullmatch(filename):
+        raise AvsedError(
+            f"{where}: {filename!r} is no file name; use letters, digits, spaces and . _ - only, "
+            "without folders"
+        )
+    return clip_id_of(filename)
+
+
+def _labels(labels: Iterable[str], known: frozenset[str], where: str) -> set[str]:
+    found = {label.strip() for label in labels if label.strip()}
+    for label in sorted(found - known):
+        raise AvsedError(
+            f"{where}: {label!r} is not among the classes {', '.join(sorted(known))}; "
+            "mend the label or add it to the classes"
+        )
+    if not found:
+        raise AvsedError(f"{where}: has no label; clips without tags belong in unlabeled.tsv")
+    return found
+
+
+def _event(row: dict[str, str], where: str) -> Event:
+    try:
+        onset, offset = float(row["onset"]), float(row["offset"])
+    except ValueError:
+        raise AvsedError(
+            f"{where}: onset {row['onset']!r} and offset {row['offset']!r} must be seconds"
+        ) from None
+    if not (math.isfinite(onset) and math.isfinite(offset) and 0 <= onset < offset):
+        raise AvsedError(
+            f"{where}: the event lasts from {onset} s to {offset} s; the onset must be 0 or more "
+            "and before the offset"
+        )
+    return Event(onset=onset, offset=offset, label=row["event_label"])

@@ -1,0 +1,1 @@
+"""Where clips and their annotations come from."""

@@ -1,0 +1,1 @@
+"""The demo data set: clips synthesised from a seed, so that nothing need be downloaded."""

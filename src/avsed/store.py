@@ -1,0 +1,240 @@
+"""Work in progress, kept outside of what DVC owns, and the HDF5 shards of features.
+
+DVC removes a stage's outputs before it runs the stage, so what must survive an interruption lies
+in a store: `$AVSED_STORE`, else `.avsed` in the main repository. Its items are written whole or
+not at all and named by a hash of all that made them, code included; deleting it costs time only.
+"""
+
+import ast
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from avsed.errors import AvsedError
+
+CLIPS_PER_SHARD = 256
+
+Provenance = Mapping[str, str | int | float]
+
+# They compute nothing that ends in a result.
+CODE_WITHOUT_RESULTS = frozenset({"avsed", "avsed.cli", "avsed.config", "avsed.errors"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shard:
+    """Features of some clips.
+
+    Attributes:
+        clip_ids: n clips.
+        features: (n, n_frames, dims) float16.
+        valid_frames: (n,) frames of the network that the clip's media reach into.
+        left_out: clips whose media could not be read, and why.
+        provenance: the extractor, its parameters and its weights' hash.
+        key: hash of all that made the shard.
+    """
+
+    clip_ids: tuple[str, ...]
+    features: NDArray[np.float16]
+    valid_frames: NDArray[np.int16]
+    left_out: Mapping[str, str]
+    provenance: Provenance
+    key: str
+
+
+def store_dir() -> Path:
+    """Find the store; DVC names the main repository, also to runs in a temporary copy."""
+    named = os.environ.get("AVSED_STORE")
+    return Path(named) if named else Path(os.environ.get("DVC_ROOT", ".")) / ".avsed"
+
+
+def source_files(module: str) -> list[Path]:
+    """List the files of a module of avsed and of all of avsed that it imports.
+
+    Modules that compute nothing that ends in a result are left out.
+    """
+    found: dict[str, Path] = {}
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        spec = importlib.util.find_spec(name)
+        if name in found or name in CODE_WITHOUT_RESULTS or not (spec and spec.origin):
+            continue
+        found[name] = Path(spec.origin)
+        waiting += imported_modules(found[name])
+    return sorted(path for path in found.values() if path.name != "__init__.py")
+
+
+def imported_modules(path: Path) -> list[str]:
+    """List the modules of avsed that a Python file imports."""
+    tree = ast.parse(path.read_text("utf-8"))
+    return [
+        node.module
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("avsed.")
+    ]
+
+
+def work_key(made_of: object, *, modules: Sequence[str]) -> str:
+    """Hash what decides a piece of work, its code included.
+
+    Args:
+        made_of: parameters and inputs, of JSON's types.
+        modules: the modules of avsed that compute it.
+    """
+    digest = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode())
+    for path in sorted({path for module in modules for path in source_files(module)}):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Give a temporary path, renamed to `path` when the block ends without an exception."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        yield part
+        with part.open("rb") as file:
+            os.fsync(file.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def publish(path: Path, target: Path) -> None:
+    """Put a finished item of the store where DVC expects it, without a copy where possible."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)
+    try:
+        target.hardlink_to(path)
+    except OSError:  # another file system, or one without links
+        shutil.copyfile(path, target)
+
+
+def file_sha256(path: Path) -> str:
+    """Hash a file's content, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_shard(path: Path, shard: Shard) -> None:
+    """Write a shard, whole or not at all, one chunk a clip."""
+    with written_whole(path) as part, h5py.File(part, "w") as file:
+        _, n_frames, dims = shard.features.shape
+        file.create_dataset(
+            "features", data=shard.features, chunks=(1, n_frames, dims) if shard.clip_ids else None
+        )
+        file.create_dataset("clip_id", data=list(shard.clip_ids), dtype=h5py.string_dtype())
+        file.create_dataset("valid_frames", data=shard.valid_frames)
+        file.attrs["left_out"] = json.dumps(dict(shard.left_out))
+        file.attrs["provenance"] = json.dumps(dict(shard.provenance))
+        file.attrs["key"] = shard.key
+
+
+def is_whole(path: Path, key: str) -> bool:
+    """Tell whether a file is the shard of a key and can be read."""
+    try:
+        with h5py.File(path, "r") as file:
+            return bool(file.attrs["key"] == key and len(file["features"]) == len(file["clip_id"]))
+    except (OSError, KeyError):
+        return False
+
+
+def read_left_out(path: Path) -> dict[str, str]:
+    """Read which clips a shard lacks, and why."""
+    with h5py.File(path, "r") as file:
+        left_out: dict[str, str] = json.loads(file.attrs["left_out"])
+        return left_out
+
+
+@contextmanager
+def open_shards(features_dir: Path, kind: str) -> Iterator[list[h5py.File]]:
+    """Open all shards of one kind of features for reading.
+
+    Raises:
+        AvsedError: if there is none, or one cannot be read.
+    """
+    files: list[h5py.File] = []
+    paths = sorted((features_dir / kind).glob("part-*.h5"))
+    if not paths:
+        raise AvsedError(f"{features_dir / kind}: has no features; run `dvc repro extract@{kind}`")
+    try:
+        for path in paths:
+            try:
+                files.append(h5py.File(path, "r"))
+            except OSError as error:
+                raise AvsedError(
+                    f"{path}: cannot be read ({error}); delete it and run "
+                    f"`dvc repro extract@{kind}`"
+                ) from None
+        yield files
+    finally:
+        for file in files:
+            file.close()
+
+
+def describe_shards(features_dir: Path, kind: str) -> tuple[Provenance, list[str]]:
+    """Say what the shards of one kind of features were made by.
+
+    Returns:
+        Their provenance, and the key of each.
+
+    Raises:
+        AvsedError: if a shard cannot be read, or was made by other parameters than the rest.
+    """
+    with open_shards(features_dir, kind) as files:
+        provenances = [json.loads(file.attrs["provenance"]) for file in files]
+        for file, provenance in zip(files, provenances, strict=True):
+            if provenance != provenances[0]:
+                raise AvsedError(
+                    f"{file.filename}: was made by other parameters than the shards before it; "
+                    f"run `dvc repro -f extract@{kind}`"
+                )
+        return provenances[0], [str(file.attrs["key"]) for file in files]
+
+
+def read_features(
+    features_dir: Path, kind: str, clip_ids: Sequence[str]
+) -> tuple[NDArray[np.float16], NDArray[np.int16]]:
+    """Read the features of clips, which must all be there.
+
+    Args:
+        features_dir: the folder of all kinds.
+        kind: spectral, auditory or visual.
+        clip_ids: n clips.
+
+    Returns:
+        (n, n_frames, dims) features and (n,) valid frames, in the order of `clip_ids`.
+
+    Raises:
+        AvsedError: if a shard cannot be read.
+    """
+    wanted = {clip_id: i for i, clip_id in enumerate(clip_ids)}
+    with open_shards(features_dir, kind) as files:
+        _, n_frames, dims = next(f["features"].shape for f in files if len(f["clip_id"]))
+        features = np.empty((len(clip_ids), n_frames, dims), dtype=np.float16)
+        valid_frames = np.empty(len(clip_ids), dtype=np.int16)
+        for file in files:
+            in_shard = file["clip_id"].asstr()[:]
+            valid = file["valid_frames"][:]
+            for row, clip_id in enumerate(in_shard):
+                if clip_id in wanted:
+                    file["features"].read_direct(features, np.s_[row], np.s_[wanted[clip_id]])
+                    valid_frames[wanted[clip_id]] = valid[row]
+    return features, valid_frames
+
+
+def clips_with_features(features_dir: Path, kind: str) -> set[str]:
+    """Name the clips that have features of one kind."""
+    with open_shards(features_dir, kind) as files:
+        return {clip_id for file in files for clip_id in file["clip_id"].asstr()[:]}

@@ -1,0 +1,139 @@
+"""Decoding: real files, broken files, and files with streams missing or late."""
+
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from avsed import media
+from avsed.media import DecodeError, ffmpeg_path, probe, read_audio, read_images
+
+
+def make(path: Path, *arguments: str) -> Path:
+    """Make a media file by ffmpeg."""
+    subprocess.run([ffmpeg_path(), "-v", "error", *arguments, str(path)], check=True)
+    return path
+
+
+def tone(duration: float = 2.0, frequency: float = 440.0) -> tuple[str, ...]:
+    return ("-f", "lavfi", "-i", f"sine=frequency={frequency}:duration={duration}")
+
+
+def bars(duration: float = 2.0, size: str = "160x120", rate: int = 25) -> tuple[str, ...]:
+    return ("-f", "lavfi", "-i", f"testsrc=duration={duration}:size={size}:rate={rate}")
+
+
+def test_audio_is_decoded_to_the_rate_asked_for(tmp_path: Path) -> None:
+    path = make(tmp_path / "tone.wav", *tone())
+    waveform = read_audio(path, 22_100)
+    assert len(waveform) == 2 * 22_100
+    spectrum = np.abs(np.fft.rfft(waveform))
+    assert spectrum.argmax() / 2 == pytest.approx(440, abs=0.5)
+
+
+def test_no_more_than_ten_seconds_are_read(tmp_path: Path) -> None:
+    path = make(tmp_path / "long.mp4", *tone(11.0), *bars(11.0))
+    assert len(read_audio(path, 16_000)) == 160_000
+    assert sum(1 for _ in read_images(path)) == 151
+    assert probe(path).duration == 10.0
+
+
+def test_stereo_is_averaged(tmp_path: Path) -> None:
+    merge = ("-filter_complex", "[0][1]join=inputs=2:channel_layout=stereo")
+    opposite = ("-f", "lavfi", "-i", "aevalsrc=-0.125*sin(2*PI*440*t):duration=2:sample_rate=44100")
+    path = make(tmp_path / "stereo.wav", *tone(), *opposite, *merge)
+    assert np.abs(read_audio(path, 44_100)).max() < 1e-3
+
+
+def test_audio_that_starts_late_is_preceded_by_silence(tmp_path: Path) -> None:
+    video = make(tmp_path / "video.mp4", *bars(3.0))
+    audio = make(tmp_path / "audio.wav", *tone(2.0))
+    late = ("-i", str(video), "-itsoffset", "1", "-i", str(audio), "-map", "0", "-map", "1")
+    path = make(tmp_path / "late.mp4", *late)
+    waveform = np.abs(read_audio(path, 16_000))
+    assert waveform[: int(0.9 * 16_000)].max() < 1e-3
+    assert waveform[int(1.1 * 16_000) : int(1.3 * 16_000)].max() > 0.1
+
+
+def test_pictures_come_at_each_frames_onset(tmp_path: Path) -> None:
+    # Second n is as bright as 40 + 20 n.
+    grey = "nullsrc=size=32x32:rate=30:duration=5,geq=lum='40+20*floor(T)':cb=128:cr=128"
+    path = make(tmp_path / "steps.mp4", "-f", "lavfi", "-i", grey, "-qp", "0")
+    levels = [image.mean() for image in read_images(path)]
+    onsets = np.arange(len(levels)) * 4 * 366 / 22_100
+    steps = np.flatnonzero(np.diff(levels) > 10) + 1
+    assert onsets[steps] == pytest.approx([1, 2, 3, 4], abs=0.0663)
+    assert len(levels) in (75, 76)
+
+
+def test_pictures_keep_odd_sizes_and_turn_as_the_file_says(tmp_path: Path) -> None:
+    path = make(tmp_path / "odd.mkv", *bars(0.5, "65x33"), "-c:v", "ffv1")
+    assert next(read_images(path)).shape == (33, 65, 3)
+    upright = make(tmp_path / "upright.mp4", *bars(0.5))
+    turned = make(
+        tmp_path / "turned.mp4", "-display_rotation", "90", "-i", str(upright), "-c", "copy"
+    )
+    assert next(read_images(turned)).shape == (160, 120, 3)
+
+
+def test_probe_tells_which_streams_there_are(clip_path: Path, tmp_path: Path) -> None:
+    both = probe(clip_path)
+    assert (both.has_audio, both.has_video, both.remark) == (True, True, "")
+    assert both.duration == pytest.approx(4.0, abs=0.05)
+    audio = probe(make(tmp_path / "audio.wav", *tone(1.0)))
+    assert (audio.has_audio, audio.has_video) == (True, False)
+    video = probe(make(tmp_path / "video.mp4", *bars(1.0)))
+    assert (video.has_audio, video.has_video) == (False, True)
+    assert video.duration == pytest.approx(1.0, abs=0.07)
+
+
+def test_a_cover_picture_is_no_video(tmp_path: Path) -> None:
+    cover = make(tmp_path / "cover.png", *bars(0.1), "-frames:v", "1")
+    song = ("-i", str(cover), *tone(1.0), "-map", "1", "-map", "0", "-c:v", "copy")
+    path = make(tmp_path / "song.m4a", *song, "-disposition:v", "attached_pic")
+    assert not probe(path).has_video
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"<html>no media</html>" * 50, b"\x00\x00\x00\x20ftypisom" + b"\x00" * 400]
+)
+def test_what_is_no_media_is_said_to_be_none(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "broken.mp4"
+    path.write_bytes(content)
+    with pytest.raises(DecodeError, match=r"moov atom not found|Invalid data") as caught:
+        probe(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_reading_a_stream_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(DecodeError, match="audio: "):
+        read_audio(make(tmp_path / "video.mp4", *bars(1.0)), 16_000)
+    with pytest.raises(DecodeError, match="video: "):
+        next(read_images(make(tmp_path / "audio.wav", *tone(1.0))))
+
+
+def test_an_ffmpeg_that_hangs_is_stopped_and_run_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = tmp_path / "count"
+    script = tmp_path / "ffmpeg"
+    wait_at_first = f"[ $(wc -l < {count}) = 2 ] || exec sleep 9"
+    script.write_text(f"#!/bin/sh\necho run >> {count}\n{wait_at_first}\n")
+    script.chmod(0o755)
+    monkeypatch.setattr(media, "ffmpeg_path", lambda: str(script))
+    monkeypatch.setattr(media, "TIME_LIMIT", 0.5)
+    media.run_ffmpeg([])
+    assert count.read_text() == "run\nrun\n"
+
+
+def test_an_ffmpeg_that_always_hangs_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "ffmpeg"
+    script.write_text("#!/bin/sh\nexec sleep 9\n")
+    script.chmod(0o755)
+    monkeypatch.setattr(media, "ffmpeg_path", lambda: str(script))
+    monkeypatch.setattr(media, "TIME_LIMIT", 0.2)
+    with pytest.raises(DecodeError, match="takes more than"):
+        read_audio(tmp_path / "any.mp4", 16_000)
