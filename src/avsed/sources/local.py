@@ -1,0 +1,63 @@
+"""A data set of one's own: a folder of media and a folder of DCASE lists."""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from avsed.annotations import SPLITS, AnnotatedClip, clip_id_of, read_list
+from avsed.clips import ClipRecord, inspect_clip, missing_clip
+from avsed.config import Local
+from avsed.errors import AvsedError
+
+
+def read_lists(local: Local, classes: Sequence[str]) -> dict[str, list[AnnotatedClip]]:
+    """Read and check the four lists of a data set.
+
+    Args:
+        local: where the lists lie.
+        classes: the label vocabulary.
+
+    Raises:
+        AvsedError: with file and line, if a list is missing or breaks its form.
+    """
+    return {split: read_list(local.metadata_dir, split, classes) for split in SPLITS}
+
+
+def find_media(local: Local, clip_ids: Sequence[str]) -> dict[str, Path | None]:
+    """Find the media file of each clip, in any folder below `media_dir`.
+
+    Returns:
+        Clip to path; None where no file has its name.
+
+    Raises:
+        AvsedError: if two files have a clip's name.
+    """
+    found: dict[str, list[Path]] = {}
+    for path in sorted(path for path in local.media_dir.rglob("*") if path.is_file()):
+        found.setdefault(clip_id_of(path.name), []).append(path)
+    for clip_id in clip_ids:
+        paths = found.get(clip_id, [])
+        if len(paths) > 1:
+            raise AvsedError(
+                f"{paths[0]} and {paths[1]}: both are named for clip {clip_id}; keep one of them"
+            )
+    return {clip_id: found[clip_id][0] if clip_id in found else None for clip_id in clip_ids}
+
+
+def copy_clip(clip_id: str, media: Mapping[str, Path | None], clips_dir: Path) -> ClipRecord:
+    """Copy a clip's media file, if it can be decoded, and record what is in it.
+
+    Copies, because DVC makes the files that it tracks read-only.
+
+    Args:
+        clip_id: one of the clips.
+        media: what `find_media` found.
+        clips_dir: the folder to copy into.
+    """
+    path = media[clip_id]
+    if path is None:
+        return missing_clip(clip_id, "no media file has its name")
+    record = inspect_clip(clip_id, path)
+    if record.status == "ok":
+        shutil.copyfile(path, clips_dir / record.file)
+    return record

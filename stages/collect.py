@@ -1,0 +1,22 @@
+"""Bring the media of all listed clips into one folder, and record what is in each."""
+
+from pathlib import Path
+
+from avsed.cli import run
+from avsed.collect import collect_clips
+from avsed.config import load_params
+
+
+def main() -> None:
+    params = load_params()
+    collect_clips(
+        params.dataset,
+        params.local,
+        metadata_dir=Path("data/metadata"),
+        clips_dir=Path("data/clips"),
+        table_path=Path("data/clips.csv"),
+    )
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,16 @@
+"""Write the lists of clips and their annotations in one form, whatever their source."""
+
+from pathlib import Path
+
+from avsed.cli import run
+from avsed.collect import prepare_lists
+from avsed.config import load_params
+
+
+def main() -> None:
+    params = load_params()
+    prepare_lists(params.dataset, params.local, Path("data/metadata"))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,137 @@
+"""The clip table, and one's own media that become clips."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from avsed.annotations import read_classes, read_list
+from avsed.clips import inspect_clip, missing_clip, read_clips, write_clips
+from avsed.collect import collect_clips, prepare_lists
+from avsed.config import DemoDataset, Local, LocalDataset, YoutubeDataset
+from avsed.errors import AvsedError
+from avsed.store import file_sha256
+
+DATASET = LocalDataset(source="local", classes=("Cat", "Dog"))
+DEMO = DemoDataset(source="demo", seed=1, n_weak=2, n_unlabeled=1, n_validation=1, n_test=1)
+LISTS = {
+    "weak": "filename\tevent_labels\na.wav\tCat\n",
+    "unlabeled": "filename\nb.wav\n",
+    "validation": "filename\tonset\toffset\tevent_label\nc.wav\t0\t1\tDog\n",
+    "test": "filename\tonset\toffset\tevent_label\nd.wav\t0\t1\tDog\n",
+}
+
+
+@pytest.fixture
+def local(tmp_path: Path, clip_path: Path) -> Local:
+    """Lay out a data set of one's own: four clips, of which a and b have media."""
+    media = tmp_path / "media" / "in a folder"
+    metadata = tmp_path / "lists"
+    media.mkdir(parents=True)
+    metadata.mkdir()
+    for name in ("a", "b"):
+        shutil.copy(clip_path, media / f"{name}.mp4")
+    (media / "c.mp4").write_bytes(b"no media")
+    for split, text in LISTS.items():
+        (metadata / f"{split}.tsv").write_text(text)
+    return Local(media_dir=tmp_path / "media", metadata_dir=metadata)
+
+
+def test_records_are_read_back(tmp_path: Path, clip_path: Path) -> None:
+    records = [inspect_clip("a", clip_path), missing_clip("b", 'no "file", of this name')]
+    write_clips(tmp_path / "clips.csv", records)
+    assert read_clips(tmp_path / "clips.csv") == records
+
+
+def test_a_clip_table_of_another_form_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "clips.csv").write_text("clip_id,file\na,a.mp4\n")
+    with pytest.raises(AvsedError, match=r"clips.csv: is no clip table .* `dvc repro collect`"):
+        read_clips(tmp_path / "clips.csv")
+
+
+def test_own_media_become_clips_and_what_is_wrong_is_named(
+    tmp_path: Path, local: Local, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prepare_lists(DATASET, local, tmp_path / "metadata")
+    collect_clips(
+        DATASET,
+        local,
+        metadata_dir=tmp_path / "metadata",
+        clips_dir=tmp_path / "clips",
+        table_path=tmp_path / "clips.csv",
+    )
+    records = {record.clip_id: record for record in read_clips(tmp_path / "clips.csv")}
+    assert [records[name].status for name in "abcd"] == ["ok", "ok", "failed", "unavailable"]
+    assert {path.name for path in (tmp_path / "clips").iterdir()} == {"a.mp4", "b.mp4"}
+    assert records["a"].sha256 == file_sha256(tmp_path / "clips" / "a.mp4")
+    printed = capsys.readouterr().out
+    assert "2 of 4 clips can be decoded" in printed
+    assert "c: moov atom not found" in printed
+    assert "d: no media file has its name" in printed
+
+
+def test_two_media_of_one_name_are_refused(tmp_path: Path, local: Local) -> None:
+    (local.media_dir / "a.ogg").write_bytes(b"")
+    prepare_lists(DATASET, local, tmp_path / "metadata")
+    with pytest.raises(AvsedError, match=r"a.mp4.*: both are named for clip a; keep one"):
+        collect_clips(
+            DATASET,
+            local,
+            metadata_dir=tmp_path / "metadata",
+            clips_dir=tmp_path / "clips",
+            table_path=tmp_path / "clips.csv",
+        )
+
+
+def test_events_are_cut_where_clips_are(
+    tmp_path: Path, local: Local, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = "d.wav\t8\t12\tDog\nd.wav\t15\t16\tCat\n"
+    (local.metadata_dir / "test.tsv").write_text(f"filename\tonset\toffset\tevent_label\n{rows}")
+    prepare_lists(DATASET, local, tmp_path / "metadata")
+    written = (tmp_path / "metadata" / "test.tsv").read_text().splitlines()
+    assert written[1:] == ["d.wav\t8.000\t10.000\tDog"]
+    assert "d: 1 events start after 10 s, where clips are cut" in capsys.readouterr().out
+
+
+def test_class_names_with_quotes_survive(tmp_path: Path, local: Local) -> None:
+    dataset = LocalDataset(source="local", classes=('5" gun', "Cat", "Dog"))
+    (local.metadata_dir / "weak.tsv").write_text('filename\tevent_labels\na.wav\t5" gun\n')
+    prepare_lists(dataset, local, tmp_path / "metadata")
+    (clip,) = read_list(tmp_path / "metadata", "weak", read_classes(tmp_path / "metadata"))
+    assert clip.tags == ('5" gun',)
+
+
+def test_a_clip_in_two_lists_is_refused(tmp_path: Path, local: Local) -> None:
+    (local.metadata_dir / "unlabeled.tsv").write_text("filename\nd.wav\n")
+    with pytest.raises(AvsedError, match=r"test.tsv and unlabeled.tsv: both list d"):
+        prepare_lists(DATASET, local, tmp_path / "metadata")
+
+
+def test_an_empty_list_is_refused(tmp_path: Path, local: Local) -> None:
+    (local.metadata_dir / "unlabeled.tsv").write_text("filename\n")
+    with pytest.raises(AvsedError, match=r"unlabeled.tsv: names no clip"):
+        prepare_lists(DATASET, local, tmp_path / "metadata")
+
+
+def test_youtube_is_refused_with_what_to_do_meanwhile(tmp_path: Path, local: Local) -> None:
+    with pytest.raises(AvsedError, match=r"downloading is not built yet.*profiles/local.yaml"):
+        prepare_lists(YoutubeDataset(source="youtube"), local, tmp_path / "metadata")
+
+
+def test_the_demo_gives_the_same_lists_and_clips_each_time(tmp_path: Path, local: Local) -> None:
+    for name in ("first", "second"):
+        prepare_lists(DEMO, local, tmp_path / name / "metadata")
+        collect_clips(
+            DEMO,
+            local,
+            metadata_dir=tmp_path / name / "metadata",
+            clips_dir=tmp_path / name / "clips",
+            table_path=tmp_path / name / "clips.csv",
+        )
+    for split in LISTS:
+        lists = [tmp_path / name / "metadata" / f"{split}.tsv" for name in ("first", "second")]
+        assert lists[0].read_bytes() == lists[1].read_bytes()
+    records = read_clips(tmp_path / "first" / "clips.csv")
+    assert records == read_clips(tmp_path / "second" / "clips.csv")
+    assert [record.status for record in records] == ["ok"] * 5
