@@ -1,0 +1,1 @@
+"""Recipes that turn media into feature arrays (Section 4.2)."""

@@ -1,0 +1,104 @@
+"""Weights of the pretrained networks: published, from a file, or random by a seed."""
+
+import hashlib
+import math
+import pickle
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from avsed.errors import AvsedError
+from avsed.store import file_sha256
+
+RANDOM_SEED = 2021
+
+# What torch raises for a file that is none, or another network's.
+_NO_STATE_DICT = (
+    OSError,
+    EOFError,
+    RuntimeError,
+    pickle.UnpicklingError,
+    AttributeError,
+    KeyError,
+    TypeError,
+    ValueError,
+)
+
+
+def load_weights(network: nn.Module, weights: str, *, url: str) -> str:
+    """Put weights into a network.
+
+    Args:
+        network: changed in place.
+        weights: "pretrained" (the published ones), "random" or the path of a state dict.
+        url: where the published weights are; their file's name holds the start of their SHA-256.
+
+    Returns:
+        SHA-256 of the weights file; for random weights, of the weights themselves.
+
+    Raises:
+        AvsedError: if the weights cannot be had, or are not this network's.
+    """
+    if weights == "random":
+        return _randomize(network)
+    path = _download(url) if weights == "pretrained" else Path(weights)
+    try:
+        # weights_only: a pickle could otherwise run what it holds.
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        network.load_state_dict(state, strict=True)
+    except FileNotFoundError:
+        raise AvsedError(
+            f"{path}: no such weights; give pretrained, random or the path of a state dict"
+        ) from None
+    except _NO_STATE_DICT as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise AvsedError(
+            f"{path}: is no state dict of {type(network).__name__} ({reason}); "
+            f"fetch it again from {url}"
+        ) from None
+    return file_sha256(path)
+
+
+def _download(url: str) -> Path:
+    """Fetch a file once, into torch's cache, and check the hash that its name holds."""
+    path = Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[1]
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            torch.hub.download_url_to_file(url, str(path))
+        except OSError as error:
+            raise AvsedError(
+                f"{url}: cannot be fetched ({error}); put the file into {path.parent}, or give "
+                "its path as the weights"
+            ) from None
+    # Checked each time: somebody may have put the file there by hand.
+    start_of_hash = path.stem.rsplit("-", 1)[1]
+    if not file_sha256(path).startswith(start_of_hash):
+        raise AvsedError(
+            f"{path}: is not the published file, whose SHA-256 starts with {start_of_hash}; "
+            "delete it, and it is fetched again"
+        )
+    return path
+
+
+def _randomize(network: nn.Module) -> str:
+    """Draw weights that keep the scale of what passes through, and hash them.
+
+    Each unit's weights sum to zero: what all inputs share, such as the brightness of a picture,
+    would otherwise drown what tells them apart.
+    """
+    generator = torch.Generator().manual_seed(RANDOM_SEED)
+    digest = hashlib.sha256()
+    with torch.no_grad():
+        for name, weight in network.named_parameters():
+            if weight.ndim > 1:
+                nn.init.kaiming_normal_(weight, nonlinearity="relu", generator=generator)
+                weight.sub_(weight.flatten(1).mean(1).reshape(-1, *(1,) * (weight.ndim - 1)))
+                # Of a rectified normal variable, the part around its mean has 1 - 1/pi of the
+                # energy that Kaiming's scale counts with.
+                weight.div_(math.sqrt(1.0 - 1.0 / math.pi))
+            else:
+                nn.init.zeros_(weight)
+            digest.update(name.encode() + weight.numpy().tobytes())
+    return digest.hexdigest()
