@@ -1,0 +1,23 @@
+"""Train the students and teachers of one variant, all seeds."""
+
+import argparse
+from pathlib import Path
+
+from avsed.cli import run
+from avsed.config import load_params
+from avsed.dataset import open_training_data, parse_variant
+from avsed.training import train_variant
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("variant", help="e.g. spectral+visual")
+    variant = parser.parse_args().variant
+
+    params = load_params()
+    data = open_training_data(Path("data/features"), Path("data/metadata"), parse_variant(variant))
+    train_variant(data, params.fusion, params.train, out_dir=Path("data/models") / variant)
+
+
+if __name__ == "__main__":
+    run(main)

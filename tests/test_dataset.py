@@ -1,0 +1,84 @@
+"""Batches: who is in them, how often, and in which order."""
+
+import pytest
+import torch
+
+from avsed.annotations import AnnotatedClip
+from avsed.dataset import (
+    ClipFeatures,
+    TrainingData,
+    batches,
+    parse_variant,
+    shuffled_cycles,
+    tag_targets,
+)
+from avsed.errors import AvsedError
+
+
+def clips(prefix: str, values: list[float], n_valid: int = 151) -> ClipFeatures:
+    return ClipFeatures(
+        clip_ids=tuple(f"{prefix}{i}" for i in range(len(values))),
+        features={
+            "auditory": torch.tensor(values, dtype=torch.float16)[:, None, None].expand(-1, 151, 3)
+        },
+        mask=(torch.arange(151) < n_valid).expand(len(values), -1),
+    )
+
+
+DATA = TrainingData(
+    kinds=("auditory",),
+    classes=("Cat", "Dog"),
+    weak=clips("w", [0.0, 1.0, 2.0]),
+    unlabeled=clips("u", [10.0, 11.0, 12.0, 13.0], n_valid=60),
+    targets=torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]),
+    features_key=("key",),
+    provenance={"auditory": {}},
+)
+CPU = torch.device("cpu")
+
+
+def test_a_batch_holds_the_weak_clips_first_with_their_targets() -> None:
+    batch = next(batches(DATA, n_weak=2, n_unlabeled=3, seed=0, device=CPU))
+    values = batch.features["auditory"][:, 0, 0]
+    assert batch.features["auditory"].dtype == torch.float32
+    assert (values[:2] < 10).all()
+    assert (values[2:] >= 10).all()
+    for value, target in zip(values[:2], batch.targets, strict=True):
+        assert target.tolist() == DATA.targets[int(value)].tolist()
+    assert batch.mask.sum(1).tolist() == [151, 151, 60, 60, 60]
+
+
+def test_the_same_seed_gives_the_same_batches_and_another_seed_others() -> None:
+    def order(seed: int) -> list[float]:
+        stream = batches(DATA, n_weak=1, n_unlabeled=1, seed=seed, device=CPU)
+        return [next(stream).features["auditory"][1, 0, 0].item() for _ in range(12)]
+
+    assert order(1) == order(1)
+    assert order(1) != order(2)
+
+
+@pytest.mark.parametrize(("n_clips", "n_drawn"), [(7, 3), (3, 5), (4, 4), (1, 2)])
+def test_each_cycle_draws_every_clip_once(n_clips: int, n_drawn: int) -> None:
+    stream = shuffled_cycles(n_clips, n_drawn, torch.Generator().manual_seed(0))
+    drawn = torch.cat([next(stream) for _ in range(n_clips * 3)])
+    for cycle in drawn[: n_clips * 3].reshape(3, n_clips):
+        assert sorted(cycle.tolist()) == list(range(n_clips))
+
+
+def test_tags_become_ones() -> None:
+    listed = [
+        AnnotatedClip(clip_id="a", tags=("Dog",)),
+        AnnotatedClip(clip_id="b", tags=()),
+        AnnotatedClip(clip_id="c", tags=("Cat", "Dog")),
+    ]
+    assert tag_targets(listed, ("Cat", "Dog")).tolist() == [[0, 1], [0, 0], [1, 1]]
+
+
+def test_a_variants_features_are_in_the_order_of_their_concatenation() -> None:
+    assert parse_variant("visual+spectral") == ("spectral", "visual")
+
+
+@pytest.mark.parametrize("variant", ["", "spectral+sound", "visual+visual"])
+def test_other_variants_are_refused(variant: str) -> None:
+    with pytest.raises(AvsedError, match="is no variant; join some of spectral, auditory, visual"):
+        parse_variant(variant)

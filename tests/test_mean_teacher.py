@@ -1,0 +1,92 @@
+"""Costs, the teacher's average and the learning rate, by hand."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from avsed.config import Train
+from avsed.mean_teacher import (
+    classification_cost,
+    consistency_cost,
+    consistency_weight,
+    learning_rate,
+    teacher_decay,
+    update_teacher,
+)
+
+PAPER = Train(
+    dropout=0.33,
+    learning_rate=0.001,
+    learning_rate_decay=0.99995,
+    ramp_steps=12_500,
+    consistency_weight=2.0,
+    consistency_ramp=False,
+    teacher_decay=0.999,
+    teacher_warmup=True,
+    mask_padding=True,
+    precision="auto",
+    steps=50_000,
+    n_weak=24,
+    n_unlabeled=24,
+    n_seeds=20,
+)
+
+
+@pytest.mark.parametrize(
+    ("step", "expected"),
+    [
+        (0, 0.001 * math.exp(-5)),
+        (6_250, 0.001 * math.exp(-1.25)),
+        (12_500, 0.001),
+        (12_501, 0.001 * 0.99995),
+        (49_999, 0.001 * 0.99995**37_499),
+    ],
+)
+def test_the_learning_rate_is_the_papers(step: int, expected: float) -> None:
+    assert learning_rate(step, PAPER) == pytest.approx(expected)
+
+
+def test_the_consistency_weight_is_flat_unless_ramped() -> None:
+    assert consistency_weight(0, PAPER) == 2.0
+    ramped = PAPER.model_copy(update={"consistency_ramp": True})
+    assert consistency_weight(0, ramped) == pytest.approx(2 * math.exp(-5))
+    assert consistency_weight(12_500, ramped) == 2.0
+
+
+def test_the_teachers_average_starts_plain_and_ends_exponential() -> None:
+    assert [teacher_decay(step, PAPER) for step in (0, 1, 9)] == [0.0, 0.5, 0.9]
+    assert teacher_decay(5_000, PAPER) == 0.999
+    assert teacher_decay(0, PAPER.model_copy(update={"teacher_warmup": False})) == 0.999
+
+
+def test_the_classification_cost_is_cross_entropy() -> None:
+    cost = classification_cost(torch.tensor([[0.8, 0.4]]), torch.tensor([[1.0, 0.0]]))
+    assert cost.item() == pytest.approx(-(math.log(0.8) + math.log(0.6)) / 2)
+
+
+def test_the_consistency_cost_adds_clip_and_valid_frame_errors() -> None:
+    student = torch.tensor([[[0.5], [0.5], [0.9]]]), torch.tensor([[0.5]])
+    teacher = torch.tensor([[[0.4], [0.2], [0.0]]]), torch.tensor([[0.3]])
+    mask = torch.tensor([[True, True, False]])
+    cost = consistency_cost(student, teacher, mask)
+    assert cost.item() == pytest.approx(0.2**2 + (0.1**2 + 0.3**2) / 2)
+
+
+@pytest.mark.parametrize(("decay", "expected"), [(0.0, 3.0), (1.0, 1.0), (0.75, 1.5)])
+def test_the_teacher_moves_towards_the_student(decay: float, expected: float) -> None:
+    teacher, student = nn.Linear(2, 2), nn.Linear(2, 2)
+    nn.init.ones_(teacher.weight)
+    nn.init.constant_(student.weight, 3.0)
+    update_teacher(teacher, student, decay=decay)
+    assert teacher.weight.tolist() == [[expected] * 2] * 2
+    assert student.weight.tolist() == [[3.0] * 2] * 2
+
+
+def test_the_teachers_running_statistics_stay_its_own() -> None:
+    teacher, student = nn.BatchNorm1d(1), nn.BatchNorm1d(1)
+    student(torch.tensor([[5.0], [7.0]]))
+    update_teacher(teacher, student, decay=0.0)
+    assert teacher.running_mean is not None
+    assert teacher.running_mean.item() == 0.0
