@@ -1,0 +1,148 @@
+"""The metrics table: as JSON for DVC, as Markdown beside the paper's Table 3 for people."""
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from avsed.config import Params
+from avsed.errors import AvsedError
+from avsed.protocol import METRICS, Result, average_best
+
+# Table 3, in %: clip micro F1, segment micro F1, event macro F1.
+PAPER_TABLE_3 = {
+    "spectral": (76.22, 70.09, 33.03),
+    "spectral+visual": (80.72, 73.81, 32.58),
+    "spectral+auditory": (81.03, 74.74, 33.40),
+    "spectral+auditory+visual": (83.72, 76.86, 32.65),
+    "visual": (61.60, 51.83, 15.68),
+    "auditory": (78.17, 70.20, 18.83),
+    "auditory+visual": (80.04, 71.01, 22.31),
+}
+
+_TITLES = ("clip micro F1", "segment micro F1", "event macro F1")
+
+
+def summarize(
+    evaluations_dir: Path, params: Params, *, table_path: Path, report_path: Path
+) -> None:
+    """Write the table of all variants.
+
+    Args:
+        evaluations_dir: a JSON file for each variant, as `evaluate_variant` writes them.
+        params: the set-up, named in the report.
+        table_path: becomes JSON: variant to metrics in %.
+        report_path: becomes Markdown, with the paper's figures beside ours.
+
+    Raises:
+        AvsedError: if a variant's evaluation is missing.
+    """
+    evaluations = {
+        variant: _read_evaluation(evaluations_dir / f"{variant}.json") for variant in PAPER_TABLE_3
+    }
+    results = {
+        variant: average_best(
+            evaluation["validation"]["seeds"],
+            evaluation["test"]["seeds"],
+            n_best=params.evaluation.n_best,
+        )
+        for variant, evaluation in evaluations.items()
+    }
+    n_clips = {variant: _test_clips(evaluation) for variant, evaluation in evaluations.items()}
+    table = {
+        variant: {metric: round(result.mean, 2) for metric, result in metrics.items()}
+        for variant, metrics in results.items()
+    }
+    for path, text in (
+        (table_path, json.dumps(table, indent=2) + "\n"),
+        (report_path, render_table(results, n_clips, params)),
+    ):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+
+
+def _read_evaluation(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise AvsedError(
+            f"{path}: cannot be read ({error}); run `dvc repro evaluate@{path.stem}`"
+        ) from None
+
+
+def render_table(
+    results: Mapping[str, Mapping[str, Result]], n_clips: Mapping[str, str], params: Params
+) -> str:
+    """Render the table as Markdown.
+
+    Args:
+        results: variant to metric to result.
+        n_clips: variant to the test clips it was scored on, in words.
+        params: the set-up.
+    """
+    lines = [
+        f"# Test scores, {describe_setup(params)}",
+        "",
+        *_explanation(params),
+        "",
+        f"| variant | {' | '.join(_TITLES)} | test clips |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    # Beside the scores of one's own clips the paper's would say nothing.
+    with_paper = params.dataset.source != "local"
+    for variant, metrics in results.items():
+        cells = [
+            _with_deviation(metrics[metric]) + (f" ({paper:.2f})" if with_paper else "")
+            for metric, paper in zip(METRICS, PAPER_TABLE_3[variant], strict=True)
+        ]
+        lines.append(f"| {variant} | {' | '.join(cells)} | {n_clips[variant]} |")
+    return "\n".join(lines) + "\n"
+
+
+def describe_setup(params: Params) -> str:
+    """Name the set-up in a few words."""
+    data = {
+        "demo": "synthesized clips",
+        "local": "local clips",
+        "youtube": "DCASE 2018 task 4 clips",
+    }[params.dataset.source]
+    weights = ", ".join(
+        f"{network} with {kind} weights"
+        for network, kind in (
+            ("VGGish", _weights(params.auditory.weights)),
+            ("VGG16", _weights(params.visual.weights)),
+        )
+    )
+    return f"profile {params.profile}: {data}, {weights}"
+
+
+def _explanation(params: Params) -> list[str]:
+    best, seeds = params.evaluation.n_best, params.train.n_seeds
+    lines = [
+        f"In %. Mean of the best {best} of {seeds} seeds by validation, chosen for each metric,",
+        "± their standard deviation where there are several."
+        + ("" if params.dataset.source == "local" else " In brackets the paper's Table 3."),
+    ]
+    if "random" in (params.auditory.weights, params.visual.weights):
+        lines += [
+            "",
+            "**Random weights: this table shows that the machinery works, not what the paper's "
+            "pretrained features do.**",
+        ]
+    return lines
+
+
+def _weights(weights: str) -> str:
+    return weights if weights in ("random", "pretrained") else "given"
+
+
+def _with_deviation(result: Result) -> str:
+    if math.isnan(result.deviation):
+        return f"{result.mean:.2f}"
+    return f"{result.mean:.2f} ± {result.deviation:.2f}"
+
+
+def _test_clips(evaluation: Mapping[str, Mapping[str, int]]) -> str:
+    scored, listed = evaluation["test"]["n_clips"], evaluation["test"]["n_listed"]
+    return str(scored) if scored == listed else f"{scored} of {listed}"

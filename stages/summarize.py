@@ -1,0 +1,20 @@
+"""Write the metrics table of all variants, beside the paper's."""
+
+from pathlib import Path
+
+from avsed.cli import run
+from avsed.config import load_params
+from avsed.report import summarize
+
+
+def main() -> None:
+    summarize(
+        Path("data/evaluations"),
+        load_params(),
+        table_path=Path("metrics/table.json"),
+        report_path=Path("reports/table.md"),
+    )
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,322 @@
+"""The three F1 scores against values by hand and against counting of our own."""
+
+import math
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Literal, TypeVar
+
+import numpy as np
+import pytest
+
+from avsed.annotations import Event
+from avsed.errors import AvsedError
+from avsed.metrics import clip_f1, event_f1, segment_f1
+
+CLASSES = ("Cat", "Dog", "Speech")
+
+Found = TypeVar("Found")
+
+
+def event(onset: float, offset: float, label: str = "Cat") -> Event:
+    return Event(onset=onset, offset=offset, label=label)
+
+
+def events_f1(
+    reference: Mapping[str, Sequence[Event]],
+    estimated: Mapping[str, Sequence[Event]],
+    *,
+    offset_collar: Literal["larger", "smaller"] = "larger",
+) -> float:
+    return event_f1(
+        reference,
+        estimated,
+        CLASSES,
+        collar=0.2,
+        offset_collar=offset_collar,
+        offset_collar_share=0.2,
+    )
+
+
+def seconds_f1(
+    reference: Mapping[str, Sequence[Event]], estimated: Mapping[str, Sequence[Event]]
+) -> float:
+    return segment_f1(reference, estimated, CLASSES, segment_length=1.0)
+
+
+def active_seconds(clips: Mapping[str, Sequence[Event]]) -> set[tuple[str, int, str]]:
+    return {
+        (clip_id, second, event.label)
+        for clip_id, events in clips.items()
+        for event in events
+        for second in range(10)
+        if event.onset < second + 1 and event.offset > second
+    }
+
+
+def f1_of_sets(reference: set[Found], estimated: set[Found]) -> float:
+    return 2 * len(reference & estimated) / (len(reference) + len(estimated))
+
+
+def random_tags(rng: np.random.Generator, n_clips: int) -> dict[str, tuple[str, ...]]:
+    return {
+        f"clip{i}": tuple(label for label in CLASSES if rng.random() < 0.4) for i in range(n_clips)
+    }
+
+
+def random_events(rng: np.random.Generator, n_clips: int) -> dict[str, list[Event]]:
+    return {
+        f"clip{i}": [
+            event(onset, onset + rng.uniform(0.3, 2), str(rng.choice(CLASSES)))
+            for onset in rng.uniform(0, 8, size=rng.integers(0, 4))
+        ]
+        for i in range(n_clips)
+    }
+
+
+# Clips
+
+
+def test_clip_f1_by_hand() -> None:
+    reference = {"a": ("Cat", "Dog"), "b": ("Speech",)}
+    estimated = {"a": ("Cat",), "b": ("Speech", "Dog")}
+    # Two hits, one miss (Dog in a), one false alarm (Dog in b): 2 x 2 / (2 x 2 + 1 + 1).
+    assert clip_f1(reference, estimated, CLASSES) == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_clip_f1_equals_counting_tags(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    reference, estimated = random_tags(rng, 30), random_tags(rng, 30)
+    counted = f1_of_sets(
+        {(clip_id, tag) for clip_id, tags in reference.items() for tag in tags},
+        {(clip_id, tag) for clip_id, tags in estimated.items() for tag in tags},
+    )
+    assert clip_f1(reference, estimated, CLASSES) == pytest.approx(counted, abs=1e-12)
+
+
+def test_a_false_tag_in_a_clip_without_tags_lowers_clip_f1() -> None:
+    reference = {"a": ("Cat",), "quiet": ()}
+    # One hit, one false alarm: 2 / 3.
+    assert clip_f1(reference, {"a": ("Cat",), "quiet": ("Dog",)}, CLASSES) == pytest.approx(2 / 3)
+    assert clip_f1(reference, {"a": ("Cat",), "quiet": ()}, CLASSES) == 1.0
+
+
+def test_clip_f1_of_all_tags_everywhere_follows_from_their_share() -> None:
+    reference = {"a": ("Cat",), "b": ("Cat", "Dog"), "c": ()}
+    everything = dict.fromkeys(reference, CLASSES)
+    # Three tags of nine: precision 1/3, recall 1.
+    assert clip_f1(reference, everything, CLASSES) == pytest.approx(0.5)
+
+
+# Segments
+
+
+def test_segment_f1_by_hand() -> None:
+    reference = {"a": [event(0.5, 2.5)]}  # seconds 0, 1 and 2
+    estimated = {"a": [event(1.1, 3.9)]}  # seconds 1, 2 and 3
+    assert seconds_f1(reference, estimated) == pytest.approx(2 / 3)
+
+
+def test_an_event_that_ends_with_a_segment_does_not_touch_the_next() -> None:
+    assert seconds_f1({"a": [event(9.5, 10.0)]}, {"a": [event(9.0, 10.0)]}) == 1.0
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_segment_f1_equals_counting_active_seconds(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    reference, estimated = random_events(rng, 20), random_events(rng, 20)
+    counted = f1_of_sets(active_seconds(reference), active_seconds(estimated))
+    assert seconds_f1(reference, estimated) == pytest.approx(counted, abs=1e-12)
+
+
+def test_segment_length_is_in_seconds() -> None:
+    reference, estimated = {"a": [event(0.0, 1.0)]}, {"a": [event(0.0, 2.0)]}
+    assert segment_f1(reference, estimated, CLASSES, segment_length=2) == 1.0
+    assert segment_f1(reference, estimated, CLASSES, segment_length=1) == pytest.approx(2 / 3)
+
+
+def test_a_false_event_in_a_clip_without_events_lowers_segment_f1() -> None:
+    reference = {"a": [event(0, 1)], "quiet": []}
+    estimated = {"a": [event(0, 1)], "quiet": [event(3, 4)]}
+    assert seconds_f1(reference, estimated) == pytest.approx(2 / 3)
+
+
+def test_segment_f1_of_all_classes_everywhere_follows_from_their_share() -> None:
+    reference = {"a": [event(0, 5), event(0, 10, "Dog")]}
+    everything = {"a": [event(0, 10, label) for label in CLASSES]}
+    # 15 of 30 active: precision 1/2, recall 1.
+    assert seconds_f1(reference, everything) == pytest.approx(2 / 3)
+
+
+# Events
+
+
+def test_event_f1_by_hand() -> None:
+    reference = {"a": [event(1.0, 2.0), event(4.0, 5.0), event(1.0, 3.0, "Dog")]}
+    estimated = {"a": [event(1.1, 2.1), event(4.5, 5.0), event(1.0, 3.0, "Dog")]}
+    # Cat: one hit, one miss, one false alarm (its onset is 0.5 s late): 1/2. Dog: 1.
+    assert events_f1(reference, estimated) == pytest.approx(0.75)
+
+
+@pytest.mark.parametrize("shift", [-0.19, 0.19])
+def test_an_onset_within_the_collar_is_found(shift: float) -> None:
+    assert events_f1({"a": [event(1.0, 3.0)]}, {"a": [event(1.0 + shift, 3.0)]}) == 1.0
+
+
+@pytest.mark.parametrize("shift", [-0.21, 0.21])
+def test_an_onset_beyond_the_collar_is_missed(shift: float) -> None:
+    assert events_f1({"a": [event(1.0, 9.0)]}, {"a": [event(1.0 + shift, 9.0)]}) == 0.0
+
+
+def test_a_long_event_has_the_share_as_its_larger_offset_collar() -> None:
+    reference, estimated = {"a": [event(1.0, 6.0)]}, {"a": [event(1.0, 6.5)]}
+    # 0.5 s late: within 20% of 5 s, not within 0.2 s.
+    assert events_f1(reference, estimated, offset_collar="larger") == 1.0
+    assert events_f1(reference, estimated, offset_collar="smaller") == 0.0
+
+
+def test_a_short_event_has_the_share_as_its_smaller_offset_collar() -> None:
+    reference, estimated = {"a": [event(1.0, 1.5)]}, {"a": [event(1.0, 1.65)]}
+    # 0.15 s late: within 0.2 s, not within 20% of 0.5 s.
+    assert events_f1(reference, estimated, offset_collar="larger") == 1.0
+    assert events_f1(reference, estimated, offset_collar="smaller") == 0.0
+
+
+def test_an_offset_within_both_collars_is_found_by_the_smaller() -> None:
+    reference = {"a": [event(1.0, 1.5), event(2.0, 8.0, "Dog")]}
+    estimated = {"a": [event(1.0, 1.59), event(2.0, 8.19, "Dog")]}
+    assert events_f1(reference, estimated, offset_collar="smaller") == 1.0
+
+
+def test_the_share_is_of_the_reference_event() -> None:
+    reference, estimated = {"a": [event(1.0, 2.0)]}, {"a": [event(1.0, 2.29)]}
+    # 0.29 s late: within 25% of the estimated 1.29 s, not of the reference's 1 s.
+    f1 = event_f1(
+        reference, estimated, CLASSES, collar=0.1, offset_collar="larger", offset_collar_share=0.25
+    )
+    assert f1 == 0.0
+
+
+def test_a_class_never_estimated_counts_as_zero() -> None:
+    reference = {"a": [event(1, 2), event(5, 6, "Dog")]}
+    assert events_f1(reference, {"a": [event(1, 2)]}) == 0.5
+
+
+def test_a_class_without_reference_is_left_out_with_its_false_events() -> None:
+    reference = {"a": [event(1, 2), event(5, 6, "Dog")]}
+    estimated = {"a": [event(1, 2), event(5, 6, "Dog"), event(3, 4, "Speech")]}
+    assert events_f1(reference, estimated) == 1.0
+
+
+def test_a_false_event_in_a_clip_without_events_lowers_event_f1() -> None:
+    reference = {"a": [event(1, 2)], "quiet": []}
+    estimated = {"a": [event(1, 2)], "quiet": [event(1, 2)]}
+    assert events_f1(reference, estimated) == pytest.approx(2 / 3)
+
+
+def test_an_event_is_found_once() -> None:
+    reference = {"a": [event(1.0, 2.0)]}
+    estimated = {"a": [event(1.0, 2.0), event(1.1, 2.1)]}
+    assert events_f1(reference, estimated) == pytest.approx(2 / 3)
+
+
+def test_events_are_matched_for_the_most_hits_not_in_order() -> None:
+    reference = {"a": [event(1.0, 2.0), event(1.3, 2.2)]}
+    # The first fits both, the second only the first reference event.
+    estimated = {"a": [event(1.15, 2.1), event(0.85, 2.0)]}
+    assert events_f1(reference, estimated) == 1.0
+
+
+def test_an_event_of_another_clip_is_not_found() -> None:
+    assert events_f1({"a": [event(1, 2)], "b": []}, {"a": [], "b": [event(1, 2)]}) == 0.0
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("offset_collar", ["larger", "smaller"])
+def test_event_f1_equals_counting_where_no_events_compete(
+    seed: int, offset_collar: Literal["larger", "smaller"]
+) -> None:
+    rng = np.random.default_rng(seed)
+    reference: dict[str, list[Event]] = {}
+    estimated: dict[str, list[Event]] = {}
+    hits = dict.fromkeys(CLASSES, 0)
+    for i in range(60):  # one pair of events a clip, 20 of each class
+        label = CLASSES[i % 3]
+        early, late, length = rng.uniform(0, 0.4), rng.uniform(0, 0.4), rng.uniform(0.3, 3)
+        reference[f"clip{i}"] = [event(2, 2 + length, label)]
+        estimated[f"clip{i}"] = [event(2 - early, 2 + length + late, label)]
+        collar = {"larger": max, "smaller": min}[offset_collar](0.2, 0.2 * length)
+        hits[label] += early <= 0.2 and late <= collar
+    counted = np.mean([hits[label] / 20 for label in CLASSES])
+    assert events_f1(reference, estimated, offset_collar=offset_collar) == pytest.approx(counted)
+
+
+# All three
+
+
+def test_a_perfect_estimate_scores_one() -> None:
+    rng = np.random.default_rng(0)
+    tags, events = random_tags(rng, 20), random_events(rng, 20)
+    assert clip_f1(tags, tags, CLASSES) == 1.0
+    assert seconds_f1(events, events) == 1.0
+    assert events_f1(events, events, offset_collar="smaller") == 1.0
+
+
+def test_estimating_nothing_scores_zero() -> None:
+    assert clip_f1({"a": ("Cat",)}, {"a": ()}, CLASSES) == 0.0
+    assert seconds_f1({"a": [event(1, 2)]}, {"a": []}) == 0.0
+    assert events_f1({"a": [event(1, 2)]}, {"a": []}) == 0.0
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("n_estimated", [0, 1])
+def test_f1_without_any_reference_is_nan_without_a_warning(n_estimated: int) -> None:
+    assert math.isnan(clip_f1({"a": ()}, {"a": ("Cat",) * n_estimated}, CLASSES))
+    assert math.isnan(seconds_f1({"a": []}, {"a": [event(1, 2)] * n_estimated}))
+    assert math.isnan(events_f1({"a": []}, {"a": [event(1, 2)] * n_estimated}))
+
+
+def test_no_clips_at_all_are_nan() -> None:
+    assert math.isnan(clip_f1({}, {}, CLASSES))
+    assert math.isnan(seconds_f1({}, {}))
+    assert math.isnan(events_f1({}, {}))
+
+
+def test_clips_on_one_side_only_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"1 clips .* such as b"):
+        clip_f1({"a": ()}, {"a": (), "b": ("Cat",)}, CLASSES)
+    with pytest.raises(ValueError, match="such as a"):
+        seconds_f1({"a": []}, {})
+    with pytest.raises(ValueError, match="such as b"):
+        events_f1({}, {"b": []})
+
+
+def test_labels_outside_the_classes_are_refused() -> None:
+    with pytest.raises(ValueError, match="'Bird' is not among the classes"):
+        clip_f1({"a": ("Cat",)}, {"a": ("Bird",)}, CLASSES)
+    with pytest.raises(ValueError, match="'Bird' is not among the classes"):
+        seconds_f1({"a": [event(1, 2, "Bird")]}, {"a": []})
+    with pytest.raises(ValueError, match="'Bird' is not among the classes"):
+        events_f1({"a": [event(1, 2)]}, {"a": [event(1, 2, "Bird")]})
+
+
+def test_a_class_named_none_is_refused() -> None:
+    with pytest.raises(AvsedError, match="rename the class"):
+        segment_f1({}, {}, ("None", "Cat"), segment_length=1.0)
+
+
+def test_an_unknown_offset_collar_is_refused() -> None:
+    with pytest.raises(ValueError, match="one of larger, smaller"):
+        events_f1({}, {}, offset_collar="both")  # type: ignore[arg-type]
+
+
+def test_importing_the_metrics_warns_of_nothing() -> None:
+    # A fresh interpreter: modules warn at their first import only.
+    done = subprocess.run(
+        [sys.executable, "-W", "default", "-c", "import avsed.metrics"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "pkg_resources" not in done.stderr
