@@ -1,0 +1,192 @@
+"""What a user types, run by DVC in a clone of the repository at a small size."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from .conftest import ROOT
+
+pytestmark = pytest.mark.slow
+
+SMALL = {
+    "n_weak: [0-9]+(?=\n  n_unl.*\n  n_val)": "n_weak: 8",
+    "n_unlabeled: [0-9]+(?=\n  n_val)": "n_unlabeled: 4",
+    "n_validation: [0-9]+": "n_validation: 4",
+    "n_test: [0-9]+": "n_test: 4",
+    "\n  steps: [0-9]+": "\n  steps: 2",
+}
+VARIANTS = (
+    "spectral",
+    "spectral+visual",
+    "spectral+auditory",
+    "spectral+auditory+visual",
+    "visual",
+    "auditory",
+    "auditory+visual",
+)
+
+
+@dataclass(frozen=True)
+class Clone:
+    """A copy of the repository in which commands are run as a user would."""
+
+    path: Path
+
+    def run(self, *command: str, fails: bool = False) -> str:
+        environment = os.environ | {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": str(self.path / "src"),
+            "AVSED_STORE": "",
+            "DVC_NO_ANALYTICS": "1",
+        }
+        done = subprocess.run(
+            command, cwd=self.path, env=environment, capture_output=True, text=True, check=False
+        )
+        output = done.stdout + done.stderr
+        assert bool(done.returncode) == fails, output
+        return output
+
+    def replace(self, name: str, pattern: str, text: str) -> None:
+        path = self.path / name
+        content, n_replaced = re.subn(pattern, text, path.read_text())
+        assert n_replaced == 1, pattern
+        path.write_text(content)
+
+    def commit(self) -> None:
+        self.run("git", "add", "--all")
+        self.run("git", "-c", "user.name=a", "-c", "user.email=b", "commit", "-m", "c")
+
+
+def copy_repository(path: Path) -> Clone:
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+    for name in listed:
+        if (ROOT / name).exists():
+            (path / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, path / name)
+    clone = Clone(path)
+    clone.run("git", "init", "-q")
+    for pattern, text in SMALL.items():
+        clone.replace("profiles/demo.yaml", pattern, text)
+    clone.commit()
+    return clone
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    """Run the small demo once, and commit what it made."""
+    clone = copy_repository(tmp_path_factory.mktemp("clone"))
+    clone.run("dvc", "repro")
+    clone.commit()
+    return clone
+
+
+def stages_run(output: str) -> set[str]:
+    return set(re.findall(r"Running stage '([^']+)'", output))
+
+
+def test_repro_makes_the_table_of_seven_variants(clone: Clone) -> None:
+    table = json.loads((clone.path / "metrics" / "table.json").read_text())
+    assert tuple(table) == VARIANTS
+    assert (clone.path / "reports" / "table.md").read_text().count("\n| ") == 9
+
+
+def test_a_second_repro_has_nothing_to_do(clone: Clone) -> None:
+    output = clone.run("dvc", "repro")
+    assert stages_run(output) == set()
+    assert "up to date" in output
+    assert clone.run("git", "status", "--porcelain") == ""
+
+
+def test_another_visual_size_trains_the_variants_that_use_it_and_no_other(clone: Clone) -> None:
+    before = (clone.path / "metrics" / "table.json").read_text()
+    output = clone.run("dvc", "exp", "run", "-n", "wider", "-S", "fusion.visual_dim=8")
+    changed = ("spectral+visual", "spectral+auditory+visual")
+    trained = {f"train@{variant}" for variant in changed}
+    assert {stage for stage in stages_run(output) if stage.startswith("train")} == trained
+    scored = {f"score@{variant}" for variant in changed}
+    assert stages_run(output) - trained - scored <= {
+        "summarize",
+        *(f"evaluate@{variant}" for variant in changed),
+    }
+
+    card = json.loads((clone.path / "data/models/spectral+visual/model.json").read_text())
+    assert card["fusion"]["visual_dim"] == 8
+    assert "wider" in clone.run("dvc", "exp", "show", "--csv")
+    after = (clone.path / "metrics" / "table.json").read_text()
+    difference = clone.run("dvc", "metrics", "diff")
+    assert ("spectral+visual.clip_f1" in difference) == (
+        json.loads(before)["spectral+visual"]["clip_f1"]
+        != json.loads(after)["spectral+visual"]["clip_f1"]
+    )
+    clone.run("git", "checkout", "-q", ".")
+    clone.run("dvc", "checkout", "-q")
+
+
+def test_metrics_diff_compares_with_the_commit(clone: Clone) -> None:
+    path = clone.path / "metrics" / "table.json"
+    committed = path.read_text()
+    table = json.loads(committed)
+    table["visual"]["clip_f1"] += 1.5
+    path.write_text(json.dumps(table))
+    difference = clone.run("dvc", "metrics", "diff", "--json")
+    path.write_text(committed)
+    assert json.loads(difference)["metrics/table.json"] == {
+        "visual.clip_f1": {
+            "old": json.loads(committed)["visual"]["clip_f1"],
+            "new": table["visual"]["clip_f1"],
+            "diff": pytest.approx(1.5),
+        }
+    }
+
+
+def test_an_edit_of_a_metric_trains_and_scores_nothing(clone: Clone) -> None:
+    path = clone.path / "src" / "avsed" / "metrics.py"
+    source = path.read_text()
+    path.write_text(source + "# an edit\n")
+    status = json.loads(clone.run("dvc", "status", "--json"))
+    path.write_text(source)
+    assert set(status) == {"summarize", *(f"evaluate@{variant}" for variant in VARIANTS)}
+
+
+@pytest.mark.parametrize(
+    ("file", "pattern", "text", "message"),
+    [
+        (
+            "params.yaml",
+            "median_filter_frames: 7",
+            "median_filter_frame: 7",
+            "postprocess.median_filter_frame is not a parameter; did you mean median_filter_frames",
+        ),
+        ("params.yaml", "threshold: 0.5", "threshold: 2.0", "postprocess.threshold is 2.0; input"),
+        ("params.yaml", "dropout: 0.33", "dropout: -1.0", "train.dropout is -1.0; input should be"),
+        ("profiles/demo.yaml", "seed: 1", "sed: 1", "dataset.sed is not a parameter; did you mean"),
+        ("params.yaml", "profile: demo", "profile: paper", "downloading is not built yet"),
+        ("params.yaml", "profile: demo", "profile: local", "weak.tsv: no such list"),
+    ],
+)
+def test_a_mistake_ends_in_one_clear_line(
+    clone: Clone, file: str, pattern: str, text: str, message: str
+) -> None:
+    committed = (clone.path / file).read_text()
+    clone.replace(file, pattern, text)
+    output = clone.run("dvc", "repro", fails=True)
+    (clone.path / file).write_text(committed)
+    errors = [line for line in output.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert message in errors[0]
+    assert "Traceback" not in output
+    clone.run("git", "checkout", "-q", ".")
+    clone.run("dvc", "checkout", "-q")

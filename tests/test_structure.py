@@ -1,0 +1,80 @@
+"""dvc.yaml names all code behind each stage, and imports point one way."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from avsed.store import CODE_WITHOUT_RESULTS, imported_modules, source_files
+
+from .conftest import ROOT
+
+STAGES: dict[str, Any] = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
+KINDS = ("spectral", "auditory", "visual")
+
+# A module imports from lines below its own.
+LAYERS = """
+cli collect
+training scoring report
+extraction protocol
+dataset scores model mean_teacher metrics postprocess sources.local sources.demo.render
+model_card features.auditory features.visual features.spectral sources.demo.sounds
+sources.demo.pictures
+sources.demo.scenes features.extractor features.weights clips
+store media annotations hardware
+framing config
+errors
+"""
+
+
+def code_behind(script: Path, *modules: str) -> set[str]:
+    imported = [*imported_modules(script), *modules]
+    return {
+        str(path.relative_to(ROOT))
+        for module in imported
+        if module not in CODE_WITHOUT_RESULTS
+        for path in source_files(module)
+    } | {str(script.relative_to(ROOT))}
+
+
+def named_code(stage: str) -> set[str]:
+    definition = STAGES[stage].get("do", STAGES[stage])
+    return {dep for dep in definition["deps"] if dep.endswith(".py")}
+
+
+@pytest.mark.parametrize("stage", [stage for stage in STAGES if stage != "extract"])
+def test_a_stage_depends_on_all_code_behind_it_and_on_no_other(stage: str) -> None:
+    assert named_code(stage) == code_behind(ROOT / "stages" / f"{stage}.py")
+
+
+def test_extraction_depends_on_all_code_behind_each_kind_of_features() -> None:
+    named = named_code("extract")
+    behind = {}
+    for kind in KINDS:
+        behind[kind] = code_behind(ROOT / "stages" / "extract.py", f"avsed.features.{kind}")
+        assert behind[kind] <= {dep.replace("${key}", kind) for dep in named}
+    every = set.union(*behind.values())
+    assert {dep for dep in named if "${key}" not in dep} <= every
+
+
+def test_every_stage_says_what_it_does() -> None:
+    for stage in STAGES.values():
+        assert stage.get("do", stage)["desc"]
+
+
+def test_a_stage_script_is_thin() -> None:
+    for path in (ROOT / "stages").glob("*.py"):
+        assert len(path.read_text().splitlines()) <= 40
+
+
+def test_imports_point_one_way() -> None:
+    rows = [line.split() for line in LAYERS.split("\n") if line]
+    rank = {f"avsed.{name}": row for row, names in enumerate(rows) for name in names}
+    package = ROOT / "src" / "avsed"
+    for path in package.rglob("*.py"):
+        if path.name == "__init__.py":
+            continue
+        module = ".".join(("avsed", *path.relative_to(package).with_suffix("").parts))
+        for imported in imported_modules(path):
+            assert rank[imported] > rank[module], f"{module} imports {imported}"
