@@ -1,0 +1,65 @@
+"""The committed table: the demo learns, as scores that know nothing show."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from avsed.annotations import AnnotatedClip, read_classes, read_list
+from avsed.metrics import clip_f1
+
+from .conftest import ROOT
+
+
+def committed(name: str) -> str:
+    """Read a file as it was committed, whatever a run has made of it since."""
+    return subprocess.run(
+        ["git", "show", f"HEAD:{name}"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+
+
+@pytest.fixture
+def table() -> dict[str, dict[str, float]]:
+    """Give the committed metrics."""
+    metrics: dict[str, dict[str, float]] = json.loads(committed("metrics/table.json"))
+    return metrics
+
+
+@pytest.fixture
+def test_clips(tmp_path: Path) -> tuple[list[AnnotatedClip], tuple[str, ...]]:
+    """Give the committed test list and the classes."""
+    for name in ("classes.txt", "test.tsv"):
+        (tmp_path / name).write_text(committed(f"data/metadata/{name}"))
+    classes = read_classes(tmp_path)
+    return read_list(tmp_path, "test", classes), classes
+
+
+def score_by_chance(clips: list[AnnotatedClip], classes: tuple[str, ...], share: float) -> float:
+    """Score a system that tags by chance, on the average of 20 draws; with 1.0, always."""
+    rng = np.random.default_rng(0)
+    reference = {clip.clip_id: clip.tags or () for clip in clips}
+    scores = []
+    for _ in range(20):
+        drawn = {
+            clip_id: [name for name in classes if rng.random() < share] for clip_id in reference
+        }
+        scores.append(clip_f1(reference, drawn, classes))
+    return 100 * float(np.mean(scores))
+
+
+def test_spectral_is_far_above_constant_and_random_scores(
+    table: dict[str, dict[str, float]],
+    test_clips: tuple[list[AnnotatedClip], tuple[str, ...]],
+) -> None:
+    by_chance = {share: score_by_chance(*test_clips, share) for share in (0.1, 0.2, 0.5, 1.0)}
+    assert 10 < by_chance[0.1] < by_chance[1.0] < 40  # 1.0 is the constant score
+    assert table["spectral"]["clip_f1"] > max(by_chance.values()) + 20
+
+
+def test_fusion_is_not_below_the_spectra_by_more_than_noise(
+    table: dict[str, dict[str, float]],
+) -> None:
+    # A seed's score on so few clips varies by about 5 points from seed to seed.
+    assert table["spectral+auditory+visual"]["clip_f1"] > table["spectral"]["clip_f1"] - 10
