@@ -8,7 +8,7 @@ import pytest
 from avsed.annotations import read_classes, read_list
 from avsed.clips import inspect_clip, missing_clip, read_clips, write_clips
 from avsed.collect import collect_clips, prepare_lists
-from avsed.config import DemoDataset, Local, LocalDataset, YoutubeDataset
+from avsed.config import Dataset, DemoDataset, Local, LocalDataset, YoutubeDataset
 from avsed.errors import AvsedError
 from avsed.store import file_sha256
 
@@ -37,6 +37,16 @@ def local(tmp_path: Path, clip_path: Path) -> Local:
     return Local(media_dir=tmp_path / "media", metadata_dir=metadata)
 
 
+def collect(dataset: Dataset, local: Local, folder: Path) -> None:
+    collect_clips(
+        dataset,
+        local,
+        metadata_dir=folder / "metadata",
+        clips_dir=folder / "clips",
+        table_path=folder / "clips.csv",
+    )
+
+
 def test_records_are_read_back(tmp_path: Path, clip_path: Path) -> None:
     records = [inspect_clip("a", clip_path), missing_clip("b", 'no "file", of this name')]
     write_clips(tmp_path / "clips.csv", records)
@@ -53,13 +63,7 @@ def test_own_media_become_clips_and_what_is_wrong_is_named(
     tmp_path: Path, local: Local, capsys: pytest.CaptureFixture[str]
 ) -> None:
     prepare_lists(DATASET, local, tmp_path / "metadata")
-    collect_clips(
-        DATASET,
-        local,
-        metadata_dir=tmp_path / "metadata",
-        clips_dir=tmp_path / "clips",
-        table_path=tmp_path / "clips.csv",
-    )
+    collect(DATASET, local, tmp_path)
     records = {record.clip_id: record for record in read_clips(tmp_path / "clips.csv")}
     assert [records[name].status for name in "abcd"] == ["ok", "ok", "failed", "unavailable"]
     assert {path.name for path in (tmp_path / "clips").iterdir()} == {"a.mp4", "b.mp4"}
@@ -74,13 +78,7 @@ def test_two_media_of_one_name_are_refused(tmp_path: Path, local: Local) -> None
     (local.media_dir / "a.ogg").write_bytes(b"")
     prepare_lists(DATASET, local, tmp_path / "metadata")
     with pytest.raises(AvsedError, match=r"a.mp4.*: both are named for clip a; keep one"):
-        collect_clips(
-            DATASET,
-            local,
-            metadata_dir=tmp_path / "metadata",
-            clips_dir=tmp_path / "clips",
-            table_path=tmp_path / "clips.csv",
-        )
+        collect(DATASET, local, tmp_path)
 
 
 def test_events_are_cut_where_clips_are(
@@ -122,13 +120,7 @@ def test_youtube_is_refused_with_what_to_do_meanwhile(tmp_path: Path, local: Loc
 def test_the_demo_gives_the_same_lists_and_clips_each_time(tmp_path: Path, local: Local) -> None:
     for name in ("first", "second"):
         prepare_lists(DEMO, local, tmp_path / name / "metadata")
-        collect_clips(
-            DEMO,
-            local,
-            metadata_dir=tmp_path / name / "metadata",
-            clips_dir=tmp_path / name / "clips",
-            table_path=tmp_path / name / "clips.csv",
-        )
+        collect(DEMO, local, tmp_path / name)
     for split in LISTS:
         lists = [tmp_path / name / "metadata" / f"{split}.tsv" for name in ("first", "second")]
         assert lists[0].read_bytes() == lists[1].read_bytes()
