@@ -107,8 +107,23 @@ def write_classes(metadata_dir: Path, classes: Sequence[str]) -> None:
     (metadata_dir / "classes.txt").write_text("".join(f"{name}\n" for name in classes), "utf-8")
 
 
+@dataclass(frozen=True, kw_only=True)
+class ListReading:
+    """What a list holds, right and wrong.
+
+    Attributes:
+        clips: a clip for each file named, in the order in which the list first names them.
+        errors: what breaks the list's form, each with file and line.
+        remarks: what is odd but can be read, likewise.
+    """
+
+    clips: list[AnnotatedClip]
+    errors: list[str]
+    remarks: list[str]
+
+
 def read_list(metadata_dir: Path, split: str, classes: Sequence[str]) -> list[AnnotatedClip]:
-    """Read the clips of one split, in the order in which the list first names them.
+    """Read the clips of one split from the folder of the four lists.
 
     Args:
         metadata_dir: the folder of the four lists.
@@ -122,29 +137,58 @@ def read_list(metadata_dir: Path, split: str, classes: Sequence[str]) -> list[An
     Raises:
         AvsedError: with file and line, if the list is missing or breaks its form.
     """
-    path = list_path(metadata_dir, split)
+    return read_list_file(list_path(metadata_dir, split), split, classes)
+
+
+def read_list_file(path: Path, split: str, classes: Sequence[str]) -> list[AnnotatedClip]:
+    """Read the clips of one split from a file of any name; otherwise as `read_list`."""
+    reading = examine_list(path, split, classes)
+    if reading.errors:
+        others = len(reading.errors) - 1
+        more = f" ({others} more: `avsed metadata check` names them all)" if others else ""
+        raise AvsedError(reading.errors[0] + more)
+    return reading.clips
+
+
+def examine_list(path: Path, split: str, classes: Sequence[str]) -> ListReading:
+    """Read a list to its end, whatever is wrong with its rows.
+
+    Args:
+        path: the list.
+        split: one of `SPLITS`, which says the columns.
+        classes: the label vocabulary.
+
+    Raises:
+        AvsedError: if the file is missing, no text, or has other columns.
+    """
     known = frozenset(classes)
     tags: dict[str, set[str]] = {}
     events: dict[str, list[Event]] = {}
-    for line, row in _rows(path, _HEADERS[split]):
+    errors: list[str] = []
+    remarks: list[str] = []
+    for line, fields in _rows(path, _HEADERS[split]):
         where = f"{path}, line {line}"
-        clip_id = _clip_id(row["filename"], where)
-        if split in TRAINING_SPLITS and clip_id in tags:
-            raise AvsedError(f"{where}: {row['filename']} is listed twice; keep one of its rows")
-        tags.setdefault(clip_id, set())
-        events.setdefault(clip_id, [])
-        if split == "weak":
-            tags[clip_id] = _labels(row["event_labels"].split(","), known, where)
-        elif split in STRONG_SPLITS and row["event_label"]:
-            tags[clip_id] |= _labels([row["event_label"]], known, where)
-            event = _event(row, where)
-            if event in events[clip_id]:
-                raise AvsedError(f"{where}: the same event is listed twice; keep one of its rows")
-            events[clip_id].append(event)
-        elif split in STRONG_SPLITS and (row["onset"] or row["offset"]):
-            raise AvsedError(f"{where}: has times but no event_label; name the event's class")
+        try:
+            row = _named_fields(fields, _HEADERS[split], where)
+            clip_id = _clip_id(row["filename"], where)
+            if split in TRAINING_SPLITS and clip_id in tags:
+                raise AvsedError(f"{where}: {row['filename']} is listed twice; keep one row of it")
+            tags.setdefault(clip_id, set())
+            events.setdefault(clip_id, [])
+            if split == "weak":
+                labels = row["event_labels"].split(",")
+                tags[clip_id] = _labels(labels, known, where)
+                if len(tags[clip_id]) < len(labels):
+                    remarks.append(f"{where}: repeats a label ({row['event_labels']})")
+            elif split in STRONG_SPLITS and (event := _event(row, known, where)):
+                if event in events[clip_id]:
+                    raise AvsedError(f"{where}: the same event is listed twice; keep one row of it")
+                tags[clip_id].add(event.label)
+                events[clip_id].append(event)
+        except AvsedError as error:
+            errors.append(str(error))
 
-    return [
+    clips = [
         AnnotatedClip(
             clip_id=clip_id,
             tags=None if split == "unlabeled" else tuple(sorted(tags[clip_id])),
@@ -154,6 +198,32 @@ def read_list(metadata_dir: Path, split: str, classes: Sequence[str]) -> list[An
         )
         for clip_id in tags
     ]
+    return ListReading(clips=clips, errors=errors, remarks=remarks)
+
+
+def labels_used(path: Path, split: str) -> set[str]:
+    """Collect the labels of a list, for a data set whose vocabulary is not known.
+
+    Args:
+        path: the list.
+        split: one of `SPLITS`, which says the columns.
+
+    Returns:
+        Labels without commas, which no class can have; none for the unlabeled list.
+
+    Raises:
+        AvsedError: if the file is missing, no text, or has other columns.
+    """
+    header = _HEADERS[split]
+    if split == "unlabeled":
+        return set()
+    labels = [
+        label.strip()
+        for _, fields in _rows(path, header)
+        if len(fields) == len(header)
+        for label in fields[-1].split(",")
+    ]
+    return {label for label in labels if label}
 
 
 def write_list(metadata_dir: Path, split: str, clips: Iterable[AnnotatedClip]) -> None:
@@ -184,8 +254,8 @@ def _written_rows(clip: AnnotatedClip, split: str) -> list[list[str]]:
     return rows or [[filename, "", "", ""]]
 
 
-def _rows(path: Path, header: list[str]) -> Iterable[tuple[int, dict[str, str]]]:
-    """Yield line numbers and rows of a TSV file with the given header."""
+def _rows(path: Path, header: list[str]) -> Iterable[tuple[int, list[str]]]:
+    """Yield line numbers and fields of a TSV file with the given header."""
     try:
         lines = path.read_text("utf-8-sig").splitlines()
     except FileNotFoundError:
@@ -202,15 +272,15 @@ def _rows(path: Path, header: list[str]) -> Iterable[tuple[int, dict[str, str]]]
             f"{path}, line 1: columns are {found}; expected, separated by tabs: {', '.join(header)}"
         )
     for number, line in enumerate(lines[1:], start=2):
-        if not line.strip():
-            continue
-        fields = [field.strip() for field in line.split("\t")]
-        fields += [""] * (len(header) - len(fields))  # editors drop the tabs of empty fields
-        if len(fields) > len(header):
-            raise AvsedError(
-                f"{path}, line {number}: has {len(fields)} fields; expected {len(header)}"
-            )
-        yield number, dict(zip(header, fields, strict=True))
+        if line.strip():
+            yield number, [field.strip() for field in line.split("\t")]
+
+
+def _named_fields(fields: list[str], header: list[str], where: str) -> dict[str, str]:
+    if len(fields) > len(header):
+        raise AvsedError(f"{where}: has {len(fields)} fields; expected {len(header)}")
+    padding = [""] * (len(header) - len(fields))  # editors drop the tabs of empty fields
+    return dict(zip(header, fields + padding, strict=True))
 
 
 def _clip_id(filename: str, where: str) -> str:
@@ -234,7 +304,13 @@ def _labels(labels: Iterable[str], known: frozenset[str], where: str) -> set[str
     return found
 
 
-def _event(row: dict[str, str], where: str) -> Event:
+def _event(row: dict[str, str], known: frozenset[str], where: str) -> Event | None:
+    """Read a strong list's event; None where the row stands for a clip without any."""
+    if not row["event_label"]:
+        if row["onset"] or row["offset"]:
+            raise AvsedError(f"{where}: has times but no event_label; name the event's class")
+        return None
+    _labels([row["event_label"]], known, where)
     try:
         onset, offset = float(row["onset"]), float(row["offset"])
     except ValueError:

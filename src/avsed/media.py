@@ -23,6 +23,7 @@ TIME_LIMIT = 60  # seconds of one run of ffmpeg; a clip takes one at most
 ATTEMPTS = 3
 
 _STREAM = re.compile(r"^\s*Stream #\d+:\d+.*?: (Audio|Video): (?!none)(?!.*\(attached pic\))", re.M)
+_DURATION = re.compile(r"^  Duration: (\d+):(\d+):(\d+\.\d+)", re.M)
 
 
 class DecodeError(Exception):
@@ -139,11 +140,27 @@ def read_images(path: Path) -> Iterator[NDArray[np.uint8]]:
         raise DecodeError("video: no picture can be decoded")
 
 
+def named_duration(path: Path) -> float | None:
+    """Read how long a media file says that it is.
+
+    Returns:
+        Seconds; None where it does not say.
+
+    Raises:
+        DecodeError: if it is no media file.
+    """
+    named = _DURATION.search(_described(path))
+    if not named:
+        return None
+    hours, minutes, seconds = named.groups()
+    return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+
+
 def run_ffmpeg(arguments: Sequence[str], *, stdin: bytes = b"") -> tuple[bytes, bytes]:
     """Run ffmpeg, again if it hangs.
 
-    ffmpeg's threads block each other once in some thousand runs (seen with 9.0), so that nothing
-    may wait for it without end.
+    ffmpeg's threads block each other now and then (seen with 9.0, once in a hundred runs of some
+    commands), so that nothing may wait for it without end.
 
     Args:
         arguments: of the command, without the executable.
@@ -153,7 +170,8 @@ def run_ffmpeg(arguments: Sequence[str], *, stdin: bytes = b"") -> tuple[bytes, 
         What it wrote to its standard output and to its standard error.
 
     Raises:
-        subprocess.CalledProcessError: if it fails.
+        AvsedError: if it was killed, or a disk is full.
+        subprocess.CalledProcessError: if it fails otherwise.
         subprocess.TimeoutExpired: if it hangs each time.
     """
     for attempt in range(ATTEMPTS):
@@ -165,6 +183,9 @@ def run_ffmpeg(arguments: Sequence[str], *, stdin: bytes = b"") -> tuple[bytes, 
                 timeout=TIME_LIMIT,
                 check=True,
             )
+        except subprocess.CalledProcessError as error:
+            _refuse_trouble_of_the_machine(error)
+            raise
         except subprocess.TimeoutExpired:
             if attempt == ATTEMPTS - 1:
                 raise
@@ -175,17 +196,21 @@ def run_ffmpeg(arguments: Sequence[str], *, stdin: bytes = b"") -> tuple[bytes, 
 
 def _named_streams(path: Path) -> set[str]:
     """Name the kinds of streams that the container lists."""
+    return set(_STREAM.findall(_described(path)))
+
+
+def _described(path: Path) -> str:
+    """Give ffmpeg's description of a media file."""
     try:
         run_ffmpeg(["-hide_banner", "-i", str(path)])
     except subprocess.CalledProcessError as error:
-        _refuse_trouble_of_the_machine(error)
         # ffmpeg describes its input before it complains that no output is given.
         described = error.stderr
     except subprocess.TimeoutExpired:
         raise DecodeError(f"ffmpeg takes more than {TIME_LIMIT} s") from None
     if b"Stream #" not in described:
         raise DecodeError(_reason(described))
-    return set(_STREAM.findall(described.decode("utf-8", "replace")))
+    return str(described.decode("utf-8", "replace"))
 
 
 def _refuse_trouble_of_the_machine(error: subprocess.CalledProcessError) -> None:
@@ -196,7 +221,10 @@ def _refuse_trouble_of_the_machine(error: subprocess.CalledProcessError) -> None
             "run the stage again"
         )
     if b"No space left on device" in error.stderr:
-        raise AvsedError(f"{tempfile.gettempdir()}: no space left; make room, or set TMPDIR")
+        raise AvsedError(
+            "no space left on device for what ffmpeg writes; make room here, and in "
+            f"{tempfile.gettempdir()} (or set TMPDIR)"
+        )
 
 
 def _decode(stream: Any, what: str) -> bytes:
@@ -204,7 +232,6 @@ def _decode(stream: Any, what: str) -> bytes:
     try:
         output, _ = run_ffmpeg(quiet.get_args())
     except subprocess.CalledProcessError as error:
-        _refuse_trouble_of_the_machine(error)
         raise DecodeError(f"{what}: {_reason(error.stderr)}") from None
     except subprocess.TimeoutExpired:
         raise DecodeError(f"{what}: ffmpeg takes more than {TIME_LIMIT} s") from None
