@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from avsed.cli import run
-from avsed.collect import prepare_lists
 from avsed.config import load_params
+from avsed.prepare import prepare_lists
 
 
 def main() -> None:

@@ -38,6 +38,16 @@ class DemoDataset(Section):
     n_validation: Count
     n_test: Count
 
+    @property
+    def n_clips(self) -> dict[str, int]:
+        """Clips of each split."""
+        return {
+            "weak": self.n_weak,
+            "unlabeled": self.n_unlabeled,
+            "validation": self.n_validation,
+            "test": self.n_test,
+        }
+
 
 class LocalDataset(Section):
     """Clips of one's own; where they lie is in the section `local`."""
@@ -62,6 +72,8 @@ class YoutubeDataset(Section):
     """The clips of DCASE 2018 task 4 (Section 4.1)."""
 
     source: Literal["youtube"]
+    # "published" (fetched from the challenge's repository) or the path of a folder that has them.
+    lists: Annotated[str, Field(min_length=1)]
 
 
 Dataset = Annotated[DemoDataset | LocalDataset | YoutubeDataset, Field(discriminator="source")]
@@ -72,6 +84,16 @@ class Local(Section):
 
     media_dir: Path = Field(strict=False)
     metadata_dir: Path = Field(strict=False)
+
+
+class Download(Section):
+    """How clips are asked of YouTube (Section 4.1)."""
+
+    cookies: Path | None = Field(strict=False)  # a cookies.txt in Netscape's form
+    proxy: str | None
+    sleep: Annotated[float, Field(ge=0)]  # seconds from the start of one video to the next
+    jobs: Count  # videos in work at once
+    min_fraction: Annotated[float, Field(ge=0, le=1)]  # of each split's clips
 
 
 class Spectral(Section):
@@ -166,6 +188,7 @@ class Params(Section):
     profile: str
     dataset: Dataset
     local: Local
+    download: Download
     spectral: Spectral
     auditory: Auditory
     visual: Visual
