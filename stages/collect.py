@@ -12,9 +12,12 @@ def main() -> None:
     collect_clips(
         params.dataset,
         params.local,
+        params.download,
         metadata_dir=Path("data/metadata"),
         clips_dir=Path("data/clips"),
         table_path=Path("data/clips.csv"),
+        metrics_path=Path("metrics/clips.json"),
+        report_path=Path("reports/clips.md"),
     )
 
 

@@ -7,9 +7,10 @@ import pytest
 
 from avsed.annotations import read_classes, read_list
 from avsed.clips import inspect_clip, missing_clip, read_clips, write_clips
-from avsed.collect import collect_clips, prepare_lists
-from avsed.config import Dataset, DemoDataset, Local, LocalDataset, YoutubeDataset
+from avsed.collect import collect_clips
+from avsed.config import Dataset, DemoDataset, Download, Local, LocalDataset
 from avsed.errors import AvsedError
+from avsed.prepare import prepare_lists
 from avsed.store import file_sha256
 
 DATASET = LocalDataset(source="local", classes=("Cat", "Dog"))
@@ -41,9 +42,12 @@ def collect(dataset: Dataset, local: Local, folder: Path) -> None:
     collect_clips(
         dataset,
         local,
+        Download(cookies=None, proxy=None, sleep=12, jobs=2, min_fraction=0.5),
         metadata_dir=folder / "metadata",
         clips_dir=folder / "clips",
         table_path=folder / "clips.csv",
+        metrics_path=folder / "clips.json",
+        report_path=folder / "clips.md",
     )
 
 
@@ -110,11 +114,6 @@ def test_an_empty_list_is_refused(tmp_path: Path, local: Local) -> None:
     (local.metadata_dir / "unlabeled.tsv").write_text("filename\n")
     with pytest.raises(AvsedError, match=r"unlabeled.tsv: names no clip"):
         prepare_lists(DATASET, local, tmp_path / "metadata")
-
-
-def test_youtube_is_refused_with_what_to_do_meanwhile(tmp_path: Path, local: Local) -> None:
-    with pytest.raises(AvsedError, match=r"downloading is not built yet.*profiles/local.yaml"):
-        prepare_lists(YoutubeDataset(source="youtube"), local, tmp_path / "metadata")
 
 
 def test_the_demo_gives_the_same_lists_and_clips_each_time(tmp_path: Path, local: Local) -> None:

@@ -15,10 +15,12 @@ KINDS = ("spectral", "auditory", "visual")
 
 # A module imports from lines below its own.
 LAYERS = """
-cli collect
-training scoring report
-extraction protocol
+command collect prepare
+training scoring report metadata sources.youtube.download cli
+extraction protocol sources.youtube.committed sources.youtube.cutting
+sources.youtube.fetching sources.youtube.ledger
 dataset scores model mean_teacher metrics postprocess sources.local sources.demo.render
+sources.youtube.lists sources.youtube.failures inventory
 model_card features.auditory features.visual features.spectral sources.demo.sounds
 sources.demo.pictures
 sources.demo.scenes features.extractor features.weights clips

@@ -20,8 +20,10 @@ class ClipRecord:
     Attributes:
         clip_id: the clip's file name without extension.
         file: name of its media file in the clips' folder; empty unless the status is ok.
-        status: ok; unavailable (there is no media) or failed (it cannot be decoded).
-        reason: why not ok, or why a stream is missing; empty otherwise.
+        status: ok; unavailable (there is no media) or failed (it cannot be decoded, or was not had
+            this time).
+        reason: why not ok, or why a stream is missing; empty otherwise. Of clips from YouTube, a
+            word or two for reports, a colon and what was said.
         has_audio: whether its audio can be decoded.
         has_video: whether its pictures can be decoded.
         duration: seconds, at most 10; 0 unless ok.
@@ -43,12 +45,22 @@ def missing_clip(clip_id: str, reason: str) -> ClipRecord:
     return _without_media(clip_id, "unavailable", reason)
 
 
+def failed_clip(clip_id: str, reason: str) -> ClipRecord:
+    """Record a clip whose media were not had, or cannot be decoded."""
+    return _without_media(clip_id, "failed", reason)
+
+
+def kind_of(reason: str) -> str:
+    """Give what reports call a reason: what stands before its colon."""
+    return reason.split(":")[0]
+
+
 def inspect_clip(clip_id: str, path: Path) -> ClipRecord:
     """Decode a clip's media file and record what is in it."""
     try:
         streams = probe(path)
     except DecodeError as error:
-        return _without_media(clip_id, "failed", str(error))
+        return failed_clip(clip_id, str(error))
     return ClipRecord(
         clip_id=clip_id,
         file=path.name,

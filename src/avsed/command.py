@@ -1,0 +1,131 @@
+"""The command `avsed`: what a data set needs beside the stages of the pipeline."""
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from avsed.annotations import DCASE_2018_CLASSES, SPLITS, list_path, read_classes
+from avsed.cli import run
+from avsed.config import LocalDataset, YoutubeDataset, load_params
+from avsed.errors import AvsedError
+from avsed.metadata import check_metadata, format_check
+from avsed.sources.youtube.ledger import ask_again_for_gone
+from avsed.sources.youtube.lists import FILES, find_lists
+
+
+def main() -> None:
+    """Run the command; exit 0, 1 where what it checks has errors, or 2 after an AvsedError."""
+    run(_run_verb)
+
+
+def _run_verb() -> None:
+    args = _parser().parse_args()
+    args.verb(args)
+
+
+def _parser() -> argparse.ArgumentParser:
+    """Give each noun a group of verbs; a verb is a function of the arguments."""
+    parser = argparse.ArgumentParser(
+        prog="avsed",
+        description="What a data set needs beside the stages of the pipeline.",
+        epilog="example: avsed metadata check",
+    )
+    nouns = parser.add_subparsers(title="nouns", metavar="NOUN", required=True)
+
+    metadata = nouns.add_parser(
+        "metadata",
+        help="the lists of clips and their annotations",
+        description="The lists of clips and their annotations.",
+        epilog="example: avsed metadata check",
+    )
+    verbs = metadata.add_subparsers(title="verbs", metavar="VERB", required=True)
+    check = verbs.add_parser(
+        "check",
+        help="say what is wrong and what is odd in the lists",
+        description="Say what is wrong (exit status 1) and what is odd in the four lists.",
+        epilog="example: avsed metadata check data/local/metadata",
+    )
+    check.add_argument(
+        "folder",
+        metavar="FOLDER",
+        type=Path,
+        nargs="?",
+        help="has weak, unlabeled, validation and test .tsv, or the lists of DCASE 2018; "
+        "without it, the lists of the set-up in params.yaml",
+    )
+    check.set_defaults(verb=_check_metadata)
+
+    clips = nouns.add_parser(
+        "clips",
+        help="the clips from YouTube",
+        description="The clips from YouTube.",
+        epilog="example: avsed clips retry private",
+    )
+    verbs = clips.add_subparsers(title="verbs", metavar="VERB", required=True)
+    retry = verbs.add_parser(
+        "retry",
+        help="ask again for videos that were gone",
+        description="Forget which videos were gone; `dvc repro -f collect` then asks for them.",
+        epilog="example: avsed clips retry private",
+    )
+    retry.add_argument(
+        "reason",
+        metavar="REASON",
+        nargs="?",
+        help="as reports/clips.md calls it, such as private; without it, all",
+    )
+    retry.set_defaults(verb=_retry_clips)
+    return parser
+
+
+def _check_metadata(args: argparse.Namespace) -> None:
+    folder: Path | None = args.folder
+    paths, classes = _lists_of_set_up() if folder is None else _lists_in(folder)
+    check = check_metadata(paths, classes)
+    print("\n".join(format_check(check)))
+    if check.errors:
+        sys.exit(1)
+
+
+def _retry_clips(args: argparse.Namespace) -> None:
+    n_clips = ask_again_for_gone(args.reason)
+    print(f"{n_clips:,} clips will be asked for again by `dvc repro -f collect`")
+
+
+def _lists_of_set_up() -> tuple[Mapping[str, Path], Sequence[str]]:
+    """Find the lists and the classes of the set-up in params.yaml."""
+    params = load_params()
+    if isinstance(params.dataset, YoutubeDataset):
+        return find_lists(params.dataset.lists), DCASE_2018_CLASSES
+    if isinstance(params.dataset, LocalDataset):
+        return _four_lists(params.local.metadata_dir), params.dataset.classes
+    folder = Path("data/metadata")
+    if not (folder / "classes.txt").is_file():
+        raise AvsedError(f"{folder}: has no lists of the demo yet; run `dvc repro prepare` first")
+    return _four_lists(folder), read_classes(folder)
+
+
+def _lists_in(folder: Path) -> tuple[Mapping[str, Path], Sequence[str] | None]:
+    """Find the lists in a folder, and their classes; None where these are not known."""
+    if not folder.is_dir():
+        raise AvsedError(f"{folder}: no such folder; name the one that holds the lists")
+    lists = _four_lists(folder)
+    if any(path.is_file() for path in lists.values()):
+        has_classes = (folder / "classes.txt").is_file()
+        return lists, read_classes(folder) if has_classes else None
+    if (folder / FILES["weak"]).is_file():
+        return {split: folder / name for split, name in FILES.items()}, DCASE_2018_CLASSES
+    names = ", ".join(path.name for path in lists.values())
+    raise AvsedError(
+        f"{folder}: has none of {names}, and no {FILES['weak']} of DCASE 2018; name the folder "
+        "that holds the lists"
+    )
+
+
+def _four_lists(folder: Path) -> dict[str, Path]:
+    return {split: list_path(folder, split) for split in SPLITS}
+
+
+if __name__ == "__main__":
+    main()

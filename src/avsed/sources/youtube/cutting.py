@@ -1,0 +1,87 @@
+"""Cut a clip out of a fetched video into one small mp4 file, and check what is in it."""
+
+import subprocess
+from pathlib import Path
+
+import ffmpeg
+
+from avsed.clips import ClipRecord, inspect_clip
+from avsed.media import DecodeError, named_duration, run_ffmpeg
+from avsed.sources.youtube.failures import FetchError, Outcome
+from avsed.sources.youtube.fetching import Video
+from avsed.sources.youtube.lists import Segment
+
+LARGEST_SIDE = 360  # pixels of the shorter side, where no smaller video was offered
+TOLERANCE = 0.5  # seconds that a clip may miss at its end: streams end at different times
+
+# Even sides, which H.264 wants, and the picture's proportions.
+_SMALLER = "if(gt(iw,ih),{landscape},{portrait})"
+_WIDTH = _SMALLER.format(landscape="-2", portrait=f"trunc(min({LARGEST_SIDE},iw)/2)*2")
+_HEIGHT = _SMALLER.format(landscape=f"trunc(min({LARGEST_SIDE},ih)/2)*2", portrait="-2")
+_ENCODING = {
+    "vcodec": "libx264",
+    "preset": "veryfast",
+    "crf": 20,
+    "pix_fmt": "yuv420p",
+    "acodec": "aac",
+    "audio_bitrate": "192k",
+    "movflags": "+faststart",
+}
+
+
+def cut_clip(video: Video, segment: Segment, path: Path) -> ClipRecord:
+    """Cut a clip, encoded anew so that it starts where it was asked to and not at a keyframe.
+
+    Args:
+        video: the fetched file.
+        segment: the part of the video that is wanted.
+        path: an mp4 file to write, in a folder that exists.
+
+    Returns:
+        The clip's record; it has video, and is as long as asked or as the video allows.
+
+    Raises:
+        FetchError: if the file is damaged, lacks pictures, or ends before the clip.
+    """
+    try:
+        named = named_duration(video.path)
+    except DecodeError as error:
+        raise FetchError(Outcome.PASSING, "damaged", str(error)) from None
+    ends = max(video.duration or 0.0, video.start + (named or 0.0))
+    if 0 < ends <= segment.start:
+        raise FetchError(
+            Outcome.GONE, "shortened", f"the video ends at {ends:g} s, before the clip starts"
+        )
+    try:
+        run_ffmpeg(_command(video, segment, path))
+    except subprocess.CalledProcessError as error:
+        complaint = error.stderr.decode(errors="replace").strip().splitlines()
+        raise FetchError(
+            Outcome.PASSING, "damaged", complaint[0] if complaint else "ffmpeg failed"
+        ) from None
+    except subprocess.TimeoutExpired:
+        raise FetchError(Outcome.PASSING, "damaged", "ffmpeg hangs on it") from None
+
+    record = inspect_clip(segment.clip_id, path)
+    if record.status != "ok":
+        raise FetchError(Outcome.PASSING, "damaged", record.reason)
+    if not record.has_video:
+        raise FetchError(Outcome.PASSING, "no video", "only audio was delivered")
+    expected = min(segment.duration, ends - segment.start) if ends else segment.duration
+    if record.duration < expected - TOLERANCE:
+        raise FetchError(
+            Outcome.PASSING, "damaged", f"ends {expected - record.duration:.1f} s too early"
+        )
+    return record
+
+
+def _command(video: Video, segment: Segment, path: Path) -> list[str]:
+    source = ffmpeg.input(str(video.path), ss=segment.start - video.start, t=segment.duration)
+    output = ffmpeg.output(
+        source["v:0"].filter("scale", _WIDTH, _HEIGHT),
+        source["a:0?"],
+        str(path),
+        **_ENCODING,
+    )
+    arguments: list[str] = output.global_args("-loglevel", "error").overwrite_output().get_args()
+    return arguments

@@ -1,0 +1,151 @@
+"""Tell apart why a video was not had: gone, perhaps gone, blocked, throttled, or not this time.
+
+YouTube's reason stands in yt-dlp's message as YouTube words it, in English. Only what says of the
+video that it is gone may be recorded as such; a robot check is a fact about the address.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from enum import Enum
+
+from yt_dlp.networking.exceptions import HTTPError, TransportError
+from yt_dlp.utils import GeoRestrictedError
+
+
+class Outcome(Enum):
+    """What follows from a failure."""
+
+    GONE = "gone"  # for good: recorded, and not tried again
+    DOUBTFUL = "doubtful"  # gone, unless nothing else is answered either
+    BLOCKED = "blocked"  # the address is refused, whatever the video
+    THROTTLED = "throttled"  # likewise, for a while
+    PASSING = "passing"  # tried again
+
+
+AGE_RESTRICTED = "age-restricted"
+
+# What a message says, what follows, and what to call it in reports. The first that fits counts:
+# a refused address may also read "unavailable", and a country's copyright case is the country's.
+SAYINGS: tuple[tuple[str, Outcome, str], ...] = (
+    ("not a bot", Outcome.BLOCKED, "robot check"),
+    ("captcha challenge", Outcome.BLOCKED, "robot check"),
+    ("rate-limited by YouTube", Outcome.BLOCKED, "rate limit"),
+    ("content isn't available, try again later", Outcome.BLOCKED, "rate limit"),
+    ("Your IP is likely being blocked", Outcome.BLOCKED, "address blocked"),
+    ("confirm your age", Outcome.GONE, AGE_RESTRICTED),
+    ("age-restricted", Outcome.GONE, AGE_RESTRICTED),
+    ("inappropriate for some users", Outcome.GONE, AGE_RESTRICTED),
+    ("available in your country", Outcome.GONE, "blocked in this country"),
+    ("blocked it in your country", Outcome.GONE, "blocked in this country"),
+    ("due to geo restriction", Outcome.GONE, "blocked in this country"),
+    ("Private video", Outcome.GONE, "private"),
+    ("video is private", Outcome.GONE, "private"),
+    ("account associated with this video has been terminated", Outcome.GONE, "account closed"),
+    ("closed their YouTube account", Outcome.GONE, "account closed"),
+    ("copyright claim", Outcome.GONE, "copyright"),
+    ("on copyright grounds", Outcome.GONE, "copyright"),
+    ("removed by the uploader", Outcome.GONE, "removed"),
+    ("removed for violating", Outcome.GONE, "removed"),
+    ("This video has been removed", Outcome.GONE, "removed"),
+    ("video does not exist", Outcome.GONE, "removed"),
+    ("members-only", Outcome.GONE, "members only"),
+    ("Join this channel", Outcome.GONE, "members only"),
+    ("requires payment", Outcome.GONE, "members only"),
+    ("DRM protected", Outcome.GONE, "protected"),
+    ("live stream recording is not available", Outcome.GONE, "removed"),
+    # What is left of "sign in" asks for it before any video.
+    ("Please sign in", Outcome.BLOCKED, "robot check"),
+    ("not available on this app", Outcome.PASSING, "not delivered"),  # of yt-dlp's disguise
+    ("Video unavailable", Outcome.DOUBTFUL, "unavailable"),
+    ("video is unavailable", Outcome.DOUBTFUL, "unavailable"),
+    ("video is not available", Outcome.DOUBTFUL, "unavailable"),
+    ("video isn't available", Outcome.DOUBTFUL, "unavailable"),
+    ("no longer available", Outcome.DOUBTFUL, "unavailable"),
+)
+
+_LONGEST_REASON = 200  # characters
+
+
+@dataclass(eq=False)
+class FetchError(Exception):
+    """A clip was not had.
+
+    Attributes:
+        outcome: what follows.
+        kind: a word or two for reports.
+        reason: what was said, in one line.
+        retry_after: seconds that the server asks to wait for.
+    """
+
+    outcome: Outcome
+    kind: str
+    reason: str
+    retry_after: float = 0.0
+
+    def __str__(self) -> str:
+        """Give kind and reason."""
+        return f"{self.kind}: {self.reason}"
+
+
+def explain(error: Exception) -> FetchError:
+    """Say what follows from an exception of yt-dlp."""
+    reason = _one_line(str(error))
+    if any(isinstance(cause, GeoRestrictedError) for cause in _causes(error)):
+        return FetchError(Outcome.GONE, "blocked in this country", reason)
+    said = reason.casefold()
+    for words, outcome, kind in SAYINGS:
+        if words.casefold() in said:
+            return FetchError(outcome, kind, reason)
+    refusal = next((cause for cause in _causes(error) if isinstance(cause, HTTPError)), None)
+    if refusal is None:
+        lost = any(isinstance(cause, TransportError) for cause in _causes(error))
+        return FetchError(Outcome.PASSING, "network" if lost else "not delivered", reason)
+    if refusal.status == 429:
+        wait = _seconds(refusal.response.headers.get("Retry-After", ""))
+        return FetchError(Outcome.THROTTLED, "rate limit", reason, wait)
+    # Of the video's page; addresses of its media run out, and are then asked for anew.
+    if refusal.status in (404, 410) and "download video data" not in said:
+        return FetchError(Outcome.DOUBTFUL, "not found", reason)
+    return FetchError(Outcome.PASSING, "network", reason)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Walk through all exceptions behind one; yt-dlp keeps them in several places."""
+    waiting: list[object] = [error]
+    seen: set[int] = set()
+    while waiting:
+        cause = waiting.pop(0)
+        if not isinstance(cause, BaseException) or id(cause) in seen:
+            continue
+        seen.add(id(cause))
+        yield cause
+        kept = getattr(cause, "exc_info", None) or (None, None)
+        waiting += [
+            getattr(cause, "cause", None),
+            kept[1],
+            cause.__cause__,
+            cause.__context__,
+        ]
+
+
+def _one_line(message: str) -> str:
+    """Keep what was said: no address of yt-dlp's help, no control characters, straight quotes."""
+    line = re.sub(r"[\x00-\x20\x7f-\xa0]+", " ", message.replace("\u2019", "'")).strip()
+    line = re.sub(r"^ERROR: ", "", line)
+    line = re.sub(r"^\[[\w:]+\] (\S+: )?", "", line)
+    line = re.split(r"\.? Use --cookies|;? please report this issue| \(caused by ", line)[0]
+    return line[:_LONGEST_REASON].rstrip()
+
+
+def _seconds(retry_after: str) -> float:
+    """Read a Retry-After header: seconds, or a date."""
+    if retry_after.strip().isdigit():
+        return float(retry_after)
+    try:
+        date = parsedate_to_datetime(retry_after)
+    except ValueError:
+        return 0.0
+    return max(0.0, (date.astimezone(UTC) - datetime.now(UTC)).total_seconds())

@@ -1,0 +1,172 @@
+"""Fetch one video by yt-dlp, whole unless it is very long, into a folder of its own."""
+
+import io
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from yt_dlp import YoutubeDL
+from yt_dlp.cookies import CookieLoadError
+from yt_dlp.utils import DownloadCancelled, YoutubeDLError
+
+from avsed.config import Download
+from avsed.errors import AvsedError
+from avsed.sources.youtube.failures import FetchError, Outcome, explain
+from avsed.sources.youtube.lists import Segment
+
+# At most 360p with audio; whatever there is where that is not offered. Some sessions get a single
+# file of both streams.
+FORMAT = "bv[height<=360]+ba/b[height<=360]/bv+ba/b"
+FORMAT_SORT = ("+res:360", "vcodec:h264", "acodec:aac")
+LONG_VIDEO = 2 * 3600  # seconds; of longer ones only the clip's part is asked for
+SOCKET_TIMEOUT = 30  # seconds without a byte
+TIME_LIMIT = 1800  # seconds of one video's download
+
+_FULL_DISK = ("No space left on device", "Disk quota exceeded")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """Where videos are asked for.
+
+    Attributes:
+        address: of a video's page, with `{video_id}` in it.
+        extractor: yt-dlp's extractor for it; no other is let in.
+    """
+
+    address: str
+    extractor: str
+
+
+YOUTUBE = Site(address="https://www.youtube.com/watch?v={video_id}", extractor="youtube")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Video:
+    """A fetched file.
+
+    Attributes:
+        path: the file.
+        start: the second of the video at which the file starts: 0 unless a part was fetched.
+        duration: seconds of the whole video as the site says; None where it does not.
+    """
+
+    path: Path
+    start: float
+    duration: float | None
+
+
+def fetch_video(
+    segment: Segment,
+    folder: Path,
+    download: Download,
+    *,
+    site: Site = YOUTUBE,
+    long_video: float = LONG_VIDEO,
+    socket_timeout: float = SOCKET_TIMEOUT,
+) -> Video:
+    """Fetch the video of a clip.
+
+    Args:
+        segment: the clip.
+        folder: an empty folder, in which the file is written.
+        download: cookies and proxy.
+        site: where to ask.
+        long_video: seconds; of longer videos only the segment is fetched.
+        socket_timeout: seconds to wait for a byte.
+
+    Raises:
+        FetchError: if it was not had.
+        AvsedError: if the cookies cannot be read.
+    """
+
+    def wanted_parts(info: Mapping[str, Any], _: YoutubeDL) -> Iterable[Mapping[str, float]]:
+        if (info.get("duration") or 0) <= long_video:
+            return [{}]
+        end = segment.start + segment.duration
+        return [{"start_time": segment.start, "end_time": end}]
+
+    options = _options(download, site, socket_timeout) | {
+        # Names come from here alone, never from a title.
+        "outtmpl": {"default": str(folder / "video.%(ext)s")},
+        "format": FORMAT,
+        "format_sort": list(FORMAT_SORT),
+        "merge_output_format": "mp4",
+        "download_ranges": wanted_parts,
+        "force_keyframes_at_cuts": True,
+        "retries": 3,
+        "fragment_retries": 3,
+        "skip_unavailable_fragments": False,
+        "progress_hooks": [_time_limit()],
+    }
+    info = _ask(segment, options, site)
+    files = info.get("requested_downloads") or []
+    path = Path(files[0]["filepath"]) if files and files[0].get("filepath") else None
+    if info.get("id") != segment.video_id or path is None or not path.is_file():
+        raise FetchError(Outcome.PASSING, "not delivered", "the site gave no file of this video")
+    return Video(
+        path=path, start=files[0].get("section_start") or 0.0, duration=info.get("duration")
+    )
+
+
+def _options(download: Download, site: Site, socket_timeout: float) -> dict[str, Any]:
+    return {
+        "quiet": True,
+        "noprogress": True,
+        "no_warnings": True,
+        "logger": _Silence(),
+        "color": "never",
+        "allowed_extractors": [site.extractor],
+        "noplaylist": True,
+        "proxy": download.proxy,
+        "socket_timeout": socket_timeout,
+        "extractor_retries": 1,
+        # yt-dlp writes to the file that it is given; it gets a copy.
+        "cookiefile": io.StringIO(_read_cookies(download.cookies)) if download.cookies else None,
+    }
+
+
+def _ask(segment: Segment, options: dict[str, Any], site: Site) -> Any:
+    try:
+        with YoutubeDL(options) as youtube_dl:
+            address = site.address.format(video_id=segment.video_id)
+            return youtube_dl.extract_info(address) or {}
+    except CookieLoadError as error:
+        raise AvsedError(f"download.cookies: {error}; export them in Netscape's form") from None
+    except DownloadCancelled as error:
+        raise FetchError(Outcome.PASSING, "network", str(error)) from None
+    except YoutubeDLError as error:
+        if any(words in str(error) for words in _FULL_DISK):
+            raise AvsedError(f"{error}; make room, and run this again") from None
+        raise explain(error) from None
+
+
+def _read_cookies(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise AvsedError(
+            f"download.cookies: {path} cannot be read ({error}); name a cookies.txt"
+        ) from None
+
+
+def _time_limit() -> Callable[[Mapping[str, Any]], None]:
+    """Make a hook of yt-dlp that ends a download which trickles."""
+    end = time.monotonic() + TIME_LIMIT
+
+    def check(_: Mapping[str, Any]) -> None:
+        if time.monotonic() > end:
+            raise DownloadCancelled(f"took more than {TIME_LIMIT} s")
+
+    return check
+
+
+class _Silence:
+    """A log of yt-dlp that says nothing: what matters comes as an exception."""
+
+    def debug(self, message: str) -> None:
+        """Drop a message."""
+
+    info = warning = error = debug

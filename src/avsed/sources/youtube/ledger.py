@@ -1,0 +1,164 @@
+"""What is known of each clip, kept across runs: its media, or that its video is gone.
+
+A folder of the store. Downloads are not named by a hash of the code that made them, as other work
+is: an edit must not cost days. Clips cut by another recipe would go into another folder.
+"""
+
+import json
+import shutil
+from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from avsed.clips import ClipRecord, failed_clip, inspect_clip, kind_of
+from avsed.errors import AvsedError
+from avsed.sources.youtube.failures import AGE_RESTRICTED
+from avsed.store import file_sha256, store_dir, written_whole
+
+
+class Ledger:
+    """Records of clips, one JSON object a line, added as they come; the last of a clip counts.
+
+    A line that was cut off by a kill does not count, and its clip is looked at anew.
+    """
+
+    def __init__(self) -> None:
+        """Read what is known, from the store."""
+        self.work_dir = _folder() / "work"
+        self.path = _folder() / "ledger.jsonl"
+        _clips_dir().mkdir(parents=True, exist_ok=True)
+        self.path.touch()
+        text = self.path.read_text("utf-8", errors="replace")
+        if text and not text.endswith("\n"):  # or the next record would stand behind half a one
+            self._append("\n")
+        self.records = {record.clip_id: record for record in _records(text)}
+
+    def add(self, record: ClipRecord) -> None:
+        """Record a clip that was had, or that is gone for good."""
+        self.records[record.clip_id] = record
+        self._append(json.dumps(asdict(record)) + "\n")
+
+    def is_settled(self, clip_id: str) -> bool:
+        """Tell whether a clip need not be asked for."""
+        return clip_id in self.records and self.records[clip_id].status != "failed"
+
+    def ask_again(self, clip_id: str) -> None:
+        """Have a clip that was gone asked for again."""
+        self.add(failed_clip(clip_id, self.records[clip_id].reason))
+
+    def settle(self, clip_ids: Collection[str], *, has_cookies: bool) -> None:
+        """Hold records against files, before anything is fetched.
+
+        Media that a kill left without record are looked at; records whose media are lost or
+        damaged are dropped, and with cookies those of age-restricted videos too. What an earlier
+        run left unfinished is removed.
+
+        Args:
+            clip_ids: the clips that are wanted.
+            has_cookies: whether age-restricted videos may be had.
+        """
+        shutil.rmtree(self.work_dir, ignore_errors=True)
+        known = [clip_id for clip_id in clip_ids if clip_id in self.records]
+        had = [clip_id for clip_id in known if self.records[clip_id].status == "ok"]
+        with ThreadPoolExecutor() as pool:
+            whole = list(pool.map(self._is_whole, had))
+        self._drop([clip_id for clip_id, is_whole in zip(had, whole, strict=True) if not is_whole])
+        for clip_id in known if has_cookies else ():
+            record = self.records.get(clip_id)
+            if record and kind_of(record.reason) == AGE_RESTRICTED:
+                self.ask_again(clip_id)
+        there = {path.stem for path in _clips_dir().iterdir()}
+        for clip_id in clip_ids:
+            if clip_id in there and not self.is_settled(clip_id):
+                self.add(inspect_clip(clip_id, media_path(clip_id)))
+
+    def _drop(self, clip_ids: Collection[str]) -> None:
+        if clip_ids:
+            for clip_id in clip_ids:
+                del self.records[clip_id]
+                media_path(clip_id).unlink(missing_ok=True)
+            with written_whole(self.path) as part:
+                lines = (json.dumps(asdict(record)) + "\n" for record in self.records.values())
+                part.write_text("".join(lines), "utf-8")
+
+    def _append(self, text: str) -> None:
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(text)
+
+    def _is_whole(self, clip_id: str) -> bool:
+        path = media_path(clip_id)
+        return path.is_file() and file_sha256(path) == self.records[clip_id].sha256
+
+
+def media_path(clip_id: str) -> Path:
+    """Name a clip's media file in the store."""
+    return _clips_dir() / f"{clip_id}.mp4"
+
+
+@contextmanager
+def open_ledger(*, waits: bool) -> Iterator[Ledger]:
+    """Open the store's ledger; one process at a time has it.
+
+    Args:
+        waits: whether to wait for another process that has it.
+
+    Raises:
+        AvsedError: if another process has it, and `waits` is false.
+    """
+    folder = _folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / "lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        if not waits:
+            raise AvsedError(f"{folder}: another run is downloading; wait for it") from None
+        print(f"another run is downloading into {folder}; waiting for it", flush=True)
+        lock.acquire()
+    try:
+        yield Ledger()
+    finally:
+        lock.release()
+
+
+def ask_again_for_gone(kind: str | None) -> int:
+    """Have clips whose videos were gone asked for again by the next run.
+
+    Args:
+        kind: as reports call the reason, such as "private"; None for all.
+
+    Returns:
+        How many.
+
+    Raises:
+        AvsedError: if a run is downloading.
+    """
+    with open_ledger(waits=False) as ledger:
+        gone = [
+            record.clip_id
+            for record in ledger.records.values()
+            if record.status == "unavailable" and kind in (None, kind_of(record.reason))
+        ]
+        for clip_id in gone:
+            ledger.ask_again(clip_id)
+    return len(gone)
+
+
+def _folder() -> Path:
+    return store_dir() / "youtube"
+
+
+def _clips_dir() -> Path:
+    return _folder() / "clips"
+
+
+def _records(text: str) -> Iterator[ClipRecord]:
+    for line in text.splitlines():
+        try:
+            yield ClipRecord(**json.loads(line))
+        except (ValueError, TypeError):
+            continue

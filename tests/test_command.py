@@ -1,0 +1,148 @@
+"""The command `avsed`: where it finds lists, what it says and how it ends."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from avsed.annotations import AnnotatedClip, Event, write_classes, write_list
+from avsed.command import main
+from avsed.sources.youtube.lists import FILES
+
+from .conftest import ROOT
+
+
+def write_lists(folder: Path, label: str = "Cat") -> None:
+    events = (Event(onset=0.0, offset=1.0, label=label),)
+    write_list(folder, "weak", [AnnotatedClip(clip_id="w1", tags=(label,))])
+    write_list(folder, "unlabeled", [AnnotatedClip(clip_id="u1")])
+    write_list(folder, "validation", [AnnotatedClip(clip_id="v1", tags=(label,), events=events)])
+    write_list(folder, "test", [AnnotatedClip(clip_id="t1", tags=(label,), events=events)])
+
+
+def avsed(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    """Run the command; give its exit status."""
+    monkeypatch.setattr(sys, "argv", ["avsed", *arguments])
+    try:
+        main()
+    except SystemExit as end:
+        assert isinstance(end.code, int)
+        return end.code
+    return 0
+
+
+def write_set_up(folder: Path, profile: str) -> None:
+    shutil.copytree(ROOT / "profiles", folder / "profiles")
+    params = (
+        (ROOT / "params.yaml").read_text("utf-8").replace("profile: demo", f"profile: {profile}")
+    )
+    (folder / "params.yaml").write_text(params, "utf-8")
+
+
+def test_the_command_checks_a_folder_and_loads_no_torch(tmp_path: Path) -> None:
+    write_lists(tmp_path)
+    write_classes(tmp_path, ("Cat",))
+    command = [sys.executable, "-X", "importtime", "-m", "avsed.command", "metadata", "check"]
+    ended = subprocess.run([*command, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert ended.stdout.endswith("\n0 errors, 0 remarks\n")
+    assert "avsed.metadata" in ended.stderr
+    assert "torch" not in ended.stderr
+
+
+def test_errors_end_with_status_1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_lists(tmp_path)
+    write_classes(tmp_path, ("Cow",))
+    (tmp_path / "unlabeled.tsv").unlink()
+    assert avsed(monkeypatch, "metadata", "check", str(tmp_path)) == 1
+    printed = capsys.readouterr().out
+    assert printed.count("'Cat' is not among the classes Cow") == 3
+    assert "unlabeled.tsv: no such list" in printed
+
+
+def test_a_folder_without_classes_takes_labels_for_classes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_lists(tmp_path, label="Moo")
+    assert avsed(monkeypatch, "metadata", "check", str(tmp_path)) == 0
+    assert "No vocabulary is known" in capsys.readouterr().out
+
+
+def test_a_folder_in_the_layout_of_dcase_2018_has_its_classes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_lists(tmp_path, label="Moo")
+    for split, name in FILES.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / f"{split}.tsv").rename(tmp_path / name)
+    assert avsed(monkeypatch, "metadata", "check", str(tmp_path)) == 1
+    printed = capsys.readouterr().out
+    assert printed.count("'Moo' is not among the classes Alarm_bell_ringing, Blender") == 3
+    assert "eval/eval.csv, line 2" in printed
+
+
+@pytest.mark.parametrize(
+    ("folder", "message"),
+    [
+        ("absent", "error: absent: no such folder; name the one that holds the lists\n"),
+        (".", "error: .: has none of weak.tsv, unlabeled.tsv, validation.tsv, test.tsv, and no "),
+    ],
+)
+def test_a_folder_without_lists_is_one_line_and_status_2(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    folder: str,
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert avsed(monkeypatch, "metadata", "check", folder) == 2
+    assert capsys.readouterr().err.startswith(message)
+
+
+def test_without_a_folder_the_demos_lists_are_checked_once_they_are_prepared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_set_up(tmp_path, "demo")
+    assert avsed(monkeypatch, "metadata", "check") == 2
+    assert "run `dvc repro prepare` first" in capsys.readouterr().err
+    write_lists(Path("data/metadata"))
+    write_classes(Path("data/metadata"), ("Cat",))
+    assert avsed(monkeypatch, "metadata", "check") == 0
+    assert "test: data/metadata/test.tsv" in capsys.readouterr().out
+
+
+def test_without_a_folder_ones_own_lists_are_checked_against_the_profiles_classes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_set_up(tmp_path, "local")
+    write_lists(Path("data/local/metadata"), label="Moo")
+    assert avsed(monkeypatch, "metadata", "check") == 1
+    printed = capsys.readouterr().out
+    assert "data/local/metadata/weak.tsv, line 2: 'Moo' is not among the classes Alarm" in printed
+
+
+def test_without_a_folder_the_papers_lists_must_be_the_published_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_set_up(tmp_path, "paper")
+    profile = Path("profiles/paper.yaml")
+    profile.write_text(profile.read_text("utf-8").replace("lists: published", "lists: mine"))
+    Path("mine/train").mkdir(parents=True)
+    Path("mine/train/weak.csv").write_text("filename\tevent_labels\n")
+    assert avsed(monkeypatch, "metadata", "check") == 2
+    assert "mine/train/weak.csv: is not the published list" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("level", [[], ["metadata"], ["metadata", "check"]])
+def test_help_gives_an_example_at_each_level(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], level: list[str]
+) -> None:
+    assert avsed(monkeypatch, *level, "--help") == 0
+    assert "example: avsed metadata check" in capsys.readouterr().out
