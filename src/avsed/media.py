@@ -47,6 +47,19 @@ class Streams:
     remark: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class Header:
+    """What a media file says of itself.
+
+    Attributes:
+        streams: the kinds of streams that it names, of "Audio" and "Video".
+        duration: seconds; 0 where it does not say.
+    """
+
+    streams: frozenset[str]
+    duration: float
+
+
 @cache
 def ffmpeg_path() -> str:
     """Find the system's ffmpeg; where there is none, the one of imageio-ffmpeg."""
@@ -59,7 +72,7 @@ def probe(path: Path) -> Streams:
     Raises:
         DecodeError: if no stream can be decoded.
     """
-    named = _named_streams(path)
+    named = read_header(path).streams
     remarks = []
     audio_duration = image_duration = 0.0
     if "Audio" in named:
@@ -140,20 +153,27 @@ def read_images(path: Path) -> Iterator[NDArray[np.uint8]]:
         raise DecodeError("video: no picture can be decoded")
 
 
-def named_duration(path: Path) -> float | None:
-    """Read how long a media file says that it is.
-
-    Returns:
-        Seconds; None where it does not say.
+def read_header(path: Path) -> Header:
+    """Read what a media file says of itself, without decoding it.
 
     Raises:
         DecodeError: if it is no media file.
     """
-    named = _DURATION.search(_described(path))
-    if not named:
-        return None
-    hours, minutes, seconds = named.groups()
-    return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+    try:
+        run_ffmpeg(["-hide_banner", "-i", str(path)])
+    except subprocess.CalledProcessError as error:
+        # ffmpeg describes its input before it complains that no output is given.
+        described = error.stderr.decode("utf-8", "replace")
+    except subprocess.TimeoutExpired:
+        raise DecodeError(f"ffmpeg takes more than {TIME_LIMIT} s") from None
+    if "Stream #" not in described:
+        raise DecodeError(_reason(described))
+    duration = _DURATION.search(described)
+    hours, minutes, seconds = duration.groups() if duration else ("0", "0", "0")
+    return Header(
+        streams=frozenset(_STREAM.findall(described)),
+        duration=int(hours) * 3600 + int(minutes) * 60 + float(seconds),
+    )
 
 
 def run_ffmpeg(arguments: Sequence[str], *, stdin: bytes = b"") -> tuple[bytes, bytes]:
@@ -194,25 +214,6 @@ def run_ffmpeg(arguments: Sequence[str], *, stdin: bytes = b"") -> tuple[bytes, 
     raise AssertionError("the last attempt returns or raises")
 
 
-def _named_streams(path: Path) -> set[str]:
-    """Name the kinds of streams that the container lists."""
-    return set(_STREAM.findall(_described(path)))
-
-
-def _described(path: Path) -> str:
-    """Give ffmpeg's description of a media file."""
-    try:
-        run_ffmpeg(["-hide_banner", "-i", str(path)])
-    except subprocess.CalledProcessError as error:
-        # ffmpeg describes its input before it complains that no output is given.
-        described = error.stderr
-    except subprocess.TimeoutExpired:
-        raise DecodeError(f"ffmpeg takes more than {TIME_LIMIT} s") from None
-    if b"Stream #" not in described:
-        raise DecodeError(_reason(described))
-    return str(described.decode("utf-8", "replace"))
-
-
 def _refuse_trouble_of_the_machine(error: subprocess.CalledProcessError) -> None:
     """Stop where a failure says nothing of the clip, which would be left out for good."""
     if error.returncode < 0:
@@ -232,15 +233,16 @@ def _decode(stream: Any, what: str) -> bytes:
     try:
         output, _ = run_ffmpeg(quiet.get_args())
     except subprocess.CalledProcessError as error:
-        raise DecodeError(f"{what}: {_reason(error.stderr)}") from None
+        reason = _reason(error.stderr.decode("utf-8", "replace"))
+        raise DecodeError(f"{what}: {reason}") from None
     except subprocess.TimeoutExpired:
         raise DecodeError(f"{what}: ffmpeg takes more than {TIME_LIMIT} s") from None
     return output
 
 
-def _reason(log: bytes) -> str:
+def _reason(log: str) -> str:
     """Give the first complaint of ffmpeg, without the address it prints before it."""
-    lines = log.decode("utf-8", "replace").strip().splitlines()
+    lines = log.strip().splitlines()
     ignored = ("At least one output file", "Input #", "misdetection possible")
     complaints = [line for line in lines if not any(words in line for words in ignored)]
     if not complaints:

@@ -126,5 +126,5 @@ def _complaint(path: Path, stderr: str) -> str:
                 "the packaged one is used"
             )
     # The first error is the cause; those after it say what could not be done because of it.
-    reason = next((line for line in stderr.splitlines() if line.strip()), "it was killed")
+    reason = next((line for line in stderr.splitlines() if line.strip()), "it does not say why")
     return f"{path}: cannot be written by {ffmpeg_path()}: {reason.strip()}"

@@ -6,7 +6,7 @@ from pathlib import Path
 import ffmpeg
 
 from avsed.clips import ClipRecord, inspect_clip
-from avsed.media import DecodeError, named_duration, run_ffmpeg
+from avsed.media import DecodeError, read_header, run_ffmpeg
 from avsed.sources.youtube.failures import FetchError, Outcome
 from avsed.sources.youtube.fetching import Video
 from avsed.sources.youtube.lists import Segment
@@ -44,10 +44,12 @@ def cut_clip(video: Video, segment: Segment, path: Path) -> ClipRecord:
         FetchError: if the file is damaged, lacks pictures, or ends before the clip.
     """
     try:
-        named = named_duration(video.path)
+        header = read_header(video.path)
     except DecodeError as error:
         raise FetchError(Outcome.PASSING, "damaged", str(error)) from None
-    ends = max(video.duration or 0.0, video.start + (named or 0.0))
+    if "Video" not in header.streams:
+        raise FetchError(Outcome.PASSING, "no video", "only audio was delivered")
+    ends = max(video.duration or 0.0, video.start + header.duration)
     if 0 < ends <= segment.start:
         raise FetchError(
             Outcome.GONE, "shortened", f"the video ends at {ends:g} s, before the clip starts"
@@ -66,7 +68,7 @@ def cut_clip(video: Video, segment: Segment, path: Path) -> ClipRecord:
     if record.status != "ok":
         raise FetchError(Outcome.PASSING, "damaged", record.reason)
     if not record.has_video:
-        raise FetchError(Outcome.PASSING, "no video", "only audio was delivered")
+        raise FetchError(Outcome.PASSING, "damaged", record.reason)
     expected = min(segment.duration, ends - segment.start) if ends else segment.duration
     if record.duration < expected - TOLERANCE:
         raise FetchError(
