@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from avsed.annotations import AnnotatedClip, Event, write_classes, write_list
+from avsed.clips import missing_clip
 from avsed.command import main
+from avsed.sources.youtube.ledger import open_ledger
 from avsed.sources.youtube.lists import FILES
 
 from .conftest import ROOT
@@ -140,9 +142,23 @@ def test_without_a_folder_the_papers_lists_must_be_the_published_ones(
     assert "mine/train/weak.csv: is not the published list" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("level", [[], ["metadata"], ["metadata", "check"]])
+@pytest.mark.parametrize("level", [[], ["metadata"], ["metadata", "check"], ["clips"]])
 def test_help_gives_an_example_at_each_level(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], level: list[str]
 ) -> None:
     assert avsed(monkeypatch, *level, "--help") == 0
-    assert "example: avsed metadata check" in capsys.readouterr().out
+    assert "example: avsed " in capsys.readouterr().out
+
+
+def test_gone_videos_are_asked_for_again(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with open_ledger(waits=False) as ledger:
+        ledger.add(missing_clip("a", "private: Private video"))
+        ledger.add(missing_clip("b", "removed: by the uploader"))
+    assert avsed(monkeypatch, "clips", "retry", "private") == 0
+    assert capsys.readouterr().out.startswith("1 clips will be asked for again")
+    with open_ledger(waits=False) as ledger:
+        assert [ledger.is_settled(clip_id) for clip_id in "ab"] == [False, True]
+    assert avsed(monkeypatch, "clips", "retry") == 0
+    assert capsys.readouterr().out.startswith("1 clips")

@@ -1,27 +1,13 @@
 """What a user types, run by DVC in a clone of the repository at a small size."""
 
 import json
-import os
-import re
-import shutil
-import subprocess
-import sys
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
-from .conftest import ROOT
+from .cloned import Clone, copy_repository, stages_run
 
 pytestmark = pytest.mark.slow
 
-SMALL = {
-    "n_weak: [0-9]+(?=\n  n_unl.*\n  n_val)": "n_weak: 8",
-    "n_unlabeled: [0-9]+(?=\n  n_val)": "n_unlabeled: 4",
-    "n_validation: [0-9]+": "n_validation: 4",
-    "n_test: [0-9]+": "n_test: 4",
-    "\n  steps: [0-9]+": "\n  steps: 2",
-}
 VARIANTS = (
     "spectral",
     "spectral+visual",
@@ -33,57 +19,6 @@ VARIANTS = (
 )
 
 
-@dataclass(frozen=True)
-class Clone:
-    """A copy of the repository in which commands are run as a user would."""
-
-    path: Path
-
-    def run(self, *command: str, fails: bool = False) -> str:
-        environment = os.environ | {
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            "PYTHONPATH": str(self.path / "src"),
-            "AVSED_STORE": "",
-            "DVC_NO_ANALYTICS": "1",
-        }
-        done = subprocess.run(
-            command, cwd=self.path, env=environment, capture_output=True, text=True, check=False
-        )
-        output = done.stdout + done.stderr
-        assert bool(done.returncode) == fails, output
-        return output
-
-    def replace(self, name: str, pattern: str, text: str) -> None:
-        path = self.path / name
-        content, n_replaced = re.subn(pattern, text, path.read_text())
-        assert n_replaced == 1, pattern
-        path.write_text(content)
-
-    def commit(self) -> None:
-        self.run("git", "add", "--all")
-        self.run("git", "-c", "user.name=a", "-c", "user.email=b", "commit", "-m", "c")
-
-
-def copy_repository(path: Path) -> Clone:
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.splitlines()
-    for name in listed:
-        if (ROOT / name).exists():
-            (path / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, path / name)
-    clone = Clone(path)
-    clone.run("git", "init", "-q")
-    for pattern, text in SMALL.items():
-        clone.replace("profiles/demo.yaml", pattern, text)
-    clone.commit()
-    return clone
-
-
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     """Run the small demo once, and commit what it made."""
@@ -91,10 +26,6 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     clone.run("dvc", "repro")
     clone.commit()
     return clone
-
-
-def stages_run(output: str) -> set[str]:
-    return set(re.findall(r"Running stage '([^']+)'", output))
 
 
 def test_repro_makes_the_table_of_seven_variants(clone: Clone) -> None:
@@ -173,7 +104,6 @@ def test_an_edit_of_a_metric_trains_and_scores_nothing(clone: Clone) -> None:
         ("params.yaml", "threshold: 0.5", "threshold: 2.0", "postprocess.threshold is 2.0; input"),
         ("params.yaml", "dropout: 0.33", "dropout: -1.0", "train.dropout is -1.0; input should be"),
         ("profiles/demo.yaml", "seed: 1", "sed: 1", "dataset.sed is not a parameter; did you mean"),
-        ("params.yaml", "profile: demo", "profile: paper", "downloading is not built yet"),
         ("params.yaml", "profile: demo", "profile: local", "weak.tsv: no such list"),
     ],
 )

@@ -31,9 +31,10 @@ from avsed.sources.youtube.fetching import (
     LONG_VIDEO,
     SOCKET_TIMEOUT,
     YOUTUBE,
+    Access,
     Site,
-    Video,
     fetch_video,
+    read_cookies,
 )
 from avsed.sources.youtube.ledger import Ledger, media_path, open_ledger
 from avsed.sources.youtube.lists import Segment, segment_of
@@ -105,6 +106,14 @@ def download_clips(
         AvsedError: if the site refuses this address, or nothing can be reached. What was fetched
             is kept, and no clip is recorded as gone for it.
     """
+    patience = patience or Patience()
+    access = Access(
+        site=site,
+        cookies=read_cookies(download.cookies) if download.cookies else None,
+        proxy=download.proxy,
+        long_video=patience.long_video,
+        socket_timeout=patience.socket_timeout,
+    )
     segments = [segment_of(clip_id) for clip_id in clip_ids]
     with open_ledger(waits=True) as ledger:
         ledger.settle(clip_ids, has_cookies=download.cookies is not None)
@@ -114,7 +123,7 @@ def download_clips(
         if wanted:
             _announce(len(wanted), len(segments), download)
             _offer_ffmpeg()
-            run = _Run(ledger, wanted, download, site, patience or Patience())
+            run = _Run(ledger, wanted, download, access, patience)
             failed = run.fetch_all(len(segments))
         records = [
             failed_clip(clip_id, str(failed[clip_id]))
@@ -155,12 +164,12 @@ class _Run:
         ledger: Ledger,
         wanted: Iterable[Segment],
         download: Download,
-        site: Site,
+        access: Access,
         patience: Patience,
     ) -> None:
         self.ledger = ledger
         self.download = download
-        self.site = site
+        self.access = access
         self.patience = patience
         self.fresh = deque(_Wanted(due=0.0, segment=segment) for segment in wanted)
         self.retries: list[_Wanted] = []  # a heap
@@ -225,7 +234,8 @@ class _Run:
         folder = self.ledger.work_dir / segment.clip_id
         result: ClipRecord | BaseException
         try:
-            video = self._fetch_video(segment, folder)
+            folder.mkdir(parents=True)
+            video = fetch_video(segment, folder, self.access)
             part = folder / f"{segment.clip_id}.mp4"
             result = cut_clip(video, segment, part)
             part.replace(media_path(segment.clip_id))
@@ -233,17 +243,6 @@ class _Run:
             result = error
         shutil.rmtree(folder, ignore_errors=True)
         self.results.put((wanted, result))
-
-    def _fetch_video(self, segment: Segment, folder: Path) -> Video:
-        folder.mkdir(parents=True)
-        return fetch_video(
-            segment,
-            folder,
-            self.download,
-            site=self.site,
-            long_video=self.patience.long_video,
-            socket_timeout=self.patience.socket_timeout,
-        )
 
     def _settle(self, wanted: _Wanted, result: ClipRecord | BaseException) -> int:
         """Record a result, or plan another attempt; returns how many clips are done by it."""
@@ -300,7 +299,8 @@ class _Run:
         for clip_id in had[-3:]:
             folder = self.ledger.work_dir / f"again-{clip_id}"
             try:
-                self._fetch_video(segment_of(clip_id), folder)
+                folder.mkdir(parents=True)
+                fetch_video(segment_of(clip_id), folder, self.access)
             except FetchError:
                 continue
             finally:

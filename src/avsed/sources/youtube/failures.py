@@ -67,6 +67,11 @@ SAYINGS: tuple[tuple[str, Outcome, str], ...] = (
 )
 
 _LONGEST_REASON = 200  # characters
+# Where yt-dlp's own advice, meant for its command line, begins.
+_ADVICE = re.compile(
+    r"\.? Use --cookies| You might want to use a VPN| It is recommended to use"
+    r"|;? please report this issue| \(caused by "
+)
 
 
 @dataclass(eq=False)
@@ -100,6 +105,8 @@ def explain(error: Exception) -> FetchError:
         if words.casefold() in said:
             return FetchError(outcome, kind, reason)
     refusal = next((cause for cause in _causes(error) if isinstance(cause, HTTPError)), None)
+    if refusal:
+        refusal.close()
     if refusal is None:
         lost = any(isinstance(cause, TransportError) for cause in _causes(error))
         return FetchError(Outcome.PASSING, "network" if lost else "not delivered", reason)
@@ -136,7 +143,7 @@ def _one_line(message: str) -> str:
     line = re.sub(r"[\x00-\x20\x7f-\xa0]+", " ", message.replace("\u2019", "'")).strip()
     line = re.sub(r"^ERROR: ", "", line)
     line = re.sub(r"^\[[\w:]+\] (\S+: )?", "", line)
-    line = re.split(r"\.? Use --cookies|;? please report this issue| \(caused by ", line)[0]
+    line = _ADVICE.split(line)[0]
     return line[:_LONGEST_REASON].rstrip()
 
 

@@ -4,14 +4,14 @@ import io
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from http.cookiejar import LoadError
 from pathlib import Path
 from typing import Any
 
 from yt_dlp import YoutubeDL
-from yt_dlp.cookies import CookieLoadError
+from yt_dlp.cookies import YoutubeDLCookieJar
 from yt_dlp.utils import DownloadCancelled, YoutubeDLError
 
-from avsed.config import Download
 from avsed.errors import AvsedError
 from avsed.sources.youtube.failures import FetchError, Outcome, explain
 from avsed.sources.youtube.lists import Segment
@@ -44,6 +44,25 @@ YOUTUBE = Site(address="https://www.youtube.com/watch?v={video_id}", extractor="
 
 
 @dataclass(frozen=True, kw_only=True)
+class Access:
+    """How videos are asked for.
+
+    Attributes:
+        site: where.
+        cookies: the text of a cookies.txt, as `read_cookies` gives it.
+        proxy: address of a proxy.
+        long_video: seconds; of longer videos only the clip's part is fetched.
+        socket_timeout: seconds to wait for a byte.
+    """
+
+    site: Site
+    cookies: str | None
+    proxy: str | None
+    long_video: float
+    socket_timeout: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Video:
     """A fetched file.
 
@@ -58,50 +77,26 @@ class Video:
     duration: float | None
 
 
-def fetch_video(
-    segment: Segment,
-    folder: Path,
-    download: Download,
-    *,
-    site: Site = YOUTUBE,
-    long_video: float = LONG_VIDEO,
-    socket_timeout: float = SOCKET_TIMEOUT,
-) -> Video:
+def fetch_video(segment: Segment, folder: Path, access: Access) -> Video:
     """Fetch the video of a clip.
 
     Args:
         segment: the clip.
         folder: an empty folder, in which the file is written.
-        download: cookies and proxy.
-        site: where to ask.
-        long_video: seconds; of longer videos only the segment is fetched.
-        socket_timeout: seconds to wait for a byte.
+        access: how to ask.
 
     Raises:
         FetchError: if it was not had.
-        AvsedError: if the cookies cannot be read.
+        AvsedError: if a disk is full.
     """
 
     def wanted_parts(info: Mapping[str, Any], _: YoutubeDL) -> Iterable[Mapping[str, float]]:
-        if (info.get("duration") or 0) <= long_video:
+        if (info.get("duration") or 0) <= access.long_video:
             return [{}]
         end = segment.start + segment.duration
         return [{"start_time": segment.start, "end_time": end}]
 
-    options = _options(download, site, socket_timeout) | {
-        # Names come from here alone, never from a title.
-        "outtmpl": {"default": str(folder / "video.%(ext)s")},
-        "format": FORMAT,
-        "format_sort": list(FORMAT_SORT),
-        "merge_output_format": "mp4",
-        "download_ranges": wanted_parts,
-        "force_keyframes_at_cuts": True,
-        "retries": 3,
-        "fragment_retries": 3,
-        "skip_unavailable_fragments": False,
-        "progress_hooks": [_time_limit()],
-    }
-    info = _ask(segment, options, site)
+    info = _ask(segment, _options(folder, access) | {"download_ranges": wanted_parts}, access.site)
     files = info.get("requested_downloads") or []
     path = Path(files[0]["filepath"]) if files and files[0].get("filepath") else None
     if info.get("id") != segment.video_id or path is None or not path.is_file():
@@ -111,20 +106,53 @@ def fetch_video(
     )
 
 
-def _options(download: Download, site: Site, socket_timeout: float) -> dict[str, Any]:
+def read_cookies(path: Path) -> str:
+    """Read a cookies.txt, which must hold cookies of YouTube.
+
+    Raises:
+        AvsedError: if it cannot be read, or holds none.
+    """
+    try:
+        text = path.read_text("utf-8")
+        cookies = YoutubeDLCookieJar(io.StringIO(text))
+        cookies.load()
+    except (OSError, UnicodeDecodeError, LoadError) as error:
+        raise AvsedError(
+            f"download.cookies: {path} cannot be read ({error}); name a cookies.txt in Netscape's "
+            "form"
+        ) from None
+    if not any(cookie.domain.endswith("youtube.com") for cookie in cookies):
+        raise AvsedError(
+            f"download.cookies: {path} holds no cookies of youtube.com in Netscape's form; export "
+            "them from a browser that is signed in there"
+        )
+    return text
+
+
+def _options(folder: Path, access: Access) -> dict[str, Any]:
     return {
+        # Names come from here alone, never from a title.
+        "outtmpl": {"default": str(folder / "video.%(ext)s")},
+        "format": FORMAT,
+        "format_sort": list(FORMAT_SORT),
+        "merge_output_format": "mp4",
+        "force_keyframes_at_cuts": True,
+        "retries": 3,
+        "fragment_retries": 3,
+        "extractor_retries": 1,
+        "skip_unavailable_fragments": False,
+        "socket_timeout": access.socket_timeout,
+        "progress_hooks": [_time_limit()],
+        "allowed_extractors": [access.site.extractor],
+        "noplaylist": True,
+        "proxy": access.proxy,
+        # yt-dlp writes to the file that it is given; it gets a copy.
+        "cookiefile": io.StringIO(access.cookies) if access.cookies else None,
         "quiet": True,
         "noprogress": True,
         "no_warnings": True,
         "logger": _Silence(),
         "color": "never",
-        "allowed_extractors": [site.extractor],
-        "noplaylist": True,
-        "proxy": download.proxy,
-        "socket_timeout": socket_timeout,
-        "extractor_retries": 1,
-        # yt-dlp writes to the file that it is given; it gets a copy.
-        "cookiefile": io.StringIO(_read_cookies(download.cookies)) if download.cookies else None,
     }
 
 
@@ -133,23 +161,12 @@ def _ask(segment: Segment, options: dict[str, Any], site: Site) -> Any:
         with YoutubeDL(options) as youtube_dl:
             address = site.address.format(video_id=segment.video_id)
             return youtube_dl.extract_info(address) or {}
-    except CookieLoadError as error:
-        raise AvsedError(f"download.cookies: {error}; export them in Netscape's form") from None
     except DownloadCancelled as error:
         raise FetchError(Outcome.PASSING, "network", str(error)) from None
     except YoutubeDLError as error:
         if any(words in str(error) for words in _FULL_DISK):
             raise AvsedError(f"{error}; make room, and run this again") from None
         raise explain(error) from None
-
-
-def _read_cookies(path: Path) -> str:
-    try:
-        return path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise AvsedError(
-            f"download.cookies: {path} cannot be read ({error}); name a cookies.txt"
-        ) from None
 
 
 def _time_limit() -> Callable[[Mapping[str, Any]], None]:

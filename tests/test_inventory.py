@@ -1,0 +1,92 @@
+"""How many clips there are, and why the others are missing."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from avsed.clips import ClipRecord, failed_clip, missing_clip
+from avsed.errors import AvsedError
+from avsed.inventory import count_clips, require_clips, write_inventory
+
+LISTED = {
+    "weak": ["a", "b", "c", "d"],
+    "unlabeled": ["e", "f"],
+    "validation": ["g"],
+    "test": ["h", "i", "j"],
+}
+
+
+def had(clip_id: str) -> ClipRecord:
+    return ClipRecord(
+        clip_id=clip_id,
+        file=f"{clip_id}.mp4",
+        status="ok",
+        reason="",
+        has_audio=True,
+        has_video=True,
+        duration=10.0,
+        sha256="0",
+    )
+
+
+RECORDS = [
+    *map(had, "acegij"),
+    missing_clip("b", "private: Private video"),
+    missing_clip("f", "private: Private video. Sign in"),
+    missing_clip("d", "removed: by the uploader"),
+    failed_clip("h", "network: timed out"),
+]
+
+
+def write(tmp_path: Path, records: list[ClipRecord], *, beside_paper: bool) -> str:
+    write_inventory(
+        LISTED,
+        records,
+        beside_paper=beside_paper,
+        metrics_path=tmp_path / "metrics" / "clips.json",
+        report_path=tmp_path / "clips.md",
+    )
+    return (tmp_path / "clips.md").read_text()
+
+
+def test_clips_are_counted_by_split_beside_the_papers(tmp_path: Path) -> None:
+    report = write(tmp_path, RECORDS, beside_paper=True)
+    assert report.splitlines()[2:8] == [
+        "| split | listed | had | share | the paper had |",
+        "| --- | ---: | ---: | ---: | ---: |",
+        "| weak | 4 | 2 | 50.0% | 1,439 |",
+        "| unlabeled | 2 | 1 | 50.0% | 13,017 |",
+        "| validation | 1 | 1 | 100.0% | 259 |",
+        "| test | 3 | 2 | 66.7% | 779 |",
+    ]
+    assert json.loads((tmp_path / "metrics" / "clips.json").read_text()) == {
+        "weak": {"had": 2, "missing": 2},
+        "unlabeled": {"had": 1, "missing": 1},
+        "validation": {"had": 1, "missing": 0},
+        "test": {"had": 2, "missing": 1},
+    }
+
+
+def test_reasons_are_counted_the_commonest_first(tmp_path: Path) -> None:
+    report = write(tmp_path, RECORDS, beside_paper=False)
+    assert "the paper" not in report
+    assert report.splitlines()[-5:] == [
+        "| reason | weak | unlabeled | validation | test | tried again |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+        "| private | 1 | 1 | 0 | 0 |  |",
+        "| network | 0 | 0 | 0 | 1 | yes |",
+        "| removed | 1 | 0 | 0 | 0 |  |",
+    ]
+
+
+def test_where_nothing_is_missing_there_is_nothing_to_explain(tmp_path: Path) -> None:
+    report = write(tmp_path, [had(clip_id) for clip_id in "abcdefghij"], beside_paper=False)
+    assert "Why" not in report
+
+
+def test_a_split_with_too_few_clips_is_refused_by_name() -> None:
+    counts = count_clips(LISTED, RECORDS)
+    require_clips(counts, 0.5)
+    with pytest.raises(AvsedError, match=r"only 2 of 4 weak, 1 of 2 unlabeled clips were had.*60%"):
+        require_clips(counts, 0.6)
