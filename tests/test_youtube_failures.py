@@ -13,7 +13,7 @@ from avsed.sources.youtube.fetching import YOUTUBE, Access, fetch_video
 from avsed.sources.youtube.lists import segment_of
 
 SEGMENT = segment_of("Y-bcdefghij__30.000_40.000")
-ACCESS = Access(site=YOUTUBE, cookies=None, proxy=None, long_video=7200, socket_timeout=1)
+ACCESS = Access(site=YOUTUBE, cookies=None, proxy=None, pause=0, long_video=7200, socket_timeout=1)
 
 # What the table looks for, and what YouTube answers: a reason and what stands below it.
 BELOW = "Video unavailable"

@@ -40,6 +40,8 @@ from avsed.sources.youtube.ledger import Ledger, media_path, open_ledger
 from avsed.sources.youtube.lists import Segment, segment_of
 from avsed.store import publish, store_dir
 
+VIDEO_TO_REQUEST = 16  # the pause between videos, in pauses between requests; as yt-dlp advises
+
 
 @dataclass(frozen=True, kw_only=True)
 class Patience:
@@ -111,6 +113,7 @@ def download_clips(
         site=site,
         cookies=read_cookies(download.cookies) if download.cookies else None,
         proxy=download.proxy,
+        pause=download.sleep / VIDEO_TO_REQUEST,
         long_video=patience.long_video,
         socket_timeout=patience.socket_timeout,
     )
@@ -138,10 +141,11 @@ def download_clips(
 
 
 def _announce(n_wanted: int, n_clips: int, download: Download) -> None:
-    hours = n_wanted * download.sleep / 3600
+    minutes = n_wanted * download.sleep / 60
+    time_needed = f"{minutes / 60:.0f} hours" if minutes > 90 else f"{minutes:.0f} minutes"
     print(
         f"{n_wanted:,} of {n_clips:,} clips to ask YouTube for, one every {download.sleep:g} s: "
-        f"{hours:.1f} hours or more. It may be stopped at any time; the same command goes on.",
+        f"{time_needed} or more. It may be stopped at any time; the same command goes on.",
         flush=True,
     )
 

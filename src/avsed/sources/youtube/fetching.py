@@ -51,6 +51,7 @@ class Access:
         site: where.
         cookies: the text of a cookies.txt, as `read_cookies` gives it.
         proxy: address of a proxy.
+        pause: seconds between the requests for one video.
         long_video: seconds; of longer videos only the clip's part is fetched.
         socket_timeout: seconds to wait for a byte.
     """
@@ -58,6 +59,7 @@ class Access:
     site: Site
     cookies: str | None
     proxy: str | None
+    pause: float
     long_video: float
     socket_timeout: float
 
@@ -141,6 +143,7 @@ def _options(folder: Path, access: Access) -> dict[str, Any]:
         "fragment_retries": 3,
         "extractor_retries": 1,
         "skip_unavailable_fragments": False,
+        "sleep_interval_requests": access.pause,
         "socket_timeout": access.socket_timeout,
         "progress_hooks": [_time_limit()],
         "allowed_extractors": [access.site.extractor],
