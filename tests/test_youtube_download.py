@@ -305,6 +305,17 @@ def test_a_single_robot_check_is_passed_over(
     assert [record.status for record in records.values()] == ["failed", "ok", "ok"]
 
 
+def test_a_fault_of_yt_dlp_with_one_video_does_not_end_the_run(
+    tmp_path: Path, video: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_site({video_id: serve(video) for video_id in ids("odd", "good")}) as site:
+        youtube = FakeYoutube(site, monkeypatch)
+        youtube.formats[ids("odd")[0]] = [{"format_id": 1, "url": 7}]
+        records = fetch(clips("odd", "good"), tmp_path, YOUTUBE)
+    assert [record.status for record in records.values()] == ["failed", "ok"]
+    assert records[clips("odd")[0]].reason.startswith("not delivered: yt-dlp fails with ")
+
+
 def test_gone_videos_are_recorded_with_youtubes_reason_and_not_asked_for_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

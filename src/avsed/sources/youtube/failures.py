@@ -97,7 +97,7 @@ class FetchError(Exception):
 
 def explain(error: Exception) -> FetchError:
     """Say what follows from an exception of yt-dlp."""
-    reason = _one_line(str(error))
+    reason = one_line(str(error))
     if any(isinstance(cause, GeoRestrictedError) for cause in _causes(error)):
         return FetchError(Outcome.GONE, "blocked in this country", reason)
     said = reason.casefold()
@@ -138,7 +138,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         ]
 
 
-def _one_line(message: str) -> str:
+def one_line(message: str) -> str:
     """Keep what was said: no address of yt-dlp's help, no control characters, straight quotes."""
     line = re.sub(r"[\x00-\x20\x7f-\xa0]+", " ", message.replace("\u2019", "'")).strip()
     line = re.sub(r"^ERROR: ", "", line)

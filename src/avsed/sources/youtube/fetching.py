@@ -1,5 +1,6 @@
 """Fetch one video by yt-dlp, whole unless it is very long, into a folder of its own."""
 
+import errno
 import io
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -13,7 +14,7 @@ from yt_dlp.cookies import YoutubeDLCookieJar
 from yt_dlp.utils import DownloadCancelled, YoutubeDLError
 
 from avsed.errors import AvsedError
-from avsed.sources.youtube.failures import FetchError, Outcome, explain
+from avsed.sources.youtube.failures import FetchError, Outcome, explain, one_line
 from avsed.sources.youtube.lists import Segment
 
 # At most 360p with audio; whatever there is where that is not offered. Some sessions get a single
@@ -24,6 +25,7 @@ LONG_VIDEO = 2 * 3600  # seconds; of longer ones only the clip's part is asked f
 SOCKET_TIMEOUT = 30  # seconds without a byte
 TIME_LIMIT = 1800  # seconds of one video's download
 
+_DISK_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS)
 _FULL_DISK = ("No space left on device", "Disk quota exceeded")
 
 
@@ -170,6 +172,12 @@ def _ask(segment: Segment, options: dict[str, Any], site: Site) -> Any:
         if any(words in str(error) for words in _FULL_DISK):
             raise AvsedError(f"{error}; make room, and run this again") from None
         raise explain(error) from None
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in _DISK_TROUBLE:
+            raise
+        # A fault of yt-dlp with one video must not end a run of days.
+        reason = f"yt-dlp fails with {type(error).__name__}: {one_line(str(error))}"
+        raise FetchError(Outcome.PASSING, "not delivered", reason) from error
 
 
 def _time_limit() -> Callable[[Mapping[str, Any]], None]:
