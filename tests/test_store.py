@@ -103,8 +103,16 @@ def test_an_interrupted_extraction_goes_on_with_the_shards_that_are_missing(
         extract(tmp_path, first, records)
     second = Recipe()
     extract(tmp_path, second, records)
-    assert second.asked == ["ccc", "dddd"]
+    assert second.asked == ["bb", "dddd"]  # the shard that dddd is in
     assert not list(tmp_path.rglob("*.part"))
+
+
+def test_a_clip_that_is_had_later_makes_its_own_shard_anew_and_no_other(tmp_path: Path) -> None:
+    late = [record("a"), record("bb"), record("ccc", has_audio=False), record("dddd")]
+    extract(tmp_path, Recipe(), late)
+    again = Recipe()
+    extract(tmp_path, again, [record(name) for name in ("a", "bb", "ccc", "dddd")])
+    assert again.asked == ["a", "ccc"]
 
 
 def test_other_parameters_or_media_make_features_anew(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Extract one kind of features from all clips into shards (Section 4.2)."""
 
 import csv
+import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -44,7 +45,7 @@ def extract_features(
         records: the collected clips.
         clips_dir: the folder of their media.
         out_dir: becomes part-NNNNN.h5 and left_out.csv.
-        clips_per_shard: clips of a shard, at most.
+        clips_per_shard: clips of a shard, about, at most.
 
     Raises:
         AvsedError: if no clip is left, or features exceed what float16 can hold.
@@ -59,10 +60,13 @@ def extract_features(
     if not usable:
         raise AvsedError(f"{clips_dir}: no clip has {extractor.stream}; see data/clips.csv")
 
+    # A power of two over all clips, with or without media: what is had later moves no other clip.
+    n_shards = 1
+    while n_shards * clips_per_shard < len(records):
+        n_shards *= 2
     progress: tqdm[NoReturn] = tqdm(total=len(usable), desc=extractor.kind, unit="clip")
     with progress:
-        for number, start in enumerate(range(0, len(usable), clips_per_shard)):
-            chunk = usable[start : start + clips_per_shard]
+        for number, chunk in _shards_of(usable, n_shards).items():
             path = _stored_shard(extractor, chunk, clips_dir, progress)
             publish(path, out_dir / f"part-{number:05d}.h5")
             left_out |= read_left_out(path)
@@ -76,6 +80,15 @@ def extract_features(
     print(f"{extractor.kind}: {len(records) - len(left_out)} of {len(records)} clips")
     for clip_id, reason in sorted(left_out.items()):
         print(f"  left out {clip_id}: {reason}")
+
+
+def _shards_of(records: Sequence[ClipRecord], n_shards: int) -> dict[int, list[ClipRecord]]:
+    """Assign clips to shards by their names, so that one more changes one shard only."""
+    shards: dict[int, list[ClipRecord]] = {}
+    for record in records:
+        digest = hashlib.sha256(record.clip_id.encode()).digest()
+        shards.setdefault(int.from_bytes(digest[:8]) % n_shards, []).append(record)
+    return dict(sorted(shards.items()))
 
 
 def _stored_shard(
