@@ -92,6 +92,8 @@ def test_each_clip_ends_as_its_video_deserves(tmp_path: Path, video: bytes) -> N
         "alwaysbusy": refuse(503),
         "notfound": refuse(404),
         "gone": refuse(410),
+        # The page is there, its media are not.
+        "expired": lambda handler, number: (good if number % 2 else refuse(404))(handler, number),
         "hanging": hang,
         "page": serve(b"<html>no video</html>", "text/html"),
         "junk": serve(b"junk" * 5000),
@@ -115,6 +117,10 @@ def test_each_clip_ends_as_its_video_deserves(tmp_path: Path, video: bytes) -> N
         "not found: Unable to download webpage: HTTP Error 404: Not Found",
     )
     assert reasons["gone"][0] == "unavailable"
+    assert reasons["expired"] == (
+        "failed",
+        "network: unable to download video data: HTTP Error 404: Not Found",
+    )
     assert reasons["alwaysbusy"] == (
         "failed",
         "network: Unable to download webpage: HTTP Error 503: Service Unavailable",

@@ -113,8 +113,8 @@ def explain(error: Exception) -> FetchError:
     if refusal.status == 429:
         wait = _seconds(refusal.response.headers.get("Retry-After", ""))
         return FetchError(Outcome.THROTTLED, "rate limit", reason, wait)
-    # Of the video's page; addresses of its media run out, and are then asked for anew.
-    if refusal.status in (404, 410) and "download video data" not in said:
+    # Only of the video's page: addresses of its media run out, and are then asked for anew.
+    if refusal.status in (404, 410) and "unable to download webpage" in said:
         return FetchError(Outcome.DOUBTFUL, "not found", reason)
     return FetchError(Outcome.PASSING, "network", reason)
 
