@@ -7,9 +7,11 @@ from pathlib import Path
 
 from avsed.annotations import DCASE_2018_CLASSES, SPLITS, list_path, read_classes
 from avsed.cli import run
+from avsed.clips import read_clips
 from avsed.config import LocalDataset, YoutubeDataset, load_params
 from avsed.errors import AvsedError
 from avsed.metadata import check_metadata, format_check
+from avsed.shard_check import FRAMES, check_shards
 from avsed.sources.youtube.ledger import ask_again_for_gone
 from avsed.sources.youtube.lists import FILES, find_lists
 
@@ -56,6 +58,21 @@ def _parser() -> argparse.ArgumentParser:
     )
     check.set_defaults(verb=_check_metadata)
 
+    features = nouns.add_parser(
+        "features",
+        help="the extracted features",
+        description="The extracted features.",
+        epilog="example: avsed features check",
+    )
+    verbs = features.add_subparsers(title="verbs", metavar="VERB", required=True)
+    check = verbs.add_parser(
+        "check",
+        help="read all features, and hold them against the clips",
+        description="Read all shards of data/features, and say what is wrong (exit status 1).",
+        epilog="example: avsed features check",
+    )
+    check.set_defaults(verb=_check_features)
+
     clips = nouns.add_parser(
         "clips",
         help="the clips from YouTube",
@@ -85,6 +102,25 @@ def _check_metadata(args: argparse.Namespace) -> None:
     check = check_metadata(paths, classes)
     print("\n".join(format_check(check)))
     if check.errors:
+        sys.exit(1)
+
+
+def _check_features(_: argparse.Namespace) -> None:
+    records = read_clips(Path("data/clips.csv"))
+    features_dir = Path("data/features")
+    kinds = [kind for kind in FRAMES if (features_dir / kind).is_dir()]
+    if not kinds:
+        raise AvsedError(f"{features_dir}: has no features; run `dvc repro extract`")
+    errors = []
+    for kind in kinds:
+        check = check_shards(features_dir, kind, records)
+        print(
+            f"{kind}: {check.n_clips:,} clips in {check.n_shards:,} shards, "
+            f"{check.n_bytes / 1e6:,.0f} MB, {check.n_left_out:,} left out"
+        )
+        errors += [f"{error}; run `dvc repro -f extract@{kind}`" for error in check.errors]
+    print("\n".join([f"error: {error}" for error in errors] + [f"{len(errors)} errors"]))
+    if errors:
         sys.exit(1)
 
 
