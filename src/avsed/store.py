@@ -17,12 +17,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import h5py
+import hdf5plugin
 import numpy as np
 from numpy.typing import NDArray
 
 from avsed.errors import AvsedError
 
 CLIPS_PER_SHARD = 256
+# Half or more of VGG16's features are zeros; writing costs some 5 ms a clip, reading 2.
+COMPRESSION = hdf5plugin.Blosc(cname="zstd", clevel=1, shuffle=hdf5plugin.Blosc.SHUFFLE)
 
 Provenance = Mapping[str, str | int | float]
 
@@ -128,12 +131,14 @@ def file_sha256(path: Path) -> str:
 
 
 def write_shard(path: Path, shard: Shard) -> None:
-    """Write a shard, whole or not at all, one chunk a clip."""
+    """Write a shard, whole or not at all, one compressed chunk a clip."""
     with written_whole(path) as part, h5py.File(part, "w") as file:
         _, n_frames, dims = shard.features.shape
-        file.create_dataset(
-            "features", data=shard.features, chunks=(1, n_frames, dims) if shard.clip_ids else None
-        )
+        if shard.clip_ids:
+            chunks = (1, n_frames, dims)
+            file.create_dataset("features", data=shard.features, chunks=chunks, **COMPRESSION)
+        else:
+            file.create_dataset("features", data=shard.features)
         file.create_dataset("clip_id", data=list(shard.clip_ids), dtype=h5py.string_dtype())
         file.create_dataset("valid_frames", data=shard.valid_frames)
         file.attrs["left_out"] = json.dumps(dict(shard.left_out))
