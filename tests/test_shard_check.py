@@ -7,6 +7,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
+from matplotlib.image import imread
 
 from avsed.clips import ClipRecord, write_clips
 from avsed.command import main
@@ -145,3 +146,42 @@ def test_the_command_says_what_is_wrong_and_which_stage_mends_it(
     assert "part-00001.h5: was made by other parameters than part-00000.h5; run `dvc repro -f" in (
         capsys.readouterr().out
     )
+
+
+def test_a_clips_features_are_drawn_on_one_time_axis(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(Path("data/features"), 0, "ab")
+    write(Path("data/features"), 0, "ac", kind="visual")
+    heights = {}
+    for clip_id in "abc":
+        monkeypatch.setattr(sys, "argv", ["avsed", "features", "show", clip_id])
+        main()
+        assert capsys.readouterr().out == f"{clip_id}.png\n"
+        heights[clip_id] = imread(f"{clip_id}.png").shape[0]
+    # One panel a kind.
+    assert heights["a"] == 2 * heights["b"] == 2 * heights["c"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["x"], "data/features: has no features of x; data/clips.csv names the clips"),
+        (["a", "--out", "a.mp3"], "a.mp3: cannot be drawn"),
+    ],
+)
+def test_what_cannot_be_drawn_is_one_line(
+    arguments: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(Path("data/features"), 0, "a")
+    monkeypatch.setattr(sys, "argv", ["avsed", "features", "show", *arguments])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 2
+    assert capsys.readouterr().err.startswith(f"error: {message}")

@@ -16,7 +16,7 @@ KINDS = ("spectral", "auditory", "visual")
 # A module imports from lines below its own.
 LAYERS = """
 command collect prepare
-training scoring report metadata shard_check sources.youtube.download cli
+training scoring report metadata shard_check feature_plot sources.youtube.download cli
 extraction protocol sources.youtube.committed sources.youtube.cutting
 sources.youtube.fetching sources.youtube.ledger
 dataset scores model mean_teacher metrics postprocess sources.local sources.demo.render

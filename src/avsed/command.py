@@ -10,6 +10,7 @@ from avsed.cli import run
 from avsed.clips import read_clips
 from avsed.config import LocalDataset, YoutubeDataset, load_params
 from avsed.errors import AvsedError
+from avsed.feature_plot import plot_features
 from avsed.metadata import check_metadata, format_check
 from avsed.shard_check import FRAMES, check_shards
 from avsed.sources.youtube.ledger import ask_again_for_gone
@@ -72,6 +73,15 @@ def _parser() -> argparse.ArgumentParser:
         epilog="example: avsed features check",
     )
     check.set_defaults(verb=_check_features)
+    show = verbs.add_parser(
+        "show",
+        help="draw a clip's features on one time axis",
+        description="Draw a clip's features on one time axis.",
+        epilog="example: avsed features show Y00pbt6aJV8Y_350.000_360.000 --out clip.png",
+    )
+    show.add_argument("clip", metavar="CLIP", help="a clip_id of data/clips.csv")
+    show.add_argument("--out", type=Path, help="the picture; by default CLIP.png")
+    show.set_defaults(verb=_show_features)
 
     clips = nouns.add_parser(
         "clips",
@@ -122,6 +132,12 @@ def _check_features(_: argparse.Namespace) -> None:
     print("\n".join([f"error: {error}" for error in errors] + [f"{len(errors)} errors"]))
     if errors:
         sys.exit(1)
+
+
+def _show_features(args: argparse.Namespace) -> None:
+    out = args.out or Path(f"{args.clip}.png")
+    plot_features(Path("data/features"), args.clip, out)
+    print(out)
 
 
 def _retry_clips(args: argparse.Namespace) -> None:
