@@ -5,10 +5,27 @@ from pathlib import Path
 import pytest
 
 from avsed.annotations import Event
+from avsed.clips import ClipRecord
 from avsed.sources.demo.render import render_clip
 from avsed.sources.demo.scenes import Scene
 
 ROOT = Path(__file__).parents[1]
+
+
+def clip_record(
+    clip_id: str, *, has_audio: bool = True, has_video: bool = True, duration: float = 10.0
+) -> ClipRecord:
+    """Record a clip that was had."""
+    return ClipRecord(
+        clip_id=clip_id,
+        file=f"{clip_id}.wav",
+        status="ok",
+        reason="",
+        has_audio=has_audio,
+        has_video=has_video,
+        duration=duration,
+        sha256=f"hash of {clip_id}",
+    )
 
 
 @pytest.fixture(autouse=True)

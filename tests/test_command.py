@@ -142,12 +142,14 @@ def test_without_a_folder_the_papers_lists_must_be_the_published_ones(
     assert "mine/train/weak.csv: is not the published list" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("level", [[], ["metadata"], ["metadata", "check"], ["clips"]])
-def test_help_gives_an_example_at_each_level(
+@pytest.mark.parametrize(
+    "level", [[], ["metadata", "check"], ["clips", "retry"], ["features", "check"]]
+)
+def test_help_gives_an_example(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], level: list[str]
 ) -> None:
     assert avsed(monkeypatch, *level, "--help") == 0
-    assert "example: avsed " in capsys.readouterr().out
+    assert f"example: {' '.join(['avsed', *level])}" in capsys.readouterr().out
 
 
 def test_gone_videos_are_asked_for_again(

@@ -9,6 +9,8 @@ from avsed.clips import ClipRecord, failed_clip, missing_clip
 from avsed.errors import AvsedError
 from avsed.inventory import count_clips, require_clips, write_inventory
 
+from .conftest import clip_record
+
 LISTED = {
     "weak": ["a", "b", "c", "d"],
     "unlabeled": ["e", "f"],
@@ -17,21 +19,8 @@ LISTED = {
 }
 
 
-def had(clip_id: str) -> ClipRecord:
-    return ClipRecord(
-        clip_id=clip_id,
-        file=f"{clip_id}.mp4",
-        status="ok",
-        reason="",
-        has_audio=True,
-        has_video=True,
-        duration=10.0,
-        sha256="0",
-    )
-
-
 RECORDS = [
-    *map(had, "acegij"),
+    *map(clip_record, "acegij"),
     missing_clip("b", "private: Private video"),
     missing_clip("f", "private: Private video. Sign in"),
     missing_clip("d", "removed: by the uploader"),
@@ -81,7 +70,7 @@ def test_reasons_are_counted_the_commonest_first(tmp_path: Path) -> None:
 
 
 def test_where_nothing_is_missing_there_is_nothing_to_explain(tmp_path: Path) -> None:
-    report = write(tmp_path, [had(clip_id) for clip_id in "abcdefghij"], beside_paper=False)
+    report = write(tmp_path, [clip_record(clip_id) for clip_id in "abcdefghij"], beside_paper=False)
     assert "Why" not in report
 
 

@@ -9,26 +9,14 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from avsed.clips import ClipRecord, write_clips
+from avsed.clips import write_clips
 from avsed.command import main
 from avsed.shard_check import check_shards
 from avsed.store import Shard, write_shard
 
+from .conftest import clip_record
 
-def record(clip_id: str, *, has_video: bool = False) -> ClipRecord:
-    return ClipRecord(
-        clip_id=clip_id,
-        file=f"{clip_id}.wav",
-        status="ok",
-        reason="",
-        has_audio=True,
-        has_video=has_video,
-        duration=10.0,
-        sha256="0",
-    )
-
-
-RECORDS = [record(clip_id) for clip_id in "abcd"]
+RECORDS = [clip_record(clip_id) for clip_id in "abcd"]
 
 
 def write(
@@ -116,7 +104,7 @@ def test_clips_that_are_missing_or_too_many_are_named(tmp_path: Path) -> None:
 
 def test_clips_without_video_need_no_visual_features(tmp_path: Path) -> None:
     write(tmp_path, 1, "a", kind="visual")
-    records = [record("a", has_video=True), record("b")]
+    records = [clip_record("a"), clip_record("b", has_video=False)]
     assert check_shards(tmp_path, "visual", records).errors == []
 
 

@@ -20,18 +20,11 @@ from avsed.store import (
     written_whole,
 )
 
+from .conftest import clip_record
 
-def record(name: str, *, has_audio: bool = True) -> ClipRecord:
-    return ClipRecord(
-        clip_id=name,
-        file=f"{name}.wav",
-        status="ok",
-        reason="",
-        has_audio=has_audio,
-        has_video=False,
-        duration=5.0,
-        sha256=f"hash of {name}",
-    )
+
+def record(clip_id: str, *, has_audio: bool = True) -> ClipRecord:
+    return clip_record(clip_id, has_audio=has_audio, duration=5.0)
 
 
 class Recipe:

@@ -2,8 +2,9 @@
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from avsed.annotations import DCASE_2018_CLASSES, SPLITS, list_path, read_classes
 from avsed.cli import run
@@ -15,6 +16,9 @@ from avsed.metadata import check_metadata, format_check
 from avsed.shard_check import FRAMES, check_shards
 from avsed.sources.youtube.ledger import ask_again_for_gone
 from avsed.sources.youtube.lists import FILES, find_lists
+
+if TYPE_CHECKING:
+    _Parsers = argparse._SubParsersAction[argparse.ArgumentParser]
 
 
 def main() -> None:
@@ -36,18 +40,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     nouns = parser.add_subparsers(title="nouns", metavar="NOUN", required=True)
 
-    metadata = nouns.add_parser(
-        "metadata",
-        help="the lists of clips and their annotations",
-        description="The lists of clips and their annotations.",
-        epilog="example: avsed metadata check",
-    )
-    verbs = metadata.add_subparsers(title="verbs", metavar="VERB", required=True)
-    check = verbs.add_parser(
+    metadata = _add_noun(nouns, "metadata", "the lists of clips and their annotations")
+    check = _add_verb(
+        metadata,
         "check",
-        help="say what is wrong and what is odd in the lists",
-        description="Say what is wrong (exit status 1) and what is odd in the four lists.",
-        epilog="example: avsed metadata check data/local/metadata",
+        _check_metadata,
+        "say what is wrong (exit status 1) and what is odd in the four lists",
+        "avsed metadata check data/local/metadata",
     )
     check.add_argument(
         "folder",
@@ -57,44 +56,14 @@ def _parser() -> argparse.ArgumentParser:
         help="has weak, unlabeled, validation and test .tsv, or the lists of DCASE 2018; "
         "without it, the lists of the set-up in params.yaml",
     )
-    check.set_defaults(verb=_check_metadata)
 
-    features = nouns.add_parser(
-        "features",
-        help="the extracted features",
-        description="The extracted features.",
-        epilog="example: avsed features check",
-    )
-    verbs = features.add_subparsers(title="verbs", metavar="VERB", required=True)
-    check = verbs.add_parser(
-        "check",
-        help="read all features, and hold them against the clips",
-        description="Read all shards of data/features, and say what is wrong (exit status 1).",
-        epilog="example: avsed features check",
-    )
-    check.set_defaults(verb=_check_features)
-    show = verbs.add_parser(
-        "show",
-        help="draw a clip's features on one time axis",
-        description="Draw a clip's features on one time axis.",
-        epilog="example: avsed features show Y00pbt6aJV8Y_350.000_360.000 --out clip.png",
-    )
-    show.add_argument("clip", metavar="CLIP", help="a clip_id of data/clips.csv")
-    show.add_argument("--out", type=Path, help="the picture; by default CLIP.png")
-    show.set_defaults(verb=_show_features)
-
-    clips = nouns.add_parser(
-        "clips",
-        help="the clips from YouTube",
-        description="The clips from YouTube.",
-        epilog="example: avsed clips retry private",
-    )
-    verbs = clips.add_subparsers(title="verbs", metavar="VERB", required=True)
-    retry = verbs.add_parser(
+    clips = _add_noun(nouns, "clips", "the clips from YouTube")
+    retry = _add_verb(
+        clips,
         "retry",
-        help="ask again for videos that were gone",
-        description="Forget which videos were gone; `dvc repro -f collect` then asks for them.",
-        epilog="example: avsed clips retry private",
+        _retry_clips,
+        "have `dvc repro -f collect` ask again for videos that were gone",
+        "avsed clips retry private",
     )
     retry.add_argument(
         "reason",
@@ -102,7 +71,44 @@ def _parser() -> argparse.ArgumentParser:
         nargs="?",
         help="as reports/clips.md calls it, such as private; without it, all",
     )
-    retry.set_defaults(verb=_retry_clips)
+
+    features = _add_noun(nouns, "features", "the extracted features")
+    _add_verb(
+        features,
+        "check",
+        _check_features,
+        "read all shards of data/features, and say what is wrong (exit status 1)",
+        "avsed features check",
+    )
+    show = _add_verb(
+        features,
+        "show",
+        _show_features,
+        "draw a clip's features on one time axis",
+        "avsed features show Y00pbt6aJV8Y_350.000_360.000 --out clip.png",
+    )
+    show.add_argument("clip", metavar="CLIP", help="a clip_id of data/clips.csv")
+    show.add_argument("--out", type=Path, help="the picture; by default CLIP.png")
+    return parser
+
+
+def _add_noun(nouns: "_Parsers", name: str, about: str) -> "_Parsers":
+    noun = nouns.add_parser(name, help=about, description=f"{about.capitalize()}.")
+    return noun.add_subparsers(title="verbs", metavar="VERB", required=True)
+
+
+def _add_verb(
+    verbs: "_Parsers",
+    name: str,
+    verb: Callable[[argparse.Namespace], None],
+    about: str,
+    example: str,
+) -> argparse.ArgumentParser:
+    about_in_full = f"{about[0].upper()}{about[1:]}."
+    parser = verbs.add_parser(
+        name, help=about, description=about_in_full, epilog=f"example: {example}"
+    )
+    parser.set_defaults(verb=verb)
     return parser
 
 
