@@ -19,8 +19,8 @@ class Dropout(nn.Module):
 
     Unlike torch's, it leaves the global random state alone, so that systems which are trained
     side by side draw what they would draw alone. It also compares 16-bit numbers, four of which
-    come of each draw, so that the mask takes a tenth of the time on a CPU; the probability is
-    rounded to a multiple of 2^-16.
+    come of each draw, which takes a third of the time on a CPU; the probability is rounded to a
+    multiple of 2^-16.
     """
 
     def __init__(self, probability: float, generator: torch.Generator) -> None:
