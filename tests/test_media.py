@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from avsed import media
+from avsed.errors import AvsedError
 from avsed.media import DecodeError, ffmpeg_path, probe, read_audio, read_images
 
 
@@ -125,6 +126,35 @@ def test_an_ffmpeg_that_hangs_is_stopped_and_run_again(
     monkeypatch.setattr(media, "TIME_LIMIT", 0.5)
     media.run_ffmpeg([])
     assert count.read_text() == "run\nrun\n"
+
+
+@pytest.mark.parametrize("signal", ["SEGV", "ABRT"])
+def test_a_file_that_crashes_ffmpeg_is_a_fact_about_the_file(
+    signal: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "ffmpeg"
+    script.write_text(f"#!/bin/sh\nkill -{signal} $$\n")
+    script.chmod(0o755)
+    monkeypatch.setattr(media, "ffmpeg_path", lambda: str(script))
+    with pytest.raises(DecodeError):
+        read_audio(tmp_path / "any.mp4", 16_000)
+
+
+def test_an_ffmpeg_that_was_killed_says_nothing_of_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "ffmpeg"
+    script.write_text("#!/bin/sh\nkill -KILL $$\n")
+    script.chmod(0o755)
+    monkeypatch.setattr(media, "ffmpeg_path", lambda: str(script))
+    with pytest.raises(AvsedError, match="ended by signal 9"):
+        read_audio(tmp_path / "any.mp4", 16_000)
+
+
+def test_a_title_does_not_decide_about_the_disk(clip_path: Path, tmp_path: Path) -> None:
+    title = ("-metadata", "title=No space left on device")
+    path = make(tmp_path / "titled.mp4", "-i", str(clip_path), "-c", "copy", *title)
+    assert probe(path).has_audio
 
 
 def test_an_ffmpeg_that_always_hangs_is_given_up(

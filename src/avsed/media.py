@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -216,12 +217,14 @@ def run_ffmpeg(arguments: Sequence[str], *, stdin: bytes = b"") -> tuple[bytes, 
 
 def _refuse_trouble_of_the_machine(error: subprocess.CalledProcessError) -> None:
     """Stop where a failure says nothing of the clip, which would be left out for good."""
-    if error.returncode < 0:
+    # A crash, on the other hand, is the clip's doing.
+    if error.returncode in (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT):
         raise AvsedError(
             f"ffmpeg was ended by signal {-error.returncode}, for want of memory perhaps; "
             "run the stage again"
         )
-    if b"No space left on device" in error.stderr:
+    # A header's description holds titles, which may say anything.
+    if b"No space left on device" in error.stderr and "-loglevel" in error.cmd:
         raise AvsedError(
             "no space left on device for what ffmpeg writes; make room here, and in "
             f"{tempfile.gettempdir()} (or set TMPDIR)"
