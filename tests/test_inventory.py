@@ -60,12 +60,14 @@ def test_clips_are_counted_by_split_beside_the_papers(tmp_path: Path) -> None:
 def test_reasons_are_counted_the_commonest_first(tmp_path: Path) -> None:
     report = write(tmp_path, RECORDS, beside_paper=False)
     assert "the paper" not in report
-    assert report.splitlines()[-5:] == [
-        "| reason | weak | unlabeled | validation | test | tried again |",
+    assert report.splitlines()[-7:] == [
+        "| reason | weak | unlabeled | validation | test | status |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",
-        "| private | 1 | 1 | 0 | 0 |  |",
-        "| network | 0 | 0 | 0 | 1 | yes |",
-        "| removed | 1 | 0 | 0 | 0 |  |",
+        "| private | 1 | 1 | 0 | 0 | gone |",
+        "| network | 0 | 0 | 0 | 1 | failed |",
+        "| removed | 1 | 0 | 0 | 0 | gone |",
+        "",
+        "`dvc repro -f collect` tries those again that failed.",
     ]
 
 

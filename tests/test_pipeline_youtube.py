@@ -9,15 +9,18 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from avsed.clips import read_clips
+from avsed.media import ffmpeg_path
 from avsed.sources.youtube.lists import FILES, SHA256
+from avsed.store import file_sha256
 
 from .cloned import Clone, copy_repository, stages_run
-from .video_site import VideoSite, open_site, serve
+from .video_site import Answer, VideoSite, open_site, serve
 
 pytestmark = pytest.mark.slow
 
@@ -43,17 +46,26 @@ def clip_id(number: int) -> str:
 
 
 @pytest.fixture(scope="module")
-def site(clip_path: Path) -> Iterator[VideoSite]:
-    """Serve all videos but one, each a little slowly."""
-    content = clip_path.read_bytes()
-
-    def slowly(handler: BaseHTTPRequestHandler, number: int) -> None:
-        time.sleep(0.2)
-        serve(content)(handler, number)  # type: ignore[arg-type]
-
-    numbers = [number for split in SPLITS.values() for number in split if number != GONE]
-    with open_site({video_id(number): slowly for number in numbers}) as site:
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VideoSite]:
+    """Serve all videos but one, each another and a little slowly."""
+    folder = tmp_path_factory.mktemp("site")
+    answers: dict[str, Answer] = {}
+    for number in (number for split in SPLITS.values() for number in split if number != GONE):
+        path = folder / f"{number}.mp4"
+        tone = ("-f", "lavfi", "-i", f"sine=frequency={200 + 50 * number}:duration=4")
+        picture = ("-f", "lavfi", "-i", "testsrc=duration=4:size=64x48:rate=5")
+        subprocess.run([ffmpeg_path(), "-v", "error", *tone, *picture, str(path)], check=True)
+        answers[video_id(number)] = slowly(serve(path.read_bytes()))
+    with open_site(answers) as site:
         yield site
+
+
+def slowly(answer: Answer) -> Answer:
+    def answer_slowly(handler: Any, number: int) -> None:
+        time.sleep(0.2)
+        answer(handler, number)
+
+    return answer_slowly
 
 
 @pytest.fixture(scope="module")
@@ -76,8 +88,19 @@ def clone(tmp_path_factory: pytest.TempPathFactory, site: VideoSite) -> Clone:
         re.escape('address="https://www.youtube.com/watch?v={video_id}", extractor="youtube"'),
         f'address="{site.site.address}", extractor="generic"',
     )
+    clone.replace(
+        "src/avsed/sources/youtube/scheduling.py", "backoff: float = 30.0", "backoff: float = 0.1"
+    )
     clone.commit()
     return clone
+
+
+def require_own_media(clone: Clone) -> None:
+    """Hold each clip against the table's hash; no two are the same."""
+    had = [r for r in read_clips(clone.path / "data" / "clips.csv") if r.status == "ok"]
+    assert len({record.sha256 for record in had}) == len(had) == N_HAD
+    for record in had:
+        assert file_sha256(clone.path / "data" / "clips" / record.file) == record.sha256
 
 
 def asked_for(site: VideoSite) -> int:
@@ -111,6 +134,7 @@ def test_a_killed_experiment_goes_on_and_loses_no_clip(clone: Clone, site: Video
     assert f"{N_HAD} of {N_HAD + 1} clips can be decoded" in output
     clips = list((clone.path / "data" / "clips").iterdir())
     assert len(clips) == N_HAD
+    require_own_media(clone)
     # Store, DVC's cache and workspace hold a clip's media once.
     assert all(path.samefile(store / path.name) for path in clips)
 
@@ -118,7 +142,7 @@ def test_a_killed_experiment_goes_on_and_loses_no_clip(clone: Clone, site: Video
 def test_what_was_had_and_what_not_is_reported(clone: Clone) -> None:
     report = (clone.path / "reports" / "clips.md").read_text()
     assert "| weak | 5 | 4 | 80.0% | 1,439 |" in report
-    assert "| not found | 1 | 0 | 0 | 0 |  |" in report
+    assert "| not found | 1 | 0 | 0 | 0 | gone |" in report
     metrics = json.loads(clone.run("dvc", "metrics", "show", "--json"))
     counted = metrics[""]["data"]["metrics/clips.json"]["data"]
     assert counted["weak"] == {"had": 4, "missing": 1}
@@ -141,6 +165,7 @@ def test_clips_of_a_lost_store_come_from_dvc(clone: Clone, site: VideoSite) -> N
     output = clone.run("dvc", "repro", "--single-item", "-f", "collect")
     assert f"{N_HAD} of {N_HAD} clips of the last commit come from DVC" in output
     assert asked_for(site) == before
+    require_own_media(clone)
     assert clone.run("git", "status", "--porcelain") == ""
 
 
@@ -162,8 +187,21 @@ def test_a_remote_carries_the_clips(clone: Clone, site: VideoSite, tmp_path: Pat
     path.write_text(path.read_text() + "# an edit\n")
     output = colleague.run("dvc", "repro", "collect")
     assert "collect" in stages_run(output)
-    assert {path.name for path in (colleague.path / "data" / "clips").iterdir()} == names
+    require_own_media(colleague)
     assert asked_for(site) == before
+
+    # The store and DVC's cache are lost, and the remote cannot be reached.
+    for folder in (".avsed", ".dvc/cache"):
+        shutil.rmtree(colleague.path / folder)
+    (tmp_path / "remote").rename(tmp_path / "elsewhere")
+    output = colleague.run("dvc", "repro", "--single-item", "-f", "collect", fails=True)
+    (error,) = [line for line in output.splitlines() if line.startswith("error: ")]
+    assert f"{N_HAD} clips of the last commit came neither from DVC's cache nor from its" in error
+    assert asked_for(site) == before
+    colleague.run("dvc", "remote", "default", "--unset")
+    colleague.run("dvc", "repro", "--single-item", "-f", "collect")
+    assert asked_for(site) == before + 2 * N_HAD  # each video is asked for twice
+    require_own_media(colleague)
 
 
 def test_too_few_clips_end_in_one_clear_line(clone: Clone) -> None:

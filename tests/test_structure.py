@@ -17,7 +17,8 @@ KINDS = ("spectral", "auditory", "visual")
 LAYERS = """
 command collect prepare
 training scoring report metadata shard_check feature_plot sources.youtube.download cli
-extraction protocol sources.youtube.committed sources.youtube.cutting
+extraction protocol sources.youtube.committed sources.youtube.scheduling
+sources.youtube.cutting
 sources.youtube.fetching sources.youtube.ledger
 dataset scores model mean_teacher metrics postprocess sources.local sources.demo.render
 sources.youtube.lists sources.youtube.failures inventory

@@ -106,6 +106,17 @@ def test_a_clip_at_the_videos_end_is_shorter(whole: Path, tmp_path: Path) -> Non
     assert record.duration == pytest.approx(6.0, abs=0.05)
 
 
+@pytest.mark.parametrize(("audio", "pictures"), [(24.0, 30.0), (30.0, 24.0)])
+def test_sound_may_end_before_the_pictures_and_the_other_way_round(
+    audio: float, pictures: float, tmp_path: Path
+) -> None:
+    source = tmp_path / "uneven.mp4"
+    picture = ("-f", "lavfi", "-i", f"testsrc=duration={pictures}:size=64x48:rate=10")
+    make(source, *picture, "-f", "lavfi", "-i", f"sine=duration={audio}")
+    record = cut_clip(video(source), segment(20.0), tmp_path / "clip.mp4")
+    assert (record.status, record.has_audio, record.has_video) == ("ok", True, True)
+
+
 def test_a_video_without_sound_is_a_clip_without_sound(tmp_path: Path) -> None:
     source = tmp_path / "mute.mp4"
     make(source, "-f", "lavfi", "-i", "testsrc=duration=11:size=64x48:rate=10")
@@ -124,7 +135,7 @@ def refused(
 def test_a_video_that_ends_before_the_clip_is_gone_for_it(whole: Path, tmp_path: Path) -> None:
     error = refused(whole, 30.0, tmp_path)
     assert error.outcome is Outcome.GONE
-    assert str(error) == "shortened: the video ends at 30 s, before the clip starts"
+    assert str(error) == "shortened: the video ends at 30 s, the clip starts at 30 s"
 
 
 def test_sound_without_pictures_is_refused(tmp_path: Path) -> None:

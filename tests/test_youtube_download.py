@@ -22,16 +22,19 @@ from avsed.clips import ClipRecord
 from avsed.config import Download
 from avsed.errors import AvsedError
 from avsed.media import ffmpeg_path, probe, read_images
-from avsed.sources.youtube.download import Patience, download_clips
+from avsed.sources.youtube import fetching, scheduling
+from avsed.sources.youtube.download import download_clips
 from avsed.sources.youtube.fetching import YOUTUBE, Site
 from avsed.sources.youtube.ledger import ask_again_for_gone, media_path
+from avsed.sources.youtube.scheduling import Patience
 from avsed.store import store_dir
 
 from .conftest import ROOT
-from .video_site import VideoSite, at_first, hang, open_site, refuse, serve
+from .video_site import VideoSite, at_first, drip, hang, open_site, refuse, serve
 
 DOWNLOAD = Download(cookies=None, proxy=None, sleep=0, jobs=2, min_fraction=0)
 IMPATIENT = Patience(attempts=2, backoff=0.05, socket_timeout=1.0)
+DOMAINS = ("youtube.com", "elsewhere.com")  # the first lacks its dot
 ROBOT_CHECK = "Sign in to confirm you\u2019re not a bot"
 
 
@@ -223,6 +226,22 @@ def test_what_is_not_found_is_believed_once_another_is_still_had(
     assert [record.status for record in records.values()] == ["ok"] + ["unavailable"] * 30
 
 
+def test_a_video_that_was_asked_for_before_a_block_does_not_vouch_for_those_after(
+    tmp_path: Path, video: bytes
+) -> None:
+    def slowly(handler: BaseHTTPRequestHandler, number: int) -> None:
+        time.sleep(0.5)
+        serve(video)(handler, number)  # type: ignore[arg-type]
+
+    names = tuple(f"v{number}" for number in range(8))
+    # The slow one is had, and by then the address is refused: nothing is found any more.
+    with open_site({ids("slow")[0]: at_first(2, slowly, refuse(404))}) as site:
+        download = DOWNLOAD.model_copy(update={"jobs": 9})
+        records = fetch(clips("slow", *names), tmp_path, site.site, download)
+    assert [record.status for record in records.values()] == ["ok"] + ["failed"] * 8
+    assert [line["status"] for line in ledger_lines()] == ["ok"]
+
+
 def test_many_damaged_videos_do_not_stop_a_run_that_others_pass(
     tmp_path: Path, video: bytes
 ) -> None:
@@ -282,6 +301,7 @@ def test_a_robot_check_stops_the_run_and_marks_nothing(
     names = ("first", "second", *(f"v{number}" for number in range(9)))
     with open_site({video_id: serve(video) for video_id in ids(*names)}) as site:
         youtube = FakeYoutube(site, monkeypatch)
+        fetch(clips("first", "second"), tmp_path, YOUTUBE)
         youtube.errors = dict.fromkeys(ids(*names)[2:], ROBOT_CHECK)
         with pytest.raises(AvsedError) as caught:
             fetch(clips(*names), tmp_path, YOUTUBE)
@@ -309,6 +329,82 @@ def test_a_single_robot_check_is_passed_over(
         youtube.errors = {ids("first")[0]: ROBOT_CHECK}
         records = fetch(clips(*names), tmp_path, YOUTUBE)
     assert [record.status for record in records.values()] == ["failed", "ok", "ok"]
+
+
+def test_a_robot_check_of_the_last_videos_is_not_taken_for_theirs(
+    tmp_path: Path, video: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("first", "last")
+    with open_site({video_id: serve(video) for video_id in ids(*names)}) as site:
+        youtube = FakeYoutube(site, monkeypatch)
+        fetch(clips("first"), tmp_path, YOUTUBE)
+        youtube.errors = dict.fromkeys(ids(*names), ROBOT_CHECK)
+        with pytest.raises(AvsedError, match=r"^1 videos in a row: robot check"):
+            fetch(clips(*names), tmp_path, YOUTUBE)
+
+
+def test_a_private_video_does_not_vouch_for_unavailable_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"v{number}" for number in range(30)]
+    with open_site({}) as site:
+        youtube = FakeYoutube(site, monkeypatch)
+        youtube.errors = dict.fromkeys(ids(*names), "Video unavailable")
+        youtube.errors |= dict.fromkeys(ids(*names)[::5], "Private video")
+        with pytest.raises(AvsedError, match="10 videos in a row: unavailable"):
+            fetch(clips(*names), tmp_path, YOUTUBE)
+    assert {line["reason"] for line in ledger_lines()} <= {"private: Private video"}
+
+
+def test_another_video_than_was_asked_for_is_refused(
+    tmp_path: Path, video: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_site({video_id: serve(video) for video_id in ids("asked", "other")}) as site:
+        youtube = FakeYoutube(site, monkeypatch)
+        answer = youtube.extract
+        monkeypatch.setattr(youtube, "extract", lambda url: answer(url) | {"id": ids("other")[0]})
+        (record,) = fetch(clips("asked"), tmp_path, YOUTUBE).values()
+    assert record.reason == "not delivered: the site gave no file of this video"
+
+
+@pytest.mark.parametrize(
+    "value", ["\u00b2", "Fri, 31 Dec 9999 23:59:59 -1400", "Mon, 01 Jan 99999999999 00:00:00", "-1"]
+)
+def test_an_odd_demand_to_wait_is_passed_over(value: str, tmp_path: Path) -> None:
+    with open_site({ids("v")[0]: refuse(503, Retry_After=value)}) as site:
+        (record,) = fetch(clips("v"), tmp_path, site.site).values()
+    assert (
+        record.reason == "network: Unable to download webpage: HTTP Error 503: Service Unavailable"
+    )
+
+
+@pytest.mark.slow
+def test_a_download_that_never_ends_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetching, "TIME_LIMIT", 1)
+    with open_site({ids("v")[0]: drip}) as site:
+        (record,) = fetch(clips("v"), tmp_path, site.site).values()
+    assert record.reason == "network: took more than 1 s"
+
+
+def test_a_fetch_that_hangs_where_no_limit_holds_is_given_up(
+    tmp_path: Path, video: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scheduling, "OVERDUE", 1)
+    monkeypatch.setattr(scheduling, "LOOK_AGAIN", 0.1)
+    with open_site({ids("hangs")[0]: hang, ids("good")[0]: serve(video)}) as site:
+        patience = Patience(attempts=1, socket_timeout=60)
+        records = fetch(clips("hangs", "good"), tmp_path, site.site, patience=patience)
+    assert [record.reason for record in records.values()] == ["network: took more than 1 s", ""]
+
+
+def test_videos_are_asked_for_through_the_proxy(tmp_path: Path, video: bytes) -> None:
+    with open_site({ids("good")[0]: serve(video)}) as proxy:
+        download = DOWNLOAD.model_copy(update={"proxy": f"http://127.0.0.1:{proxy.server_port}"})
+        elsewhere = Site(address="http://videos.invalid/{video_id}", extractor="generic")
+        (record,) = fetch(clips("good"), tmp_path, elsewhere, download).values()
+    assert record.status == "ok"
 
 
 def test_a_fault_of_yt_dlp_with_one_video_does_not_end_the_run(
@@ -354,10 +450,10 @@ def test_gone_videos_are_asked_for_again_when_the_user_says_so(
         )
         fetch(clips(*names), tmp_path, YOUTUBE)
         youtube.errors = {}
-        assert ask_again_for_gone("private") == 1
+        assert ask_again_for_gone("private", []) == 1
         records = fetch(clips(*names), tmp_path, YOUTUBE)
         assert [record.status for record in records.values()] == ["ok", "unavailable"]
-        assert ask_again_for_gone(None) == 1
+        assert ask_again_for_gone(None, []) == 1
         records = fetch(clips(*names), tmp_path, YOUTUBE)
         assert [record.status for record in records.values()] == ["ok", "ok"]
 
@@ -384,14 +480,38 @@ def test_age_restricted_videos_are_asked_for_again_with_cookies(
     assert cookies.read_text() == text
 
 
-@pytest.mark.parametrize("content", [None, "no cookies"])
-def test_cookies_that_cannot_be_read_are_refused(content: str | None, tmp_path: Path) -> None:
+def test_cookies_are_sent(tmp_path: Path, video: bytes) -> None:
+    cookies = tmp_path / "cookies.txt"
+    cookies.write_text(
+        "\ufeff# Netscape HTTP Cookie File\n"
+        ".youtube.com\tTRUE\t/\tFALSE\t0\tname\tvalue\n"
+        "127.0.0.1\tFALSE\t/\tFALSE\t0\tname\tvalue\n",
+        "utf-8",
+    )
+    signed_in = DOWNLOAD.model_copy(update={"cookies": cookies})
+    with open_site({ids("good")[0]: serve(video)}) as site:
+        fetch(clips("good"), tmp_path, site.site, signed_in)
+    assert site.headers["Cookie"] == "name=value"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        None,
+        "no cookies",
+        "# Netscape HTTP Cookie File\nyoutube.com\tTRUE\t/\tTRUE\tx\tname\tsecret\n",
+    ],
+)
+def test_cookies_that_cannot_be_read_are_refused(
+    content: str | None, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     cookies = tmp_path / "cookies.txt"
     if content:
         cookies.write_text(content)
     download = DOWNLOAD.model_copy(update={"cookies": cookies})
-    with pytest.raises(AvsedError, match=r"^download.cookies: "):
+    with pytest.raises(AvsedError, match=r"^download.cookies: (?!.*secret)"):
         fetch(clips("v"), tmp_path, YOUTUBE, download)
+    assert "secret" not in "".join(capfd.readouterr())
 
 
 def test_the_smallest_sufficient_formats_are_taken(
@@ -466,6 +586,7 @@ def test_a_killed_run_goes_on_and_fetches_nothing_twice(tmp_path: Path, video: b
             stderr=subprocess.DEVNULL,
         )
         while sum(site.n_served.values()) < 8:  # each video is asked for twice
+            assert process.poll() is None
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
         process.wait()
@@ -542,7 +663,7 @@ def test_one_run_at_a_time_has_the_store(
     )
     assert holder.stdout and holder.stdout.readline() == b"locked\n"
     with pytest.raises(AvsedError, match="another run is downloading; wait for it"):
-        ask_again_for_gone(None)
+        ask_again_for_gone(None, [])
     with open_site({ids("good")[0]: serve(video)}) as site:
         records = fetch(clips("good"), tmp_path, site.site)
     holder.communicate()

@@ -84,6 +84,7 @@ FROM_YT_DLP = {
     "Your IP is likely being blocked": "extractor/youtube/_video.py",
     "due to geo restriction": "extractor/common.py",
     "DRM protected": "extractor/common.py",
+    "Giving up after": "utils/_utils.py",
 }
 
 

@@ -18,6 +18,7 @@ class VideoSite(ThreadingHTTPServer):
         answers: video id to what answers the requests for it; others are not found.
         n_requests: requests by video id.
         n_served: by video id, requests that were answered with a video.
+        headers: of the last request.
     """
 
     daemon_threads = True
@@ -27,6 +28,7 @@ class VideoSite(ThreadingHTTPServer):
         self.answers = dict(answers)
         self.n_requests: Counter[str] = Counter()
         self.n_served: Counter[str] = Counter()
+        self.headers: dict[str, str] = {}
         self.closing = threading.Event()
 
     @property
@@ -44,7 +46,9 @@ class _Handler(BaseHTTPRequestHandler):
     server: VideoSite
 
     def do_GET(self) -> None:  # the name that the base class wants
-        video_id = self.path.strip("/")
+        # As a proxy, it is asked for whole addresses.
+        video_id = self.path.rsplit("/", 1)[1]
+        self.server.headers = dict(self.headers)
         self.server.n_requests[video_id] += 1
         self.server.answers.get(video_id, refuse(404))(self, self.server.n_requests[video_id])
 
@@ -69,7 +73,7 @@ def serve(content: bytes, content_type: str = "video/mp4", *, cut_at: int | None
             handler.send_header("Content-Range", f"bytes {first}-{len(content) - 1}/{len(content)}")
         handler.end_headers()
         handler.wfile.write(content[first:cut_at])
-        handler.server.n_served[handler.path.strip("/")] += 1
+        handler.server.n_served[handler.path.rsplit("/", 1)[1]] += 1
 
     return answer
 
@@ -85,6 +89,18 @@ def refuse(status: int, **headers: str) -> Answer:
         handler.end_headers()
 
     return answer
+
+
+def drip(handler: _Handler, number: int) -> None:
+    """Answer with a page, and then with a file that never ends."""
+    if number % 2:
+        serve(b"junk" * 99)(handler, number)
+        return
+    handler.send_response(HTTPStatus.OK)
+    handler.send_header("Content-Type", "video/mp4")
+    handler.end_headers()
+    while not handler.server.closing.wait(0.05):
+        handler.wfile.write(b"x" * 4096)
 
 
 def hang(handler: _Handler, _: int) -> None:

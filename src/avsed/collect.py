@@ -92,6 +92,9 @@ def _report(records: Sequence[ClipRecord], table_path: Path) -> None:
         print(f"  {record.clip_id}: {record.reason}")
     if len(explained) > NAMED_AT_MOST:
         print(f"  ... and {len(explained) - NAMED_AT_MOST:,} more; {table_path} names them all")
+    n_failed = sum(record.status == "failed" for record in records)
+    if n_failed:
+        print(f"{n_failed:,} failed; `dvc repro -f collect` tries them again")
     if not usable:
         raise AvsedError(f"no clip can be decoded; {table_path} says why of each")
 

@@ -147,7 +147,8 @@ def _show_features(args: argparse.Namespace) -> None:
 
 
 def _retry_clips(args: argparse.Namespace) -> None:
-    n_clips = ask_again_for_gone(args.reason)
+    load_params()  # refuses any other folder
+    n_clips = ask_again_for_gone(args.reason, read_clips(Path("data/clips.csv")))
     print(f"{n_clips:,} clips will be asked for again by `dvc repro -f collect`")
 
 

@@ -57,6 +57,8 @@ def write_inventory(
     lines = ["# Clips", "", *_count_table(counts, beside_paper)]
     if any(count["missing"] for count in counts.values()):
         lines += ["", "## Why the others are missing", "", *_reason_table(listed, records)]
+    if any(record.status == "failed" for record in records):
+        lines += ["", "`dvc repro -f collect` tries those again that failed."]
     with written_whole(report_path) as part:
         part.write_text("\n".join(lines) + "\n", "utf-8")
 
@@ -106,10 +108,14 @@ def _reason_table(listed: Mapping[str, Sequence[str]], records: Sequence[ClipRec
     }
     total: Counter[tuple[str, bool]] = sum(by_split.values(), Counter())
     rows = [
-        [kind, *(f"{by_split[split][kind, failed]:,}" for split in SPLITS), "yes" * failed]
+        [
+            kind,
+            *(f"{by_split[split][kind, failed]:,}" for split in SPLITS),
+            "failed" if failed else "gone",
+        ]
         for (kind, failed), _ in sorted(total.items(), key=lambda item: (-item[1], item[0]))
     ]
-    return _table(["reason", *SPLITS, "tried again"], rows)
+    return _table(["reason", *SPLITS, "status"], rows)
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -5,16 +5,19 @@ the clips, but DVC removes a stage's outputs before it runs the stage.
 """
 
 import os
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from tqdm import tqdm
 
 from avsed.clips import ClipRecord, read_clips
+from avsed.errors import AvsedError
 from avsed.sources.youtube.ledger import Ledger, media_path
 from avsed.store import file_sha256
+
+# What DVC calls the cache of the project itself, where it has no remote.
+_OWN_CACHE = "auto-generated-upstream"
 
 
 def recover_clips(
@@ -29,6 +32,9 @@ def recover_clips(
         clip_ids: the clips that are wanted.
         clips_dir: DVC's output that has their media, relative to the project.
         table_path: the committed `clips.csv`, likewise.
+
+    Raises:
+        AvsedError: if DVC has a remote, and clips that were committed do not come from it.
     """
     root = os.environ.get("DVC_ROOT")
     lacking = set(clip_ids) - ledger.records.keys()
@@ -38,49 +44,57 @@ def recover_clips(
     from dvc.api import DVCFileSystem
     from dvc.exceptions import DvcException
 
-    # Where the commit has no clips, or there is none, there is nothing to recover.
-    with suppress(OSError, DvcException):
+    copy = _fresh(ledger.work_dir / "committed.csv")
+    try:
         committed = DVCFileSystem(root, rev="HEAD")
-        records = _committed_records(committed, table_path, ledger.work_dir)
-        _recover(committed, clips_dir, ledger, [r for r in records if r.clip_id in lacking])
-
-
-def _committed_records(committed: Any, table_path: Path, work_dir: Path) -> list[ClipRecord]:
-    copy = _fresh(work_dir / "committed.csv")
-    committed.get_file(table_path.as_posix(), str(copy))
-    return read_clips(copy)
-
-
-def _recover(
-    committed: Any, clips_dir: Path, ledger: Ledger, records: Iterable[ClipRecord]
-) -> None:
+        committed.get_file(table_path.as_posix(), str(copy))
+        records = [record for record in read_clips(copy) if record.clip_id in lacking]
+    except (FileNotFoundError, DvcException, AvsedError):
+        return  # no commit, or one without clips, or of a version with another table
     for record in records:
         if record.status == "unavailable":
             ledger.add(record)
-    n_recovered = 0
     had = [record for record in records if record.status == "ok"]
-    progress: tqdm[NoReturn] = tqdm(total=len(had), desc="from DVC", unit="clip")
-    with progress:
-        for record in had:
-            n_recovered += _recover_media(committed, clips_dir, ledger, record)
-            progress.update()
     if had:
-        print(f"{n_recovered:,} of {len(had):,} clips of the last commit come from DVC", flush=True)
+        _recover_media(committed, clips_dir, ledger, had)
 
 
-def _recover_media(committed: Any, clips_dir: Path, ledger: Ledger, record: ClipRecord) -> bool:
-    # A fresh name: DVC may link the file to its cache, and would later write into it.
-    copy = _fresh(ledger.work_dir / f"committed-{record.clip_id}.mp4")
-    try:
-        committed.get_file(f"{clips_dir.as_posix()}/{record.clip_id}.mp4", str(copy))
-    except FileNotFoundError:  # neither in the cache nor on the remote
-        return False
-    if file_sha256(copy) != record.sha256:
-        copy.unlink()
-        return False
-    copy.replace(media_path(record.clip_id))
-    ledger.add(record)
-    return True
+def _recover_media(
+    committed: Any, clips_dir: Path, ledger: Ledger, records: Sequence[ClipRecord]
+) -> None:
+    # Of dvc_data; where the whole folder is neither in the cache nor on a remote that answers.
+    from dvc_data.index.index import DataIndexError
+
+    n_recovered = 0
+    reason = ""
+    progress: tqdm[NoReturn] = tqdm(total=len(records), desc="from DVC", unit="clip")
+    with progress:
+        for record in records:
+            # A fresh name: DVC may link the file to its cache, and would later write into it.
+            copy = _fresh(ledger.work_dir / f"committed-{record.clip_id}.mp4")
+            try:
+                committed.get_file(f"{clips_dir.as_posix()}/{record.clip_id}.mp4", str(copy))
+            except FileNotFoundError as error:
+                reason = str(error)
+            except DataIndexError as error:
+                reason = str(error)
+                break
+            else:
+                if file_sha256(copy) == record.sha256:
+                    copy.replace(media_path(record.clip_id))
+                    ledger.add(record)
+                    n_recovered += 1
+            progress.update()
+    print(f"{n_recovered:,} of {len(records):,} clips of the last commit come from DVC", flush=True)
+    remote = committed.repo.config["core"].get("remote")
+    n_lost = len(records) - n_recovered
+    if n_lost and remote not in (None, _OWN_CACHE):
+        raise AvsedError(
+            f"{n_lost:,} clips of the last commit came neither from DVC's cache "
+            f"nor from its remote {remote!r} ({' '.join(reason.split()) or 'other content'}); mend "
+            "it and run `dvc pull collect`, or have them asked of YouTube again: `dvc remote "
+            "default --unset`"
+        )
 
 
 def _fresh(path: Path) -> Path:

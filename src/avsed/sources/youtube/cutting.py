@@ -12,7 +12,8 @@ from avsed.sources.youtube.fetching import Video
 from avsed.sources.youtube.lists import Segment
 
 LARGEST_SIDE = 360  # pixels of the shorter side, where no smaller video was offered
-TOLERANCE = 0.5  # seconds that a clip may miss at its end: streams end at different times
+TOLERANCE = 1.0  # seconds that a clip may miss at its end: sites round their videos' durations
+SHORTEST = 0.2  # seconds of a clip that are worth having
 
 # Even sides, which H.264 wants, and the picture's proportions.
 _SMALLER = "if(gt(iw,ih),{landscape},{portrait})"
@@ -50,9 +51,11 @@ def cut_clip(video: Video, segment: Segment, path: Path) -> ClipRecord:
     if "Video" not in header.streams:
         raise FetchError(Outcome.PASSING, "no video", "only audio was delivered")
     ends = max(video.duration or 0.0, video.start + header.duration)
-    if 0 < ends <= segment.start:
+    if 0 < ends < segment.start + SHORTEST:
         raise FetchError(
-            Outcome.GONE, "shortened", f"the video ends at {ends:g} s, before the clip starts"
+            Outcome.GONE,
+            "shortened",
+            f"the video ends at {ends:g} s, the clip starts at {segment.start:g} s",
         )
     try:
         run_ffmpeg(_command(video, segment, path))
@@ -70,10 +73,10 @@ def cut_clip(video: Video, segment: Segment, path: Path) -> ClipRecord:
     if not record.has_video:
         raise FetchError(Outcome.PASSING, "damaged", record.reason)
     expected = min(segment.duration, ends - segment.start) if ends else segment.duration
-    if record.duration < expected - TOLERANCE:
-        raise FetchError(
-            Outcome.PASSING, "damaged", f"ends {expected - record.duration:.1f} s too early"
-        )
+    # Sound may end before the pictures, and the other way round.
+    reached = max(record.duration, read_header(path).duration)
+    if reached < expected - TOLERANCE:
+        raise FetchError(Outcome.PASSING, "damaged", f"ends {expected - reached:.1f} s too early")
     return record
 
 
@@ -83,6 +86,7 @@ def _command(video: Video, segment: Segment, path: Path) -> list[str]:
         source["v:0"].filter("scale", _WIDTH, _HEIGHT),
         source["a:0?"],
         str(path),
+        t=segment.duration,
         **_ENCODING,
     )
     arguments: list[str] = output.global_args("-loglevel", "error").overwrite_output().get_args()

@@ -4,6 +4,7 @@ YouTube's reason stands in yt-dlp's message as YouTube words it, in English. Onl
 video that it is gone may be recorded as such; a robot check is a fact about the address.
 """
 
+import errno
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -59,6 +60,7 @@ SAYINGS: tuple[tuple[str, Outcome, str], ...] = (
     # What is left of "sign in" asks for it before any video.
     ("Please sign in", Outcome.BLOCKED, "robot check"),
     ("not available on this app", Outcome.PASSING, "not delivered"),  # of yt-dlp's disguise
+    ("Giving up after", Outcome.PASSING, "network"),
     ("Video unavailable", Outcome.DOUBTFUL, "unavailable"),
     ("video is unavailable", Outcome.DOUBTFUL, "unavailable"),
     ("video is not available", Outcome.DOUBTFUL, "unavailable"),
@@ -66,6 +68,7 @@ SAYINGS: tuple[tuple[str, Outcome, str], ...] = (
     ("no longer available", Outcome.DOUBTFUL, "unavailable"),
 )
 
+_DISK_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS)
 _LONGEST_REASON = 200  # characters
 # Where yt-dlp's own advice, meant for its command line, begins.
 _ADVICE = re.compile(
@@ -105,18 +108,24 @@ def explain(error: Exception) -> FetchError:
         if words.casefold() in said:
             return FetchError(outcome, kind, reason)
     refusal = next((cause for cause in _causes(error) if isinstance(cause, HTTPError)), None)
-    if refusal:
-        refusal.close()
     if refusal is None:
         lost = any(isinstance(cause, TransportError) for cause in _causes(error))
         return FetchError(Outcome.PASSING, "network" if lost else "not delivered", reason)
+    refusal.close()
+    wait = _seconds(refusal.response.headers.get("Retry-After", ""))
     if refusal.status == 429:
-        wait = _seconds(refusal.response.headers.get("Retry-After", ""))
         return FetchError(Outcome.THROTTLED, "rate limit", reason, wait)
     # Only of the video's page: addresses of its media run out, and are then asked for anew.
     if refusal.status in (404, 410) and "unable to download webpage" in said:
         return FetchError(Outcome.DOUBTFUL, "not found", reason)
-    return FetchError(Outcome.PASSING, "network", reason)
+    return FetchError(Outcome.PASSING, "network", reason, wait)
+
+
+def is_disk_trouble(error: BaseException) -> bool:
+    """Tell whether an exception of yt-dlp comes of a disk that is full or closed to us."""
+    return any(
+        isinstance(cause, OSError) and cause.errno in _DISK_TROUBLE for cause in _causes(error)
+    )
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -149,10 +158,10 @@ def one_line(message: str) -> str:
 
 def _seconds(retry_after: str) -> float:
     """Read a Retry-After header: seconds, or a date."""
-    if retry_after.strip().isdigit():
+    if re.fullmatch(r"[0-9]{1,6}", retry_after.strip()):
         return float(retry_after)
     try:
-        date = parsedate_to_datetime(retry_after)
-    except ValueError:
+        date = parsedate_to_datetime(retry_after).astimezone(UTC)
+    except (ValueError, OverflowError):
         return 0.0
-    return max(0.0, (date.astimezone(UTC) - datetime.now(UTC)).total_seconds())
+    return max(0.0, (date - datetime.now(UTC)).total_seconds())

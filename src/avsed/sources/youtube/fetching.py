@@ -1,9 +1,10 @@
 """Fetch one video by yt-dlp, whole unless it is very long, into a folder of its own."""
 
-import errno
 import io
 import time
+import warnings
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import redirect_stderr
 from dataclasses import dataclass
 from http.cookiejar import LoadError
 from pathlib import Path
@@ -14,7 +15,7 @@ from yt_dlp.cookies import YoutubeDLCookieJar
 from yt_dlp.utils import DownloadCancelled, YoutubeDLError
 
 from avsed.errors import AvsedError
-from avsed.sources.youtube.failures import FetchError, Outcome, explain, one_line
+from avsed.sources.youtube.failures import FetchError, Outcome, explain, is_disk_trouble, one_line
 from avsed.sources.youtube.lists import Segment
 
 # At most 360p with audio; whatever there is where that is not offered. Some sessions get a single
@@ -24,9 +25,6 @@ FORMAT_SORT = ("+res:360", "vcodec:h264", "acodec:aac")
 LONG_VIDEO = 2 * 3600  # seconds; of longer ones only the clip's part is asked for
 SOCKET_TIMEOUT = 30  # seconds without a byte
 TIME_LIMIT = 1800  # seconds of one video's download
-
-_DISK_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS)
-_FULL_DISK = ("No space left on device", "Disk quota exceeded")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +93,9 @@ def fetch_video(segment: Segment, folder: Path, access: Access) -> Video:
     """
 
     def wanted_parts(info: Mapping[str, Any], _: YoutubeDL) -> Iterable[Mapping[str, float]]:
-        if (info.get("duration") or 0) <= access.long_video:
+        # ffmpeg, which fetches parts, knows no SOCKS: it would go around the proxy.
+        is_by_socks = (access.proxy or "").startswith("socks")
+        if is_by_socks or (info.get("duration") or 0) <= access.long_video:
             return [{}]
         end = segment.start + segment.duration
         return [{"start_time": segment.start, "end_time": end}]
@@ -117,14 +117,15 @@ def read_cookies(path: Path) -> str:
         AvsedError: if it cannot be read, or holds none.
     """
     try:
-        text = path.read_text("utf-8")
+        text = path.read_text("utf-8-sig")
         cookies = YoutubeDLCookieJar(io.StringIO(text))
-        cookies.load()
-    except (OSError, UnicodeDecodeError, LoadError) as error:
-        raise AvsedError(
-            f"download.cookies: {path} cannot be read ({error}); name a cookies.txt in Netscape's "
-            "form"
-        ) from None
+        # What it says of lines that it cannot read would show cookies in logs.
+        with redirect_stderr(io.StringIO()), warnings.catch_warnings(action="ignore"):
+            cookies.load()
+    except LoadError:  # whose message would show them, too
+        cookies = YoutubeDLCookieJar()
+    except (OSError, UnicodeDecodeError) as error:
+        raise AvsedError(f"download.cookies: {path} cannot be read ({error})") from None
     if not any(cookie.domain.endswith("youtube.com") for cookie in cookies):
         raise AvsedError(
             f"download.cookies: {path} holds no cookies of youtube.com in Netscape's form; export "
@@ -147,6 +148,10 @@ def _options(folder: Path, access: Access) -> dict[str, Any]:
         "skip_unavailable_fragments": False,
         "sleep_interval_requests": access.pause,
         "socket_timeout": access.socket_timeout,
+        # The same for ffmpeg, in microseconds.
+        "external_downloader_args": {
+            "ffmpeg_i": ["-rw_timeout", f"{access.socket_timeout * 1e6:.0f}"]
+        },
         "progress_hooks": [_time_limit()],
         "allowed_extractors": [access.site.extractor],
         "noplaylist": True,
@@ -169,11 +174,11 @@ def _ask(segment: Segment, options: dict[str, Any], site: Site) -> Any:
     except DownloadCancelled as error:
         raise FetchError(Outcome.PASSING, "network", str(error)) from None
     except YoutubeDLError as error:
-        if any(words in str(error) for words in _FULL_DISK):
-            raise AvsedError(f"{error}; make room, and run this again") from None
+        if is_disk_trouble(error):
+            raise AvsedError(f"{one_line(str(error))}; make room, and run this again") from None
         raise explain(error) from None
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in _DISK_TROUBLE:
+        if is_disk_trouble(error):
             raise
         # A fault of yt-dlp with one video must not end a run of days.
         reason = f"yt-dlp fails with {type(error).__name__}: {one_line(str(error))}"

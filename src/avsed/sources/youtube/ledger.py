@@ -6,7 +6,7 @@ is: an edit must not cost days. Clips cut by another recipe would go into anothe
 
 import json
 import shutil
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -50,27 +50,25 @@ class Ledger:
         """Have a clip that was gone asked for again."""
         self.add(failed_clip(clip_id, self.records[clip_id].reason))
 
-    def settle(self, clip_ids: Collection[str], *, has_cookies: bool) -> None:
+    def ask_again_for_age_restricted(self) -> None:
+        """Have clips asked for again that were not had for want of cookies."""
+        for clip_id, record in list(self.records.items()):
+            if record.status == "unavailable" and kind_of(record.reason) == AGE_RESTRICTED:
+                self.ask_again(clip_id)
+
+    def settle(self, clip_ids: Collection[str]) -> None:
         """Hold records against files, before anything is fetched.
 
         Media that a kill left without record are looked at; records whose media are lost or
-        damaged are dropped, and with cookies those of age-restricted videos too. What an earlier
-        run left unfinished is removed.
-
-        Args:
-            clip_ids: the clips that are wanted.
-            has_cookies: whether age-restricted videos may be had.
+        damaged are dropped. What an earlier run left unfinished is removed.
         """
         shutil.rmtree(self.work_dir, ignore_errors=True)
+        self.work_dir.mkdir(parents=True, exist_ok=True)
         known = [clip_id for clip_id in clip_ids if clip_id in self.records]
         had = [clip_id for clip_id in known if self.records[clip_id].status == "ok"]
         with ThreadPoolExecutor() as pool:
             whole = list(pool.map(self._is_whole, had))
         self._drop([clip_id for clip_id, is_whole in zip(had, whole, strict=True) if not is_whole])
-        for clip_id in known if has_cookies else ():
-            record = self.records.get(clip_id)
-            if record and kind_of(record.reason) == AGE_RESTRICTED:
-                self.ask_again(clip_id)
         there = {path.stem for path in _clips_dir().iterdir()}
         for clip_id in clip_ids:
             if clip_id in there and not self.is_settled(clip_id):
@@ -125,27 +123,29 @@ def open_ledger(*, waits: bool) -> Iterator[Ledger]:
         lock.release()
 
 
-def ask_again_for_gone(kind: str | None) -> int:
+def ask_again_for_gone(kind: str | None, records: Iterable[ClipRecord]) -> int:
     """Have clips whose videos were gone asked for again by the next run.
 
     Args:
         kind: as reports call the reason, such as "private"; None for all.
+        records: those of `clips.csv`, which knows of clips that the store does not.
 
     Returns:
         How many.
 
     Raises:
-        AvsedError: if a run is downloading.
+        AvsedError: if a run is downloading, or no clip is gone for this reason.
     """
     with open_ledger(waits=False) as ledger:
-        gone = [
-            record.clip_id
-            for record in ledger.records.values()
-            if record.status == "unavailable" and kind in (None, kind_of(record.reason))
-        ]
-        for clip_id in gone:
-            ledger.ask_again(clip_id)
-    return len(gone)
+        known = {record.clip_id: record for record in records} | ledger.records
+        gone = [record for record in known.values() if record.status == "unavailable"]
+        meant = [record for record in gone if kind in (None, kind_of(record.reason))]
+        if kind is not None and not meant:
+            kinds = ", ".join(sorted({kind_of(record.reason) for record in gone})) or "none"
+            raise AvsedError(f"no video is gone for the reason {kind!r}; reasons are: {kinds}")
+        for record in meant:
+            ledger.add(failed_clip(record.clip_id, record.reason))
+    return len(meant)
 
 
 def _folder() -> Path:

@@ -128,6 +128,11 @@ def _fetch(split: str) -> Path:
         except (OSError, ValueError) as error:  # of the network, of the disk; another hash
             complaint = complaint or error
     reason = " ".join(str(complaint).split())
+    if (folder / name).is_file():
+        raise AvsedError(
+            f"{folder / name}: is not the published list (its SHA-256 differs; line ends may have "
+            f"been changed), and {PUBLISHED_AT[0]}{name} cannot be fetched ({reason})"
+        )
     raise AvsedError(
         f"{PUBLISHED_AT[0]}{name}: cannot be fetched ({reason}); fetch it on another machine and "
         f"put it at {folder / name}, or name a folder that has {', '.join(FILES.values())} as "

@@ -1,0 +1,296 @@
+"""Ask for videos in turn: at a pace, again after failures, and no further once refused.
+
+Videos are fetched and cut in threads; all that is decided or recorded happens in the thread that
+calls. A clip is recorded once its media lie in the store, so that a kill loses those in work only.
+"""
+
+import queue
+import random
+import shutil
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from heapq import heappop, heappush
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import NoReturn
+
+from tqdm import tqdm
+
+from avsed.clips import ClipRecord, missing_clip
+from avsed.config import Download
+from avsed.errors import AvsedError
+from avsed.sources.youtube.cutting import cut_clip
+from avsed.sources.youtube.failures import AGE_RESTRICTED, FetchError, Outcome
+from avsed.sources.youtube.fetching import (
+    LONG_VIDEO,
+    SOCKET_TIMEOUT,
+    TIME_LIMIT,
+    Access,
+    fetch_video,
+)
+from avsed.sources.youtube.ledger import Ledger, media_path
+from avsed.sources.youtube.lists import Segment, segment_of
+
+OVERDUE = 2 * TIME_LIMIT  # seconds after which a fetch is given up
+LOOK_AGAIN = 5.0  # seconds
+
+_REFUSALS = (Outcome.BLOCKED, Outcome.THROTTLED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Patience:
+    """How long to wait, and how much to bear.
+
+    Attributes:
+        attempts: at a clip, before it counts as failed in this run.
+        backoff: seconds before the second attempt; doubled for each further one, give or take
+            half at random.
+        longest_backoff: seconds.
+        socket_timeout: seconds without a byte.
+        long_video: seconds; of longer videos only a part is fetched.
+        in_a_row: clips in a row, without one had between them, whose failure ends the run.
+    """
+
+    attempts: int = 4
+    backoff: float = 30.0
+    longest_backoff: float = 1800.0
+    socket_timeout: float = SOCKET_TIMEOUT
+    long_video: float = LONG_VIDEO
+    in_a_row: dict[Outcome, int] = field(
+        default_factory=lambda: {
+            Outcome.BLOCKED: 3,
+            Outcome.THROTTLED: 6,
+            Outcome.DOUBTFUL: 10,
+            Outcome.PASSING: 10,
+        }
+    )
+
+
+@dataclass(order=True)
+class _Wanted:
+    """A clip to fetch, not before its time."""
+
+    due: float  # of time.monotonic(); likewise below
+    segment: Segment = field(compare=False)
+    attempts: int = field(default=0, compare=False)
+    started: float = field(default=0.0, compare=False)
+
+
+class Schedule:
+    """One run over the clips that are wanted."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        wanted: Iterable[Segment],
+        download: Download,
+        access: Access,
+        patience: Patience,
+    ) -> None:
+        self.ledger = ledger
+        self.download = download
+        self.access = access
+        self.patience = patience
+        fresh = [_Wanted(due=0.0, segment=segment) for segment in wanted]
+        random.shuffle(fresh)  # all splits grow alike, and no run begins as another did
+        self.fresh = deque(fresh)
+        self.retries: list[_Wanted] = []  # a heap
+        self.results: queue.SimpleQueue[tuple[_Wanted, ClipRecord | BaseException]] = (
+            queue.SimpleQueue()
+        )
+        self.running: dict[str, _Wanted] = {}
+        self.next_start = 0.0
+        # Outcome to clips that ended so since another was had, and when.
+        self.in_a_row: dict[Outcome, dict[str, float]] = {outcome: {} for outcome in Outcome}
+        self.failed: dict[str, FetchError] = {}
+
+    def fetch_all(self, n_clips: int) -> dict[str, FetchError]:
+        """Fetch until every clip is had, gone or failed; returns the failed ones."""
+        progress: tqdm[NoReturn] = tqdm(
+            total=n_clips,
+            initial=n_clips - len(self.fresh),
+            desc="clips",
+            unit="clip",
+            mininterval=1 if sys.stderr.isatty() else 60,  # a line each, in a log
+        )
+        with progress:
+            while self.fresh or self.retries or self.running:
+                self._start_due()
+                self._give_up_overdue()
+                try:
+                    wanted, result = self.results.get(timeout=self._until_next_start())
+                except queue.Empty:
+                    continue
+                # One that was given up may still end.
+                if self.running.pop(wanted.segment.clip_id, None):
+                    progress.update(self._settle(wanted, result))
+                    progress.set_postfix_str(self._state(), refresh=False)
+        self._judge_the_last()
+        return self.failed
+
+    def _give_up_overdue(self) -> None:
+        """Give up fetches that hang where no other limit ends them; their threads stay behind."""
+        long_ago = time.monotonic() - OVERDUE
+        for wanted in self.running.values():
+            if wanted.started < long_ago:
+                error = FetchError(Outcome.PASSING, "network", f"took more than {OVERDUE} s")
+                self.results.put((wanted, error))
+
+    def _judge_the_last(self) -> None:
+        """Find out whether the last failures are the videos' or the address's."""
+        suspicions = [
+            outcome for outcome in (*_REFUSALS, Outcome.DOUBTFUL) if self.in_a_row[outcome]
+        ]
+        if not suspicions or self._others_are_had():
+            return
+        for outcome in suspicions:
+            if outcome in _REFUSALS:
+                last = list(self.in_a_row[outcome])[-1]
+                raise self._too_many(outcome, self.failed[last])
+
+    def _state(self) -> str:
+        seconds = self.next_start - time.monotonic() - self.download.sleep
+        waits = f", waiting {seconds:.0f} s" if seconds > 1 else ""
+        return f"{len(self.failed)} failed{waits}"
+
+    def _start_due(self) -> None:
+        while self._until_next_start() == 0:
+            is_due = self.retries and self.retries[0].due <= time.monotonic()
+            wanted = heappop(self.retries) if is_due or not self.fresh else self.fresh.popleft()
+            wanted.started = time.monotonic()
+            self.running[wanted.segment.clip_id] = wanted
+            threading.Thread(target=self._fetch, args=(wanted,), daemon=True).start()
+            self._pause(self.download.sleep * random.uniform(0.75, 1.25))  # noqa: S311
+
+    def _until_next_start(self) -> float | None:
+        """Seconds until another clip may be started, or a result is looked for again."""
+        if len(self.running) >= self.download.jobs or not (self.fresh or self.retries):
+            return LOOK_AGAIN
+        due = 0.0 if self.fresh else self.retries[0].due
+        return max(0.0, max(self.next_start, due) - time.monotonic())
+
+    def _pause(self, seconds: float) -> None:
+        self.next_start = max(self.next_start, time.monotonic() + seconds)
+
+    def _fetch(self, wanted: _Wanted) -> None:
+        """Fetch and cut one clip, in a thread of its own."""
+        segment = wanted.segment
+        result: ClipRecord | BaseException
+        try:
+            with self._own_folder() as folder:
+                video = fetch_video(segment, folder, self.access)
+                part = folder / f"{segment.clip_id}.mp4"
+                result = cut_clip(video, segment, part)
+                part.replace(media_path(segment.clip_id))
+        except FetchError as error:
+            result = replace(error)  # without its traceback, which holds whole pages
+        except BaseException as error:  # handed to the thread that decides
+            result = error
+        self.results.put((wanted, result))
+
+    @contextmanager
+    def _own_folder(self) -> Iterator[Path]:
+        # Not tempfile.TemporaryDirectory: what cannot be removed now is removed by the next run.
+        folder = Path(mkdtemp(dir=self.ledger.work_dir))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _settle(self, wanted: _Wanted, result: ClipRecord | BaseException) -> int:
+        """Record a result, or plan another attempt; returns how many clips are done by it."""
+        clip_id = wanted.segment.clip_id
+        if isinstance(result, ClipRecord):
+            self.ledger.add(result)
+            self._trust(wanted.started)
+            return 1
+        if not isinstance(result, FetchError):
+            raise result
+        if result.outcome is Outcome.GONE:
+            if result.kind == AGE_RESTRICTED and self.download.cookies:
+                result.kind += " for this account too"
+            self.ledger.add(missing_clip(clip_id, str(result)))
+            return 1
+        wanted.attempts += 1
+        n_attempts = 2 if result.outcome is Outcome.DOUBTFUL else self.patience.attempts
+        if wanted.attempts >= n_attempts:
+            self.failed[clip_id] = result
+        self._count(clip_id, result)
+        if wanted.attempts >= n_attempts:
+            return 1
+        self._plan_another(wanted, result)
+        return 0
+
+    def _plan_another(self, wanted: _Wanted, error: FetchError) -> None:
+        # What refuses the address grows with each clip that it refuses.
+        n_refused = len(self.in_a_row[error.outcome]) if error.outcome in _REFUSALS else 0
+        backoff = self.patience.backoff * 2 ** (max(n_refused, wanted.attempts) - 1)
+        jitter = random.uniform(0.5, 1.5)  # noqa: S311
+        seconds = max(min(backoff, self.patience.longest_backoff) * jitter, error.retry_after)
+        if error.outcome in _REFUSALS:
+            self._pause(seconds)
+        wanted.due = time.monotonic() + seconds
+        heappush(self.retries, wanted)
+
+    def _trust(self, since: float) -> None:
+        """Take the failures before a time, when a video was still had after them, for the videos'.
+
+        What one answer tells of the address, another that was asked for earlier does not.
+        """
+        for outcome, times in self.in_a_row.items():
+            for clip_id in [clip_id for clip_id, failed in times.items() if failed <= since]:
+                del times[clip_id]
+                error = self.failed.get(clip_id)
+                if outcome is Outcome.DOUBTFUL and error and error.outcome is outcome:
+                    self.ledger.add(missing_clip(clip_id, str(self.failed.pop(clip_id))))
+
+    def _others_are_had(self) -> bool:
+        """Fetch again what was had before, to tell a gone video from a blocked address."""
+        had = [clip_id for clip_id, record in self.ledger.records.items() if record.status == "ok"]
+        for clip_id in had[-3:]:
+            since = time.monotonic()
+            try:
+                with self._own_folder() as folder:
+                    fetch_video(segment_of(clip_id), folder, self.access)
+            except FetchError:
+                continue
+            self._trust(since)
+            return True
+        return False
+
+    def _count(self, clip_id: str, error: FetchError) -> None:
+        """Count a failure, and end the run if too many clips fail in a row."""
+        clip_ids = self.in_a_row[error.outcome]
+        clip_ids[clip_id] = time.monotonic()
+        waits_too_long = error.retry_after > self.patience.longest_backoff
+        if len(clip_ids) < self.patience.in_a_row[error.outcome] and not waits_too_long:
+            return
+        if error.outcome not in _REFUSALS and not waits_too_long and self._others_are_had():
+            return
+        raise self._too_many(error.outcome, error)
+
+    def _too_many(self, outcome: Outcome, error: FetchError) -> AvsedError:
+        n_videos = len(self.in_a_row[outcome])
+        n_had = sum(record.status == "ok" for record in self.ledger.records.values())
+        return AvsedError(
+            f"{n_videos} videos in a row: {error}. {_remedy(error)} {n_had:,} clips are kept, "
+            "none was recorded as gone for this, and the same command goes on"
+        )
+
+
+def _remedy(error: FetchError) -> str:
+    if error.outcome is Outcome.PASSING:
+        return (
+            "Check the network, and that yt-dlp is the newest (pip install --upgrade "
+            "'yt-dlp[default,deno]')."
+        )
+    wait = f"wait {error.retry_after / 60:.0f} minutes, " if error.retry_after else "wait an hour, "
+    return (
+        f"YouTube seems to refuse this address: {wait}give the cookies of a signed-in browser "
+        "(download.cookies), go slower (download.sleep) or use another address (download.proxy)."
+    )
