@@ -343,6 +343,21 @@ def test_a_robot_check_of_the_last_videos_is_not_taken_for_theirs(
             fetch(clips(*names), tmp_path, YOUTUBE)
 
 
+def test_a_video_that_is_private_after_a_robot_check_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reasons = iter([ROBOT_CHECK, "Private video"])
+
+    def answer(url: str) -> dict[str, Any]:
+        raise ExtractorError(next(reasons), expected=True)
+
+    with open_site({}) as site:
+        youtube = FakeYoutube(site, monkeypatch)
+        monkeypatch.setattr(youtube, "extract", answer)
+        (record,) = fetch(clips("v"), tmp_path, YOUTUBE).values()
+    assert (record.status, record.reason) == ("unavailable", "private: Private video")
+
+
 def test_a_private_video_does_not_vouch_for_unavailable_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

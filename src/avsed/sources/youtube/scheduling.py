@@ -143,15 +143,17 @@ class Schedule:
 
     def _judge_the_last(self) -> None:
         """Find out whether the last failures are the videos' or the address's."""
-        suspicions = [
-            outcome for outcome in (*_REFUSALS, Outcome.DOUBTFUL) if self.in_a_row[outcome]
+        suspects = [
+            error
+            for clip_id, error in self.failed.items()
+            if error.outcome in (*_REFUSALS, Outcome.DOUBTFUL)
+            and clip_id in self.in_a_row[error.outcome]
         ]
-        if not suspicions or self._others_are_had():
+        if not suspects or self._others_are_had():
             return
-        for outcome in suspicions:
-            if outcome in _REFUSALS:
-                last = list(self.in_a_row[outcome])[-1]
-                raise self._too_many(outcome, self.failed[last])
+        for error in suspects:
+            if error.outcome in _REFUSALS:
+                raise self._too_many(error.outcome, error)
 
     def _state(self) -> str:
         seconds = self.next_start - time.monotonic() - self.download.sleep
