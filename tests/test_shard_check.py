@@ -157,6 +157,7 @@ def test_a_clips_features_are_drawn_on_one_time_axis(
     [
         (["x"], "data/features: has no features of x; data/clips.csv names the clips"),
         (["a", "--out", "a.mp3"], "a.mp3: cannot be drawn"),
+        (["a", "--out", "nowhere/a.png"], "nowhere/a.png: cannot be drawn"),
     ],
 )
 def test_what_cannot_be_drawn_is_one_line(

@@ -61,5 +61,5 @@ def plot_features(features_dir: Path, clip_id: str, path: Path) -> None:
     figure.suptitle(clip_id)
     try:
         figure.savefig(path)
-    except ValueError as error:  # of the extension
-        raise AvsedError(f"{path}: cannot be drawn ({error}); name a .png") from None
+    except (OSError, ValueError) as error:  # of the folder, of the extension
+        raise AvsedError(f"{path}: cannot be drawn ({error}); name a .png elsewhere") from None
