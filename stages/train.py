@@ -15,7 +15,12 @@ def main() -> None:
     variant = parser.parse_args().variant
 
     params = load_params()
-    data = open_training_data(Path("data/features"), Path("data/metadata"), parse_variant(variant))
+    data = open_training_data(
+        Path("data/features"),
+        Path("data/metadata"),
+        parse_variant(variant),
+        made_by=params.features,
+    )
     train_variant(data, params.fusion, params.train, out_dir=Path("data/models") / variant)
 
 

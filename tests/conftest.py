@@ -1,11 +1,17 @@
 """Real media and small data sets for the tests."""
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from avsed.annotations import Event
 from avsed.clips import ClipRecord
+from avsed.embedding import embed_clips
+from avsed.features.extractor import Extractor
+from avsed.media import DecodeError, Image, Media, read_media
 from avsed.sources.demo.render import render_clip
 from avsed.sources.demo.scenes import Scene
 
@@ -26,6 +32,33 @@ def clip_record(
         duration=duration,
         sha256=f"hash of {clip_id}",
     )
+
+
+def read_audio(path: Path, sample_rate: int) -> NDArray[np.float32]:
+    """Decode a file's audio, which it must have."""
+    media: Media[object] = read_media(path, sample_rates=[sample_rate])
+    if media.errors:
+        raise DecodeError(media.errors["audio"])
+    return media.waveforms[sample_rate]
+
+
+def read_images(path: Path) -> list[Image]:
+    """Decode the picture of each frame of a file, which must have pictures."""
+    media = read_media(path, each_image=lambda image: image)
+    if media.errors:
+        raise DecodeError(media.errors["video"])
+    return [media.images[number] for number in media.image_index]
+
+
+def features_of(extractor: Extractor, path: Path, duration: float) -> NDArray[np.float32]:
+    """Compute one clip's features."""
+    record = replace(clip_record(path.stem, duration=duration), file=path.name)
+    kind = extractor.spec.kind
+    found = embed_clips(
+        {kind: extractor}, {kind: [record]}, clips_dir=path.parent, on_clip=lambda: None
+    )
+    assert not found[kind].left_out
+    return found[kind].features[path.stem].astype(np.float32)
 
 
 @pytest.fixture(autouse=True)

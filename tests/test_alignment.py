@@ -13,7 +13,7 @@ from avsed.config import load_params
 from avsed.framing import FRAME_HOP, TIME_POOLING
 from avsed.media import ffmpeg_path
 
-from .conftest import ROOT
+from .conftest import ROOT, features_of
 
 pytestmark = pytest.mark.slow
 
@@ -37,8 +37,7 @@ def click_and_flash(path: Path, second: float) -> Path:
 def extract(kind: str, path: Path, **changes: Any) -> NDArray[np.float32]:
     params = getattr(load_params(ROOT / "params.yaml"), kind).model_copy(update=changes)
     make_extractor = import_module(f"avsed.features.{kind}").make_extractor
-    features: NDArray[np.float32] = make_extractor(params).extract(path, 10.0)
-    return features
+    return features_of(make_extractor(params), path, 10.0)
 
 
 def middle_of_response(features: NDArray[np.float32]) -> float:

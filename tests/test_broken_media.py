@@ -10,7 +10,7 @@ import pytest
 
 from avsed.clips import ClipRecord, inspect_clip
 from avsed.config import load_params
-from avsed.extraction import extract_features
+from avsed.extraction import Recipe, extract_features
 from avsed.framing import valid_frames
 from avsed.media import ffmpeg_path
 from avsed.shard_check import check_shards
@@ -93,11 +93,11 @@ def test_each_file_is_recorded_as_what_it_is(records: dict[str, ClipRecord]) -> 
 def test_features_are_whole_and_what_has_none_is_named(
     kind: str, records: dict[str, ClipRecord], clips_dir: Path, tmp_path: Path
 ) -> None:
-    params = getattr(load_params(ROOT / "params.yaml"), kind)
-    extractor = import_module(f"avsed.features.{kind}").make_extractor(params)
+    params = load_params(ROOT / "params.yaml").features[kind]
+    recipe = Recipe(import_module(f"avsed.features.{kind}").make_extractor, params)
     features_dir = tmp_path / "features"
     extract_features(
-        extractor, list(records.values()), clips_dir=clips_dir, out_dir=features_dir / kind
+        {kind: recipe}, list(records.values()), clips_dir=clips_dir, out_dir=features_dir
     )
     assert check_shards(features_dir, kind, list(records.values())).errors == []
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -15,16 +16,18 @@ from torchvision.models import VGG16_Weights, vgg16
 from avsed.config import Auditory, Spectral, Visual
 from avsed.errors import AvsedError
 from avsed.features import auditory, spectral, visual
-from avsed.features.auditory import Vggish, log_mel_examples
+from avsed.features.auditory import Vggish, check_response, log_mel_examples
+from avsed.features.published import VGG16, VGGISH, PublishedWeights
 from avsed.features.spectral import log_mel
 from avsed.features.weights import load_weights
-from avsed.media import read_audio, read_images
 from avsed.store import file_sha256
+
+from .conftest import features_of, read_audio, read_images
 
 SPECTRAL = Spectral(window_length=2048, log_floor=1e-5)
 AUDITORY = Auditory(alignment="paper", activation="relu", precision="float32", weights="random")
 VISUAL = Visual(layer="fc7", precision="float32", resize_size=64, crop_size=64, weights="random")
-URL = "https://example.invalid/vggish-10086976.pth"
+NOWHERE = PublishedWeights("http://127.0.0.1:9/weights.pth", "0" * 64)
 
 
 def sine(frequency: float, sample_rate: int, duration: float = 10.0) -> NDArray[np.float32]:
@@ -106,28 +109,28 @@ def test_vggish_has_the_parameters_of_the_published_state_dict() -> None:
 
 @pytest.mark.slow
 def test_auditory_features_are_those_of_each_example_alone(clip_path: Path) -> None:
-    features = auditory.make_extractor(AUDITORY).extract(clip_path, 4.0)
+    features = features_of(auditory.make_extractor(AUDITORY), clip_path, 4.0)
     network = Vggish("relu")
-    load_weights(network, "random", url=URL)
+    load_weights(network, "random", NOWHERE)
     examples = log_mel_examples(read_audio(clip_path, 16_000), "paper")
     with torch.inference_mode():
         alone = network(torch.from_numpy(examples[[7]])).numpy()
     assert features.shape == (151, 128)
-    assert features[7] == pytest.approx(alone[0], rel=1e-3, abs=1e-4)
+    assert features[7] == pytest.approx(alone[0], rel=2e-3, abs=1e-4)  # float16
 
 
 @pytest.mark.slow
 def test_visual_features_are_those_of_each_picture_alone(clip_path: Path) -> None:
-    features = visual.make_extractor(VISUAL).extract(clip_path, 4.0)
+    features = features_of(visual.make_extractor(VISUAL), clip_path, 4.0)
     network = vgg16(weights=None).eval()
-    load_weights(network, "random", url=URL)
-    images = list(read_images(clip_path))
+    load_weights(network, "random", NOWHERE)
+    images = read_images(clip_path)
     transform = VGG16_Weights.IMAGENET1K_V1.transforms(crop_size=64, resize_size=64)
     with torch.inference_mode():
         batch = transform(torch.from_numpy(images[40].transpose(2, 0, 1).copy()))[None]
         alone = network.classifier[:5](network.avgpool(network.features(batch)).flatten(1))
     assert features.shape == (151, 4096)
-    assert features[40] == pytest.approx(alone[0].numpy(), rel=1e-3, abs=1e-3)
+    assert features[40] == pytest.approx(alone[0].numpy(), rel=2e-3, abs=1e-3)
     assert (features[61:] == 0).all()  # 4 s reach into 61 frames
     assert (features[60] != 0).any()
 
@@ -135,7 +138,7 @@ def test_visual_features_are_those_of_each_picture_alone(clip_path: Path) -> Non
 @pytest.mark.slow
 def test_random_weights_are_the_same_each_time_and_keep_the_scale() -> None:
     first, second = Vggish("none"), Vggish("none")
-    assert load_weights(first, "random", url=URL) == load_weights(second, "random", url=URL)
+    assert load_weights(first, "random", NOWHERE) == load_weights(second, "random", NOWHERE)
     with torch.inference_mode():
         outputs = first(torch.randn(4, 96, 64, generator=torch.Generator().manual_seed(0)))
     assert 0.1 < outputs.std() < 10
@@ -144,7 +147,7 @@ def test_random_weights_are_the_same_each_time_and_keep_the_scale() -> None:
 def test_weights_are_read_from_a_file(tmp_path: Path) -> None:
     source, target = torch.nn.Linear(2, 3), torch.nn.Linear(2, 3)
     torch.save(source.state_dict(), tmp_path / "weights.pth")
-    load_weights(target, str(tmp_path / "weights.pth"), url=URL)
+    load_weights(target, str(tmp_path / "weights.pth"), NOWHERE)
     assert (target.weight == source.weight).all()
 
 
@@ -168,27 +171,27 @@ def test_weights_that_are_none_are_refused_and_run_nothing(tmp_path: Path) -> No
     for content in contents:
         path.write_bytes(content)
         with pytest.raises(AvsedError, match=r"weights.pth: is no state dict of Linear") as caught:
-            load_weights(torch.nn.Linear(2, 3), str(path), url=URL)
+            load_weights(torch.nn.Linear(2, 3), str(path), NOWHERE)
         assert "\n" not in str(caught.value)
     assert not (tmp_path / "touched").exists()
 
 
 def test_missing_weights_are_refused(tmp_path: Path) -> None:
     with pytest.raises(AvsedError, match=r"nowhere.pth: no such weights; give pretrained, random"):
-        load_weights(torch.nn.Linear(2, 3), str(tmp_path / "nowhere.pth"), url=URL)
+        load_weights(torch.nn.Linear(2, 3), str(tmp_path / "nowhere.pth"), NOWHERE)
 
 
 @pytest.fixture
-def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Publish the weights of a layer on loopback, under a name with the start of their hash."""
+def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PublishedWeights]:
+    """Publish the weights of a layer on loopback."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "cache"))
-    torch.save(torch.nn.Linear(2, 3).state_dict(), tmp_path / "weights")
-    name = f"layer-{file_sha256(tmp_path / 'weights')[:8]}.pth"
-    (tmp_path / "weights").rename(tmp_path / name)
+    path = tmp_path / "layer.pth"
+    torch.save(torch.nn.Linear(2, 3).state_dict(), path)
     handler = functools.partial(QuietHandler, directory=str(tmp_path))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/{name}"
+        url = f"http://127.0.0.1:{server.server_port}/layer.pth"
+        yield PublishedWeights(url, file_sha256(path))
         server.shutdown()
 
 
@@ -199,20 +202,40 @@ class QuietHandler(SimpleHTTPRequestHandler):
         pass
 
 
-def test_pretrained_weights_are_fetched_once_and_checked(published: str, tmp_path: Path) -> None:
-    name = published.rsplit("/", 1)[1]
+def test_pretrained_weights_are_fetched_once_and_checked(
+    published: PublishedWeights, tmp_path: Path
+) -> None:
     layer = torch.nn.Linear(2, 3)
-    sha256 = load_weights(layer, "pretrained", url=published)
-    assert sha256 == file_sha256(tmp_path / name)
-    (tmp_path / name).unlink()
-    assert load_weights(layer, "pretrained", url=published) == sha256
+    assert load_weights(layer, "pretrained", published) == published.sha256
+    assert published.path == tmp_path / "cache" / "hub" / "checkpoints" / "layer.pth"
+    (tmp_path / "layer.pth").unlink()
+    assert load_weights(layer, "pretrained", published) == published.sha256
 
 
-def test_a_file_that_is_not_the_published_one_is_refused(published: str, tmp_path: Path) -> None:
-    name = published.rsplit("/", 1)[1]
-    torch.save(torch.nn.Linear(2, 3).state_dict(), tmp_path / name)
-    with pytest.raises(AvsedError, match=r"is not the published file, whose SHA-256 starts with"):
-        load_weights(torch.nn.Linear(2, 3), "pretrained", url=published)
+def test_a_file_that_is_not_the_published_one_is_refused(
+    published: PublishedWeights, tmp_path: Path
+) -> None:
+    torch.save(torch.nn.Linear(2, 3).state_dict(), tmp_path / "layer.pth")
+    with pytest.raises(AvsedError, match=r"layer.pth: cannot be fetched .*[hH]ash"):
+        load_weights(torch.nn.Linear(2, 3), "pretrained", published)
+    assert not published.path.exists()
+
+
+def test_a_wrong_file_in_torchs_cache_is_replaced(published: PublishedWeights) -> None:
+    published.path.parent.mkdir(parents=True)
+    published.path.write_text("<html>404</html>")
+    assert load_weights(torch.nn.Linear(2, 3), "pretrained", published) == published.sha256
+
+
+def test_a_wrong_file_that_cannot_be_replaced_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    NOWHERE.path.parent.mkdir(parents=True)
+    NOWHERE.path.write_text("<html>404</html>")
+    with pytest.raises(AvsedError, match=r"weights.pth: is not the published file") as caught:
+        load_weights(torch.nn.Linear(2, 3), "pretrained", NOWHERE)
+    assert "\n" not in str(caught.value)
 
 
 def test_pretrained_weights_that_cannot_be_fetched_are_never_replaced(
@@ -220,11 +243,50 @@ def test_pretrained_weights_that_cannot_be_fetched_are_never_replaced(
 ) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     with pytest.raises(AvsedError, match=r"cannot be fetched .* put the file into"):
-        load_weights(torch.nn.Linear(2, 3), "pretrained", url="http://127.0.0.1:9/w-12345678.pth")
+        load_weights(torch.nn.Linear(2, 3), "pretrained", NOWHERE)
+
+
+def test_published_hashes_are_those_that_the_files_names_begin() -> None:
+    for published in (VGGISH, VGG16):
+        assert len(published.sha256) == 64
+        assert published.path.stem.endswith(f"-{published.sha256[:8]}")
+    assert VGG16.url == VGG16_Weights.IMAGENET1K_V1.url
+
+
+def test_a_network_that_does_not_respond_as_published_is_refused() -> None:
+    network = Vggish("relu")
+    load_weights(network, "random", NOWHERE)
+    with pytest.raises(AvsedError, match=r"answers a sine of 1 kHz with mean .* 0.131 and 0.238"):
+        check_response(network, "relu")
+
+
+@pytest.mark.parametrize(
+    ("activation", "mean", "deviation"), [("relu", 0.131, 0.238), ("none", -0.0333, 0.380)]
+)
+def test_a_network_that_responds_as_published_is_let_through(
+    activation: Literal["relu", "none"], mean: float, deviation: float
+) -> None:
+    network = Vggish(activation)
+    respond(network, mean, deviation)
+    check_response(network, activation)
+    respond(network, mean, 1.2 * deviation)
+    with pytest.raises(AvsedError, match="answers a sine"):
+        check_response(network, activation)
+
+
+def respond(network: Vggish, mean: float, deviation: float) -> None:
+    """Make all embeddings of a network have a mean and a deviation."""
+    last = network.embeddings[4]
+    assert isinstance(last, torch.nn.Linear)
+    share = 29 / 128  # of the values are high, so few that the low ones pass the ReLU
+    with torch.no_grad():
+        last.weight.zero_()
+        last.bias.fill_(mean - deviation * (share / (1 - share)) ** 0.5)
+        last.bias[:29] = mean + deviation * ((1 - share) / share) ** 0.5
 
 
 def test_spectral_features_come_from_the_file(clip_path: Path) -> None:
-    features = spectral.make_extractor(SPECTRAL).extract(clip_path, 4.0)
+    features = features_of(spectral.make_extractor(SPECTRAL), clip_path, 4.0)
     sounding, silent = features[4 * 20 : 4 * 40], features[4 * 65 :]
     assert sounding.max() > -20
     assert silent.max() < -99.9

@@ -1,5 +1,6 @@
 """Decoding: real files, broken files, and files with streams missing or late."""
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -8,7 +9,10 @@ import pytest
 
 from avsed import media
 from avsed.errors import AvsedError
-from avsed.media import DecodeError, ffmpeg_path, probe, read_audio, read_images
+from avsed.framing import FRAME_HOP
+from avsed.media import DecodeError, ffmpeg_path, probe, read_media
+
+from .conftest import read_audio, read_images
 
 
 def make(path: Path, *arguments: str) -> Path:
@@ -36,7 +40,7 @@ def test_audio_is_decoded_to_the_rate_asked_for(tmp_path: Path) -> None:
 def test_no_more_than_ten_seconds_are_read(tmp_path: Path) -> None:
     path = make(tmp_path / "long.mp4", *tone(11.0), *bars(11.0))
     assert len(read_audio(path, 16_000)) == 160_000
-    assert sum(1 for _ in read_images(path)) == 151
+    assert len(read_images(path)) == 151
     assert probe(path).duration == 10.0
 
 
@@ -68,14 +72,112 @@ def test_pictures_come_at_each_frames_onset(tmp_path: Path) -> None:
     assert len(levels) in (75, 76)
 
 
+# Picture n has a level that tells it from those around it.
+NUMBERED = "nullsrc=size=16x16:rate={}:duration={},geq=lum='20+mod(37*N,200)':cb=128:cr=128"
+LOSSLESS = ("-c:v", "ffv1")
+SOME_OF_THEM = ("-vf", "select='lt(mod(7*n*n,11),4)'", "-fps_mode", "vfr")
+
+
+@pytest.mark.parametrize(
+    ("rate", "name", "options"),
+    [
+        ("10", "ten.mkv", LOSSLESS),
+        ("60", "sixty.mkv", LOSSLESS),
+        ("25", "twenty-five.mp4", ("-qp", "0", "-bf", "2")),
+        ("30000/1001", "ntsc.avi", LOSSLESS),
+        ("1", "slides.mkv", LOSSLESS),
+        ("30", "variable.mkv", (*SOME_OF_THEM, *LOSSLESS)),
+        ("30", "variable.mp4", (*SOME_OF_THEM, "-qp", "0", "-bf", "2")),
+    ],
+)
+def test_each_frame_has_the_picture_nearest_in_time(
+    rate: str, name: str, options: tuple[str, ...], tmp_path: Path
+) -> None:
+    path = make(tmp_path / name, "-f", "lavfi", "-i", NUMBERED.format(rate, 4), *options)
+    assert_nearest(path, offset=0.0)
+
+
+def test_a_video_that_starts_late_keeps_its_times(tmp_path: Path) -> None:
+    video = make(tmp_path / "video.mkv", "-f", "lavfi", "-i", NUMBERED.format(25, 2), *LOSSLESS)
+    audio = make(tmp_path / "audio.wav", *tone(4.0))
+    late = ("-i", str(audio), "-itsoffset", "1.5", "-i", str(video), "-map", "0", "-map", "1")
+    path = make(tmp_path / "late.mkv", *late, "-c:v", "copy")
+    assert_nearest(path, offset=1.5)
+    decoded = read_media(path, sample_rates=[16_000], each_image=lambda image: image)
+    assert len(decoded.waveforms[16_000]) == pytest.approx(4 * 16_000, abs=100)
+    # Its first picture stands for what lies before, its last until its end, at 3.5 s.
+    assert (decoded.image_index[: int(1.5 / FRAME_HOP)] == 0).all()
+    assert len(decoded.image_index) == pytest.approx(3.5 / FRAME_HOP, abs=1)
+
+
+def assert_nearest(path: Path, *, offset: float) -> None:
+    """Hold each frame's picture against all pictures of the file, by their time stamps."""
+    log = subprocess.run(
+        [ffmpeg_path(), "-i", str(path), "-vf", "showinfo", "-f", "null", "-"],
+        capture_output=True,
+        check=True,
+    ).stderr.decode()
+    times = np.array([float(time) for time in re.findall(r"pts_time:(\S+)", log)])
+    assert times[0] == pytest.approx(offset, abs=0.001)
+    raw = ("-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "rgb24", "pipe:")
+    command = [ffmpeg_path(), "-v", "error", "-i", str(path), *raw]
+    output = subprocess.run(command, capture_output=True, check=True).stdout
+    levels = np.frombuffer(output, np.uint8).reshape(len(times), -1).mean(1)
+    shown = [image.mean() for image in read_images(path)]
+    assert len(shown) > 3.0 / FRAME_HOP
+    for frame, level in enumerate(shown):
+        distances = np.abs(times - frame * FRAME_HOP)
+        nearest = distances < distances.min() + 1e-5  # two may be equally near
+        assert np.abs(levels[nearest] - level).min() < 0.5, f"frame {frame}"
+
+
+def test_a_picture_that_stands_still_is_handed_on_once(tmp_path: Path) -> None:
+    still = "color=gray:size=32x32:rate=30:duration=2"
+    moves = "testsrc=size=32x32:rate=30:duration=1"
+    inputs = ("-f", "lavfi", "-i", still, "-f", "lavfi", "-i", moves)
+    path = make(tmp_path / "still.mkv", *inputs, "-filter_complex", "concat", *LOSSLESS)
+    handed_on: list[float] = []
+    decoded = read_media(path, each_image=lambda image: handed_on.append(image.mean()))
+    assert (decoded.image_index[:30] == 0).all()
+    assert len(handed_on) == len(set(decoded.image_index)) < 20
+    assert len(decoded.image_index) == 46
+
+
+def test_one_pass_gives_what_a_pass_for_each_stream_gives(clip_path: Path) -> None:
+    decoded = read_media(clip_path, sample_rates=[16_000, 22_100], each_image=lambda image: image)
+    for sample_rate, waveform in decoded.waveforms.items():
+        assert np.array_equal(waveform, read_audio(clip_path, sample_rate))
+    both = [decoded.images[number] for number in decoded.image_index]
+    assert np.array_equal(both, read_images(clip_path))
+
+
+def test_one_pass_runs_ffmpeg_once(
+    clip_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = tmp_path / "count"
+    script = tmp_path / "ffmpeg"
+    script.write_text(f'#!/bin/sh\necho run >> {count}\nexec {ffmpeg_path()} "$@"\n')
+    script.chmod(0o755)
+    monkeypatch.setattr(media, "ffmpeg_path", lambda: str(script))
+    read_media(clip_path, sample_rates=[16_000, 22_100], each_image=lambda image: image)
+    assert count.read_text() == "run\n"
+
+
+def test_a_stream_that_spoils_the_pass_costs_its_own_features_only(tmp_path: Path) -> None:
+    path = make(tmp_path / "tone.wav", *tone(1.0))
+    decoded = read_media(path, sample_rates=[16_000], each_image=lambda image: image)
+    assert len(decoded.waveforms[16_000]) == 16_000
+    assert decoded.errors == {"video": "video: there is none"}
+
+
 def test_pictures_keep_odd_sizes_and_turn_as_the_file_says(tmp_path: Path) -> None:
     path = make(tmp_path / "odd.mkv", *bars(0.5, "65x33"), "-c:v", "ffv1")
-    assert next(read_images(path)).shape == (33, 65, 3)
+    assert read_images(path)[0].shape == (33, 65, 3)
     upright = make(tmp_path / "upright.mp4", *bars(0.5))
     turned = make(
         tmp_path / "turned.mp4", "-display_rotation", "90", "-i", str(upright), "-c", "copy"
     )
-    assert next(read_images(turned)).shape == (160, 120, 3)
+    assert read_images(turned)[0].shape == (160, 120, 3)
 
 
 def test_probe_tells_which_streams_there_are(clip_path: Path, tmp_path: Path) -> None:
@@ -111,7 +213,7 @@ def test_reading_a_stream_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DecodeError, match="audio: "):
         read_audio(make(tmp_path / "video.mp4", *bars(1.0)), 16_000)
     with pytest.raises(DecodeError, match="video: "):
-        next(read_images(make(tmp_path / "audio.wav", *tone(1.0))))
+        read_images(make(tmp_path / "audio.wav", *tone(1.0)))
 
 
 def test_an_ffmpeg_that_hangs_is_stopped_and_run_again(

@@ -66,6 +66,27 @@ def test_another_visual_size_trains_the_variants_that_use_it_and_no_other(clone:
     clone.run("dvc", "checkout", "-q")
 
 
+def test_another_layer_of_vgg16_makes_and_trains_what_sees_and_no_other(clone: Clone) -> None:
+    output = clone.run("dvc", "exp", "run", "-S", "visual.layer=fc6")
+    assert "visual: 1 of 1 shards to make: layer is fc6, was fc7 (1)" in output
+    assert "spectral: 1 of 1 shards" not in output
+    assert "auditory: 1 of 1 shards" not in output
+    trained = {stage for stage in stages_run(output) if stage.startswith("train")}
+    assert trained == {f"train@{variant}" for variant in VARIANTS if "visual" in variant}
+    clone.run("git", "checkout", "-q", ".")
+    clone.run("dvc", "checkout", "-q")
+
+
+def test_features_of_other_parameters_are_refused_at_training(clone: Clone) -> None:
+    clone.replace("params.yaml", "layer: fc7", "layer: fc6")
+    output = clone.run("python", "stages/train.py", "visual", fails=True)
+    clone.run("git", "checkout", "-q", ".")
+    assert output.strip() == (
+        "error: data/features/visual: was made with layer fc7, but the parameters say fc6; "
+        "run `dvc repro extract`"
+    )
+
+
 def test_metrics_diff_compares_with_the_commit(clone: Clone) -> None:
     path = clone.path / "metrics" / "table.json"
     committed = path.read_text()

@@ -31,6 +31,7 @@ def write(
             valid_frames=np.full(len(clip_ids), 151, np.int16),
             left_out={"d": "audio: damaged"} if number == 0 else {},
             provenance={"version": version},
+            code="code",
             key="key",
         ),
     )

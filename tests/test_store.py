@@ -5,165 +5,77 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from avsed.clips import ClipRecord
 from avsed.errors import AvsedError
-from avsed.extraction import extract_features
-from avsed.features.extractor import Extractor
-from avsed.media import DecodeError
 from avsed.store import (
+    Shard,
     clips_with_features,
     describe_shards,
+    is_whole,
     read_features,
     source_files,
+    write_shard,
     written_whole,
 )
 
-from .conftest import clip_record
 
-
-def record(clip_id: str, *, has_audio: bool = True) -> ClipRecord:
-    return clip_record(clip_id, has_audio=has_audio, duration=5.0)
-
-
-class Recipe:
-    """Gives each clip features of its name's length, and counts how often it was asked."""
-
-    # As if it were defined in a module of the package, whose code then decides the store's keys.
-    __module__ = "avsed.features.spectral"
-
-    def __init__(self) -> None:
-        self.asked: list[str] = []
-        self.interrupted_at = ""
-
-    def __call__(self, path: Path, duration: float) -> NDArray[np.float32]:
-        self.asked.append(path.stem)
-        if path.stem == self.interrupted_at:
-            raise KeyboardInterrupt
-        if path.stem == "broken":
-            raise DecodeError("audio: no sample can be decoded")
-        return np.full((151, 4), len(path.stem), np.float32)
-
-
-def extractor(recipe: Recipe, version: int = 1) -> Extractor:
-    return Extractor(
-        kind="spectral", stream="audio", extract=recipe, provenance={"version": version}
+def write(tmp_path: Path, number: int, clip_ids: list[str], version: int = 1) -> Path:
+    """Write a shard of clips whose features are as large as their names are long."""
+    path = tmp_path / "features" / "spectral" / f"part-{number:05d}.h5"
+    features = [np.full((151, 4), len(clip_id), np.float16) for clip_id in clip_ids]
+    write_shard(
+        path,
+        Shard(
+            clip_ids=tuple(clip_ids),
+            features=np.stack(features) if features else np.empty((0, 151, 4), np.float16),
+            valid_frames=np.full(len(clip_ids), 76, np.int16),
+            left_out={},
+            provenance={"version": version},
+            code="code",
+            key="key",
+        ),
     )
-
-
-def extract(tmp_path: Path, recipe: Recipe, records: list[ClipRecord], version: int = 1) -> None:
-    extract_features(
-        extractor(recipe, version),
-        records,
-        clips_dir=tmp_path / "clips",
-        out_dir=tmp_path / "features" / "spectral",
-        clips_per_shard=2,
-    )
+    return path
 
 
 def test_features_are_read_back_in_the_order_asked_for(tmp_path: Path) -> None:
-    extract(tmp_path, Recipe(), [record("a"), record("bb"), record("ccc")])
+    write(tmp_path, 0, ["a", "bb"])
+    write(tmp_path, 1, [])
+    write(tmp_path, 2, ["ccc"])
     features, valid_frames = read_features(tmp_path / "features", "spectral", ["ccc", "a"])
     assert features[:, 0, 0].tolist() == [3, 1]
     assert valid_frames.tolist() == [76, 76]
-    assert len(list((tmp_path / "features" / "spectral").glob("part-*.h5"))) == 2
+    assert clips_with_features(tmp_path / "features", "spectral") == {"a", "bb", "ccc"}
 
 
-def test_clips_that_cannot_be_read_are_left_out_by_name(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    extract(tmp_path, Recipe(), [record("a"), record("broken"), record("mute", has_audio=False)])
-    assert clips_with_features(tmp_path / "features", "spectral") == {"a"}
-    printed = capsys.readouterr().out
-    assert "spectral: 1 of 3 clips" in printed
-    assert "left out broken: audio: no sample can be decoded" in printed
-    assert "left out mute: has no audio" in printed
-    report = (tmp_path / "features" / "spectral" / "left_out.csv").read_text()
-    assert report.splitlines()[1:] == [
-        "broken,audio: no sample can be decoded",
-        "mute,has no audio",
-    ]
-
-
-def test_an_interrupted_extraction_goes_on_with_the_shards_that_are_missing(
-    tmp_path: Path,
-) -> None:
-    records = [record(name) for name in ("a", "bb", "ccc", "dddd")]
-    first = Recipe()
-    first.interrupted_at = "dddd"
-    with pytest.raises(KeyboardInterrupt):
-        extract(tmp_path, first, records)
-    second = Recipe()
-    extract(tmp_path, second, records)
-    assert second.asked == ["bb", "dddd"]  # the shard that dddd is in
-    assert not list(tmp_path.rglob("*.part"))
-
-
-def test_a_clip_that_is_had_later_makes_its_own_shard_anew_and_no_other(tmp_path: Path) -> None:
-    late = [record("a"), record("bb"), record("ccc", has_audio=False), record("dddd")]
-    extract(tmp_path, Recipe(), late)
-    again = Recipe()
-    extract(tmp_path, again, [record(name) for name in ("a", "bb", "ccc", "dddd")])
-    assert again.asked == ["a", "ccc"]
-
-
-def test_other_parameters_or_media_make_features_anew(tmp_path: Path) -> None:
-    extract(tmp_path, Recipe(), [record("a"), record("bb")])
-    again = Recipe()
-    extract(tmp_path, again, [record("a"), record("bb")], version=2)
-    assert again.asked == ["a", "bb"]
-
-
-def test_a_stored_shard_that_is_broken_is_made_again(tmp_path: Path) -> None:
-    extract(tmp_path, Recipe(), [record("a")])
-    (stored,) = (tmp_path / "store").rglob("*.h5")
-    content = stored.read_bytes()
-    stored.unlink()
-    stored.write_bytes(content[: len(content) // 2])
-    again = Recipe()
-    extract(tmp_path, again, [record("a")])
-    assert again.asked == ["a"]
-    assert clips_with_features(tmp_path / "features", "spectral") == {"a"}
-
-
-def test_no_clip_with_the_stream_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(AvsedError, match=r"no clip has audio; see data/clips.csv"):
-        extract(tmp_path, Recipe(), [record("mute", has_audio=False)])
-
-
-def test_features_beyond_float16_are_refused(tmp_path: Path) -> None:
-    class Huge(Recipe):
-        __module__ = "avsed.features.spectral"
-
-        def __call__(self, path: Path, duration: float) -> NDArray[np.float32]:
-            return np.full((151, 4), 1e5, np.float32)
-
-    with pytest.raises(AvsedError, match=r"a.wav: its spectral features are no finite float16"):
-        extract(tmp_path, Huge(), [record("a")])
+def test_a_shard_of_another_key_or_with_a_damaged_value_is_not_whole(tmp_path: Path) -> None:
+    path = write(tmp_path, 0, ["a", "bb"])
+    assert is_whole(path, "key")
+    assert not is_whole(path, "another key")
+    content = bytearray(path.read_bytes())
+    with h5py.File(path, "r") as file:
+        start = file["features"].id.get_chunk_info(1).byte_offset
+    content[start + 30] ^= 1  # of Blosc's chunk, behind its header
+    path.write_bytes(content)
+    assert not is_whole(path, "key")
 
 
 def test_a_truncated_shard_is_refused_with_what_to_do(tmp_path: Path) -> None:
-    extract(tmp_path, Recipe(), [record("a")])
-    path = tmp_path / "features" / "spectral" / "part-00000.h5"
-    content = path.read_bytes()
-    path.unlink()
-    path.write_bytes(content[: len(content) // 2])
-    with pytest.raises(AvsedError, match=r"part-00000.h5: cannot be read .* `dvc repro extract@"):
+    path = write(tmp_path, 0, ["a"])
+    path.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(AvsedError, match=r"part-00000.h5: cannot be read .* `dvc repro -f extract"):
         read_features(tmp_path / "features", "spectral", ["a"])
 
 
 def test_shards_of_different_parameters_are_refused(tmp_path: Path) -> None:
-    extract(tmp_path, Recipe(), [record("a"), record("bb"), record("ccc")])
-    path = tmp_path / "features" / "spectral" / "part-00001.h5"
-    with h5py.File(path, "r+") as file:
-        file.attrs["provenance"] = '{"version": 2}'
+    write(tmp_path, 0, ["a"])
+    write(tmp_path, 1, ["bb"], version=2)
     with pytest.raises(AvsedError, match=r"part-00001.h5: was made by other parameters"):
         describe_shards(tmp_path / "features", "spectral")
 
 
 def test_missing_features_say_which_stage_to_run(tmp_path: Path) -> None:
-    with pytest.raises(AvsedError, match="run `dvc repro extract@visual`"):
+    with pytest.raises(AvsedError, match="run `dvc repro extract`"):
         clips_with_features(tmp_path, "visual")
 
 

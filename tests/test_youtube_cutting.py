@@ -8,11 +8,13 @@ import pytest
 from numpy.typing import NDArray
 
 from avsed.framing import IMAGE_RATE
-from avsed.media import ffmpeg_path, read_audio, read_images
+from avsed.media import ffmpeg_path
 from avsed.sources.youtube.cutting import cut_clip
 from avsed.sources.youtube.failures import FetchError, Outcome
 from avsed.sources.youtube.fetching import Video
 from avsed.sources.youtube.lists import Segment
+
+from .conftest import read_audio, read_images
 
 RATE = 25  # pictures a second
 CLICK = 8.0  # second of the click in the video
@@ -59,7 +61,7 @@ def test_picture_and_sound_start_where_asked(whole: Path, tmp_path: Path, start:
     record = cut_clip(video(whole), segment(start), path)
     assert record.duration == pytest.approx(10.0, abs=0.03)
 
-    assert pictures_apart(number_of(next(read_images(path))), start) <= 1
+    assert pictures_apart(number_of(read_images(path)[0]), start) <= 1
 
     sample_rate = 44_100
     waveform = np.abs(read_audio(path, sample_rate))
@@ -96,7 +98,7 @@ def test_a_large_picture_is_made_smaller_and_sides_become_even(tmp_path: Path) -
         make(source, *bars, "-c:v", "ffv1")
         path = tmp_path / f"{name}.mp4"
         cut_clip(video(source), segment(0.0, 1.0), path)
-        shape = next(read_images(path)).shape[:2]
+        shape = read_images(path)[0].shape[:2]
         assert shape == pytest.approx(expected, abs=2)
 
 

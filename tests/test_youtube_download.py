@@ -20,7 +20,7 @@ from yt_dlp.utils import ExtractorError
 from avsed.clips import ClipRecord
 from avsed.config import Download
 from avsed.errors import AvsedError
-from avsed.media import ffmpeg_path, probe, read_images
+from avsed.media import ffmpeg_path, probe
 from avsed.sources.youtube import fetching, scheduling
 from avsed.sources.youtube.download import download_clips
 from avsed.sources.youtube.fetching import YOUTUBE, Site
@@ -28,7 +28,7 @@ from avsed.sources.youtube.ledger import ask_again_for_gone, media_path
 from avsed.sources.youtube.scheduling import Patience
 from avsed.store import store_dir
 
-from .conftest import ROOT
+from .conftest import ROOT, read_images
 from .video_site import VideoSite, at_first, drip, hang, open_site, refuse, serve
 
 DOWNLOAD = Download(cookies=None, proxy=None, sleep=0, jobs=2, min_fraction=0)
@@ -570,7 +570,7 @@ def test_only_the_clips_part_of_a_very_long_video_is_fetched(
     (record,) = records.values()
     assert (record.status, record.reason) == ("ok", "")
     assert record.duration == pytest.approx(10.0, abs=0.05)
-    first = next(read_images(tmp_path / "clips" / record.file)).mean() * 219 / 255 + 16
+    first = read_images(tmp_path / "clips" / record.file)[0].mean() * 219 / 255 + 16
     assert first == pytest.approx(40 + 6 * 5, abs=2)
 
 

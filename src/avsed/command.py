@@ -134,7 +134,7 @@ def _check_features(_: argparse.Namespace) -> None:
             f"{kind}: {check.n_clips:,} clips in {check.n_shards:,} shards, "
             f"{check.n_bytes / 1e6:,.0f} MB, {check.n_left_out:,} left out"
         )
-        errors += [f"{error}; run `dvc repro -f extract@{kind}`" for error in check.errors]
+        errors += [f"{error}; run `dvc repro -f extract`" for error in check.errors]
     print("\n".join([f"error: {error}" for error in errors] + [f"{len(errors)} errors"]))
     if errors:
         sys.exit(1)

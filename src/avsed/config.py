@@ -197,6 +197,11 @@ class Params(Section):
     postprocess: Postprocess
     evaluation: Evaluation
 
+    @property
+    def features(self) -> dict[str, Section]:
+        """What each kind of features is made by."""
+        return {"spectral": self.spectral, "auditory": self.auditory, "visual": self.visual}
+
     @model_validator(mode="after")
     def _enough_seeds(self) -> Self:
         if self.evaluation.n_best > self.train.n_seeds:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from avsed.annotations import AnnotatedClip, read_classes, read_list
+from avsed.config import Section
 from avsed.errors import AvsedError
 from avsed.framing import N_FRAMES
 from avsed.store import Provenance, clips_with_features, describe_shards, read_features
@@ -82,15 +83,28 @@ def parse_variant(variant: str) -> tuple[str, ...]:
 
 
 def open_training_data(
-    features_dir: Path, metadata_dir: Path, kinds: tuple[str, ...]
+    features_dir: Path,
+    metadata_dir: Path,
+    kinds: tuple[str, ...],
+    *,
+    made_by: Mapping[str, Section],
 ) -> TrainingData:
     """Load the clips of the weak and the unlabeled list that have all features of a variant.
 
+    Args:
+        features_dir: the folder of all kinds.
+        metadata_dir: the lists.
+        kinds: the variant's.
+        made_by: kind to the parameters that its features must have been made by.
+
     Raises:
-        AvsedError: if a list or features are missing, or no clip of a list has the features.
+        AvsedError: if a list or features are missing, features were made by other parameters, or
+            no clip of a list has the features.
     """
     classes = read_classes(metadata_dir)
     described = {kind: describe_shards(features_dir, kind) for kind in kinds}
+    for kind, (provenance, _) in described.items():
+        _refuse_other_parameters(features_dir / kind, provenance, made_by[kind])
     weak_clips, weak = load_split(features_dir, metadata_dir, "weak", kinds)
     _, unlabeled = load_split(features_dir, metadata_dir, "unlabeled", kinds)
     return TrainingData(
@@ -102,6 +116,15 @@ def open_training_data(
         features_key=tuple(key for _, keys in described.values() for key in keys),
         provenance={kind: provenance for kind, (provenance, _) in described.items()},
     )
+
+
+def _refuse_other_parameters(folder: Path, provenance: Provenance, section: Section) -> None:
+    for name, value in section.model_dump().items():
+        if name in provenance and provenance[name] != value:
+            raise AvsedError(
+                f"{folder}: was made with {name} {provenance[name]}, but the parameters say "
+                f"{value}; run `dvc repro extract`"
+            )
 
 
 def load_split(

@@ -5,11 +5,13 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Generic, Literal, TypeVar, cast
 
 import ffmpeg
 import imageio_ffmpeg
@@ -17,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avsed.errors import AvsedError
-from avsed.framing import CLIP_DURATION, IMAGE_RATE, n_samples
+from avsed.framing import CLIP_DURATION, IMAGE_RATE, N_FRAMES, n_samples
 
 PROBE_SAMPLE_RATE = 16_000  # Hz; only counted
 TIME_LIMIT = 60  # seconds of one run of ffmpeg; a clip takes one at most
@@ -25,6 +27,12 @@ ATTEMPTS = 3
 
 _STREAM = re.compile(r"^\s*Stream #\d+:\d+.*?: (Audio|Video): (?!none)(?!.*\(attached pic\))", re.M)
 _DURATION = re.compile(r"^  Duration: (\d+):(\d+):(\d+\.\d+)", re.M)
+
+
+T = TypeVar("T")
+R = TypeVar("R")
+Image = NDArray[np.uint8]
+Stream = Literal["audio", "video"]
 
 
 class DecodeError(Exception):
@@ -61,6 +69,24 @@ class Header:
     duration: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class Media(Generic[T]):
+    """What one pass over a media file decodes.
+
+    Attributes:
+        waveforms: Hz to (n_samples,), at most 10 s; full scale is 1.
+        images: what became of the pictures that differ from the one before.
+        image_index: (n_images,) the picture of each frame that the stream reaches, as an index of
+            `images`.
+        errors: streams that cannot be decoded, and why.
+    """
+
+    waveforms: Mapping[int, NDArray[np.float32]] = field(default_factory=dict)
+    images: Sequence[T] = ()
+    image_index: NDArray[np.intp] = field(default_factory=lambda: np.empty(0, np.intp))
+    errors: Mapping[Stream, str] = field(default_factory=dict)
+
+
 @cache
 def ffmpeg_path() -> str:
     """Find the system's ffmpeg; where there is none, the one of imageio-ffmpeg."""
@@ -74,84 +100,136 @@ def probe(path: Path) -> Streams:
         DecodeError: if no stream can be decoded.
     """
     named = read_header(path).streams
-    remarks = []
-    audio_duration = image_duration = 0.0
-    if "Audio" in named:
-        try:
-            audio_duration = len(read_audio(path, PROBE_SAMPLE_RATE)) / PROBE_SAMPLE_RATE
-        except DecodeError as error:
-            remarks.append(str(error))
-    if "Video" in named:
-        try:
-            image_duration = sum(1 for _ in read_images(path)) / float(IMAGE_RATE)
-        except DecodeError as error:
-            remarks.append(str(error))
+    media = read_media(
+        path,
+        sample_rates=[PROBE_SAMPLE_RATE] if "Audio" in named else [],
+        each_image=(lambda image: None) if "Video" in named else None,
+    )
+    n_samples = sum(len(waveform) for waveform in media.waveforms.values())
+    audio_duration = n_samples / PROBE_SAMPLE_RATE
+    image_duration = len(media.image_index) / float(IMAGE_RATE)
+    remark = "; ".join(media.errors.values())
     if not audio_duration and not image_duration:
-        raise DecodeError("; ".join(remarks) or "has neither audio nor video")
+        raise DecodeError(remark or "has neither audio nor video")
     return Streams(
         has_audio=audio_duration > 0,
         has_video=image_duration > 0,
         duration=min(audio_duration or image_duration, CLIP_DURATION),
-        remark="; ".join(remarks),
+        remark=remark,
     )
 
 
-def read_audio(path: Path, sample_rate: int) -> NDArray[np.float32]:
-    """Decode the first 10 s of audio, mixed to one channel.
+def read_media(
+    path: Path,
+    *,
+    sample_rates: Sequence[int] = (),
+    each_image: Callable[[Image], T] | None = None,
+) -> Media[T]:
+    """Decode the first 10 s of a media file in one pass (Section 4.2).
+
+    Audio is mixed to one channel and resampled by ffmpeg; a stream that starts late is preceded by
+    silence, so that sample 0 is second 0 of the container. Of the pictures, each frame gets the
+    one nearest in time to its onset, `IMAGE_RATE` a second, turned as the container says; a stream
+    that starts late starts with its first picture.
 
     Args:
         path: a media file.
-        sample_rate: Hz, to which ffmpeg resamples.
-
-    Returns:
-        (n_samples,), at most 10 s; full scale is 1. A stream that starts late is preceded by
-        silence, so that sample 0 is second 0 of the container.
+        sample_rates: Hz; none to leave the audio alone.
+        each_image: called with each picture, (height, width, 3) RGB in its own size, that differs
+            from the one before it; None to leave the pictures alone.
 
     Raises:
-        DecodeError: if there is no audio, or it cannot be decoded.
+        AvsedError: if a disk is full, or ffmpeg was killed.
     """
-    # `async` fills what timestamps leave out, `first_pts` what lies before the first of them.
-    stream = (
-        ffmpeg.input(str(path), t=CLIP_DURATION)
-        .audio.filter("aresample", sample_rate, **{"async": 1, "first_pts": 0})
-        .output("pipe:", format="f32le", acodec="pcm_f32le", ac=1)
+    try:
+        return _one_pass(path, sample_rates, each_image)
+    except DecodeError as error:
+        if not sample_rates or not each_image:
+            stream: Stream = "video" if each_image else "audio"
+            return Media(errors={stream: f"{stream}: {error}"})
+    # One stream can spoil the pass for the other.
+    audio: Media[T] = read_media(path, sample_rates=sample_rates)
+    video = read_media(path, each_image=each_image)
+    return replace(video, waveforms=audio.waveforms, errors={**audio.errors, **video.errors})
+
+
+def _one_pass(
+    path: Path, sample_rates: Sequence[int], each_image: Callable[[Image], T] | None
+) -> Media[T]:
+    source = ffmpeg.input(str(path), t=CLIP_DURATION)
+    with tempfile.TemporaryDirectory() as folder:
+        samples = {rate: Path(folder) / f"{rate}.f32" for rate in sample_rates}
+        outputs = [_audio_output(source, rate, path) for rate, path in samples.items()]
+        if each_image:
+            outputs.append(_image_output(source))
+        command = ffmpeg.merge_outputs(*outputs) if len(outputs) > 1 else outputs[0]
+        command = command.global_args("-hide_banner", "-loglevel", "error").overwrite_output()
+        images, image_index = _stream_ffmpeg(
+            command.get_args(), lambda stream: _distinct_images(stream, each_image)
+        )
+        waveforms = {rate: _read_samples(path, rate) for rate, path in samples.items()}
+    errors: dict[Stream, str] = {}
+    if any(waveform.size == 0 for waveform in waveforms.values()):
+        errors["audio"] = "audio: no sample can be decoded"
+    elif not all(np.isfinite(waveform).all() for waveform in waveforms.values()):
+        errors["audio"] = "audio: holds samples that are no finite numbers"
+    if each_image and not images:
+        errors["video"] = "video: no picture can be decoded"
+    return Media(
+        waveforms={} if "audio" in errors else waveforms,
+        images=images,
+        image_index=image_index,
+        errors=errors,
     )
-    waveform = np.frombuffer(_decode(stream, "audio"), dtype="<f4")
-    if waveform.size == 0:
-        raise DecodeError("audio: no sample can be decoded")
-    if not np.isfinite(waveform).all():
-        raise DecodeError("audio: holds samples that are no finite numbers")
-    return waveform[: n_samples(CLIP_DURATION, sample_rate)].astype(np.float32)
 
 
-def read_images(path: Path) -> Iterator[NDArray[np.uint8]]:
-    """Decode pictures of the first 10 s, `IMAGE_RATE` a second (Section 4.2).
+def _audio_output(source: Any, sample_rate: int, path: Path) -> Any:
+    # `async` fills what timestamps leave out, `first_pts` what lies before the first of them.
+    resampled = source.audio.filter("aresample", sample_rate, **{"async": 1, "first_pts": 0})
+    return resampled.output(str(path), format="f32le", acodec="pcm_f32le", ac=1)
 
-    Args:
-        path: a media file.
 
-    Yields:
-        (height, width, 3) RGB, in the picture's own size: the one shown nearest to each frame's
-        onset, at most one a frame. A stream that starts late starts with its first picture.
+def _image_output(source: Any) -> Any:
+    """Give each frame its nearest picture, as PPM.
 
-    Raises:
-        DecodeError: if there is no video, or it cannot be decoded.
+    A picture is nearest from half way between it and the one before. So each is moved there, and a
+    frame takes the last picture that has come by its onset.
     """
     rate = f"{IMAGE_RATE.numerator}/{IMAGE_RATE.denominator}"
+    nearest = (
+        source.video.filter("settb", "AVTB")  # microseconds: half way needs a fine time base
+        .filter("setpts", "if(N,(PTS+PREV_INPTS)/2,PTS)")
+        .filter("fps", rate, start_time=0, round="up")
+    )
     # PPM says each picture's size, which rotation and odd files may change on the way.
-    with tempfile.NamedTemporaryFile(suffix=".ppm") as file:
-        stream = (
-            ffmpeg.input(str(path), t=CLIP_DURATION)
-            .video.filter("fps", rate, start_time=0, round="near")
-            .output(file.name, format="image2pipe", vcodec="ppm", pix_fmt="rgb24")
-        )
-        _decode(stream, "video")
-        n_images = 0
-        for image in _ppm_images(file):
-            n_images += 1
-            yield image
-    if not n_images:
-        raise DecodeError("video: no picture can be decoded")
+    return nearest.output("pipe:", format="image2pipe", vcodec="ppm", pix_fmt="rgb24")
+
+
+def _read_samples(path: Path, sample_rate: int) -> NDArray[np.float32]:
+    samples = np.fromfile(path, dtype="<f4") if path.exists() else np.empty(0, np.float32)
+    return samples[: n_samples(CLIP_DURATION, sample_rate)].astype(np.float32)
+
+
+def _distinct_images(
+    stream: IO[bytes], each_image: Callable[[Image], T] | None
+) -> tuple[list[T], NDArray[np.intp]]:
+    """Read PPM pictures, and hand each on that differs from the one before it."""
+    images: list[T] = []
+    index = []
+    previous = b""
+    while each_image and stream.readline() == b"P6\n":
+        width, height = (int(field) for field in stream.readline().split())
+        stream.readline()  # the largest value, 255
+        pixels = stream.read(width * height * 3)
+        if len(pixels) < width * height * 3:
+            break  # ffmpeg was stopped
+        # A still scene repeats pictures to the bit.
+        if pixels != previous:
+            image = np.frombuffer(pixels, dtype=np.uint8).reshape(height, width, 3)
+            images.append(each_image(image))
+            previous = pixels
+        index.append(len(images) - 1)
+    return images, np.array(index[:N_FRAMES], dtype=np.intp)
 
 
 def read_header(path: Path) -> Header:
@@ -215,6 +293,45 @@ def run_ffmpeg(arguments: Sequence[str], *, stdin: bytes = b"") -> tuple[bytes, 
     raise AssertionError("the last attempt returns or raises")
 
 
+def _stream_ffmpeg(arguments: Sequence[str], consume: Callable[[IO[bytes]], R]) -> R:
+    """Run ffmpeg, again if it hangs, and consume what it writes while it writes it.
+
+    Raises:
+        AvsedError: if it was killed, or a disk is full.
+        DecodeError: if it fails otherwise, or hangs each time.
+    """
+    for _ in range(ATTEMPTS):
+        with (
+            tempfile.TemporaryFile() as log,
+            subprocess.Popen(
+                [ffmpeg_path(), *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+            ) as process,
+        ):
+            started = time.monotonic()
+            timer = threading.Timer(TIME_LIMIT, process.kill)
+            timer.start()
+            try:
+                result = consume(cast(IO[bytes], process.stdout))
+                process.wait()
+            finally:
+                timer.cancel()
+                process.kill()
+            if process.returncode == -signal.SIGKILL and time.monotonic() - started >= TIME_LIMIT:
+                continue
+            if process.returncode:
+                log.seek(0)
+                error = subprocess.CalledProcessError(
+                    process.returncode, process.args, stderr=log.read()
+                )
+                _refuse_trouble_of_the_machine(error)
+                raise DecodeError(_reason(error.stderr.decode("utf-8", "replace")))
+            return result
+    raise DecodeError(f"ffmpeg takes more than {TIME_LIMIT} s")
+
+
 def _refuse_trouble_of_the_machine(error: subprocess.CalledProcessError) -> None:
     """Stop where a failure says nothing of the clip, which would be left out for good."""
     # A crash, on the other hand, is the clip's doing.
@@ -231,33 +348,13 @@ def _refuse_trouble_of_the_machine(error: subprocess.CalledProcessError) -> None
         )
 
 
-def _decode(stream: Any, what: str) -> bytes:
-    quiet = stream.global_args("-hide_banner", "-loglevel", "error").overwrite_output()
-    try:
-        output, _ = run_ffmpeg(quiet.get_args())
-    except subprocess.CalledProcessError as error:
-        reason = _reason(error.stderr.decode("utf-8", "replace"))
-        raise DecodeError(f"{what}: {reason}") from None
-    except subprocess.TimeoutExpired:
-        raise DecodeError(f"{what}: ffmpeg takes more than {TIME_LIMIT} s") from None
-    return output
-
-
 def _reason(log: str) -> str:
     """Give the first complaint of ffmpeg, without the address it prints before it."""
+    if "matches no streams" in log:
+        return "there is none"
     lines = log.strip().splitlines()
     ignored = ("At least one output file", "Input #", "misdetection possible")
     complaints = [line for line in lines if not any(words in line for words in ignored)]
     if not complaints:
         return "nothing can be decoded"
     return re.sub(r"^\[[^]]*\] (\[\w+\] )?", "", complaints[0]).strip()
-
-
-def _ppm_images(stream: IO[bytes]) -> Iterator[NDArray[np.uint8]]:
-    while stream.readline() == b"P6\n":
-        width, height = (int(field) for field in stream.readline().split())
-        stream.readline()  # the largest value, 255
-        pixels = stream.read(width * height * 3)
-        if len(pixels) < width * height * 3:
-            raise DecodeError("video: a picture is cut short")
-        yield np.frombuffer(pixels, dtype=np.uint8).reshape(height, width, 3)

@@ -43,6 +43,7 @@ class Shard:
         valid_frames: (n,) frames of the network that the clip's media reach into.
         left_out: clips whose media could not be read, and why.
         provenance: the extractor, its parameters and its weights' hash.
+        code: hash of the code that made it.
         key: hash of all that made the shard.
     """
 
@@ -51,7 +52,23 @@ class Shard:
     valid_frames: NDArray[np.int16]
     left_out: Mapping[str, str]
     provenance: Provenance
+    code: str
     key: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardOrigin:
+    """What a shard was made from.
+
+    Attributes:
+        clip_ids: its clips, with those left out.
+        provenance: as of the shard.
+        code: as of the shard.
+    """
+
+    clip_ids: frozenset[str]
+    provenance: Provenance
+    code: str
 
 
 def store_dir() -> Path:
@@ -95,6 +112,13 @@ def work_key(made_of: object, *, modules: Sequence[str]) -> str:
         modules: the modules of avsed that compute it.
     """
     digest = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode())
+    digest.update(code_key(modules).encode())
+    return digest.hexdigest()
+
+
+def code_key(modules: Sequence[str]) -> str:
+    """Hash the code of modules of avsed and of all of avsed that they import."""
+    digest = hashlib.sha256()
     for path in sorted({path for module in modules for path in source_files(module)}):
         digest.update(path.read_bytes())
     return digest.hexdigest()
@@ -135,24 +159,51 @@ def write_shard(path: Path, shard: Shard) -> None:
     with written_whole(path) as part, h5py.File(part, "w") as file:
         _, n_frames, dims = shard.features.shape
         if shard.clip_ids:
-            chunks = (1, n_frames, dims)
-            file.create_dataset("features", data=shard.features, chunks=chunks, **COMPRESSION)
+            # Fletcher's checksum: a damaged chunk is an error, not other features.
+            file.create_dataset(
+                "features",
+                data=shard.features,
+                chunks=(1, n_frames, dims),
+                fletcher32=True,
+                **COMPRESSION,
+            )
         else:
             file.create_dataset("features", data=shard.features)
         file.create_dataset("clip_id", data=list(shard.clip_ids), dtype=h5py.string_dtype())
         file.create_dataset("valid_frames", data=shard.valid_frames)
         file.attrs["left_out"] = json.dumps(dict(shard.left_out))
         file.attrs["provenance"] = json.dumps(dict(shard.provenance))
+        file.attrs["code"] = shard.code
         file.attrs["key"] = shard.key
 
 
 def is_whole(path: Path, key: str) -> bool:
-    """Tell whether a file is the shard of a key and can be read."""
+    """Tell whether a file is the shard of a key, and all its features can be read."""
     try:
         with h5py.File(path, "r") as file:
-            return bool(file.attrs["key"] == key and len(file["features"]) == len(file["clip_id"]))
+            features = file["features"]
+            return bool(
+                file.attrs["key"] == key
+                and len(features) == len(file["clip_id"]) == len(file["valid_frames"])
+                and all(np.isfinite(features[row]).all() for row in range(len(features)))
+            )
     except (OSError, KeyError):
         return False
+
+
+def read_origin(path: Path) -> ShardOrigin | None:
+    """Read what a shard was made from; None where it cannot be read."""
+    try:
+        with h5py.File(path, "r") as file:
+            return ShardOrigin(
+                clip_ids=frozenset(file["clip_id"].asstr()[:]).union(
+                    json.loads(file.attrs["left_out"])
+                ),
+                provenance=json.loads(file.attrs["provenance"]),
+                code=str(file.attrs["code"]),
+            )
+    except (OSError, KeyError, ValueError):
+        return None
 
 
 def read_left_out(path: Path) -> dict[str, str]:
@@ -172,15 +223,17 @@ def open_shards(features_dir: Path, kind: str) -> Iterator[list[h5py.File]]:
     files: list[h5py.File] = []
     paths = sorted((features_dir / kind).glob("part-*.h5"))
     if not paths:
-        raise AvsedError(f"{features_dir / kind}: has no features; run `dvc repro extract@{kind}`")
+        raise AvsedError(
+            f"{features_dir / kind}: has no features; run `dvc repro extract`, which says in "
+            "left_out.csv why of clips that have none"
+        )
     try:
         for path in paths:
             try:
                 files.append(h5py.File(path, "r"))
             except OSError as error:
                 raise AvsedError(
-                    f"{path}: cannot be read ({error}); delete it and run "
-                    f"`dvc repro extract@{kind}`"
+                    f"{path}: cannot be read ({error}); run `dvc repro -f extract`"
                 ) from None
         yield files
     finally:
@@ -203,7 +256,7 @@ def describe_shards(features_dir: Path, kind: str) -> tuple[Provenance, list[str
             if provenance != provenances[0]:
                 raise AvsedError(
                     f"{file.filename}: was made by other parameters than the shards before it; "
-                    f"run `dvc repro -f extract@{kind}`"
+                    "run `dvc repro -f extract`"
                 )
         return provenances[0], [str(file.attrs["key"]) for file in files]
 

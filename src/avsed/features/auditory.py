@@ -5,7 +5,6 @@ published weights take 64 mel bands; the paper says 128, for which there are non
 """
 
 import math
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -14,11 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from avsed.config import Auditory
-from avsed.features.extractor import Extractor
+from avsed.errors import AvsedError
+from avsed.features.extractor import ClipInputs, Extractor, FeatureSpec
+from avsed.features.published import VGGISH
 from avsed.features.weights import load_weights
 from avsed.framing import CLIP_DURATION, FRAME_HOP, N_FRAMES, n_samples
 from avsed.hardware import choose_device, choose_dtype
-from avsed.media import read_audio
+from avsed.media import Media
 
 SAMPLE_RATE = 16_000  # Hz
 WINDOW_LENGTH = 400  # samples, 25 ms
@@ -29,11 +30,12 @@ LOG_OFFSET = 0.01
 EXAMPLE_FRAMES = 96  # of 10 ms
 PAPER_EXAMPLE_HOP = 960  # samples, 60 ms: examples overlap by 900 ms
 DIMS = 128
-N_BATCHES = 4  # of a clip; a quarter of it at once is what a CPU does fastest
+BATCH_SIZES = {"cpu": 38, "cuda": 2048}  # examples; a CPU is fastest with a quarter of a clip
 
-WEIGHTS_URL = (
-    "https://github.com/harritaylor/torchvggish/releases/download/v0.1/vggish-10086976.pth"
-)
+# The reference's own test (vggish_smoke_test.py): mean and deviation of the embeddings of a sine.
+SINE_FREQUENCY = 1000.0  # Hz
+PUBLISHED_RESPONSE = {"relu": (0.131, 0.238), "none": (-0.0333, 0.380)}
+RESPONSE_TOLERANCE = 0.1  # of each; the reference's
 
 
 class Vggish(nn.Module):
@@ -80,34 +82,72 @@ def make_extractor(params: Auditory) -> Extractor:
     """Set up VGGish with its weights.
 
     Raises:
-        AvsedError: if the weights cannot be had.
+        AvsedError: if the weights cannot be had, or the published ones do not respond as published.
     """
     device = choose_device()
     network = Vggish(params.activation)
-    sha256 = load_weights(network, params.weights, url=WEIGHTS_URL)
+    sha256 = load_weights(network, params.weights, VGGISH)
+    if sha256 == VGGISH.sha256:
+        check_response(network, params.activation)
     dtype = choose_dtype(device, params.precision)
     network = network.to(device, dtype).to(memory_format=torch.channels_last).eval()
 
-    def extract(path: Path, duration: float) -> NDArray[np.float32]:
-        examples = log_mel_examples(read_audio(path, SAMPLE_RATE), params.alignment)
-        with torch.inference_mode():
-            batches = torch.from_numpy(examples).to(device, dtype).chunk(N_BATCHES)
-            embeddings = torch.cat([network(batch) for batch in batches])
-        return embeddings.float().cpu().numpy()
+    def prepare(media: Media[object], duration: float) -> ClipInputs:
+        examples = log_mel_examples(media.waveforms[SAMPLE_RATE], params.alignment)
+        return ClipInputs(rows=torch.from_numpy(examples).to(dtype), index=np.arange(N_FRAMES))
+
+    @torch.inference_mode()
+    def embed(examples: Tensor) -> Tensor:
+        embeddings: Tensor = network(examples.to(device))
+        return embeddings
 
     return Extractor(
-        kind="auditory",
-        stream="audio",
-        extract=extract,
-        provenance={
-            "extractor": "vggish",
-            "alignment": params.alignment,
-            "activation": params.activation,
-            "dtype": str(dtype),
-            "weights": params.weights,
-            "weights_sha256": sha256,
-        },
+        spec=FeatureSpec(
+            kind="auditory",
+            stream="audio",
+            n_frames=N_FRAMES,
+            dims=DIMS,
+            provenance={
+                "extractor": "vggish",
+                "alignment": params.alignment,
+                "activation": params.activation,
+                "dtype": str(dtype),
+                "weights": params.weights,
+                "weights_sha256": sha256,
+            },
+        ),
+        sample_rate=SAMPLE_RATE,
+        each_image=None,
+        prepare=prepare,
+        embed=embed,
+        batch_size=BATCH_SIZES[device.type],
     )
+
+
+@torch.inference_mode()
+def check_response(network: Vggish, activation: Literal["relu", "none"]) -> None:
+    """Repeat the reference's smoke test: three seconds of a 1 kHz sine.
+
+    Args:
+        network: with the published weights, in float32 on the CPU.
+        activation: of its last layer.
+
+    Raises:
+        AvsedError: if its embeddings have not the published mean and deviation, within 10%.
+    """
+    times = np.arange(3 * SAMPLE_RATE) / SAMPLE_RATE
+    sine = np.sin(2.0 * np.pi * SINE_FREQUENCY * times).astype(np.float32)
+    apart = EXAMPLE_FRAMES * HOP_LENGTH // PAPER_EXAMPLE_HOP  # the reference's do not overlap
+    examples = log_mel_examples(sine, "paper")[: 3 * apart : apart]
+    embeddings = network.eval()(torch.from_numpy(examples))
+    response = (embeddings.mean().item(), embeddings.std(correction=0).item())
+    published = PUBLISHED_RESPONSE[activation]
+    if not np.allclose(response, published, rtol=RESPONSE_TOLERANCE, atol=0.0):
+        raise AvsedError(
+            f"{VGGISH.url}: VGGish answers a sine of 1 kHz with mean {response[0]:.3f} and "
+            f"deviation {response[1]:.3f}, but {published[0]} and {published[1]} are published; "
+            "torch does not compute here what it should; try another version of it"
+        )
 
 
 def log_mel_examples(

@@ -1,34 +1,48 @@
 """Spectral features: the standard log-mel spectrogram (Section 4.2)."""
 
-from pathlib import Path
-
 import librosa
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from avsed.config import Spectral
-from avsed.features.extractor import Extractor
-from avsed.framing import CLIP_DURATION, SPECTRAL_HOP_LENGTH, SPECTRAL_SAMPLE_RATE, n_samples
-from avsed.media import read_audio
+from avsed.features.extractor import ClipInputs, Extractor, FeatureSpec
+from avsed.framing import (
+    CLIP_DURATION,
+    N_SPECTRAL_FRAMES,
+    SPECTRAL_HOP_LENGTH,
+    SPECTRAL_SAMPLE_RATE,
+    n_samples,
+)
+from avsed.media import Media
 
 N_MELS = 128  # the CNN pools them to 1 by seven poolings of 2
 
 
 def make_extractor(params: Spectral) -> Extractor:
-    """Set up the log-mel spectrogram."""
+    """Set up the log-mel spectrogram, which needs no network."""
 
-    def extract(path: Path, duration: float) -> NDArray[np.float32]:
-        return log_mel(read_audio(path, SPECTRAL_SAMPLE_RATE), params)
+    def prepare(media: Media[object], duration: float) -> ClipInputs:
+        spectrogram = log_mel(media.waveforms[SPECTRAL_SAMPLE_RATE], params)
+        return ClipInputs(rows=torch.from_numpy(spectrogram), index=np.arange(N_SPECTRAL_FRAMES))
 
     return Extractor(
-        kind="spectral",
-        stream="audio",
-        extract=extract,
-        provenance={
-            "extractor": "log-mel",
-            "window_length": params.window_length,
-            "log_floor": params.log_floor,
-        },
+        spec=FeatureSpec(
+            kind="spectral",
+            stream="audio",
+            n_frames=N_SPECTRAL_FRAMES,
+            dims=N_MELS,
+            provenance={
+                "extractor": "log-mel",
+                "window_length": params.window_length,
+                "log_floor": params.log_floor,
+            },
+        ),
+        sample_rate=SPECTRAL_SAMPLE_RATE,
+        each_image=None,
+        prepare=prepare,
+        embed=lambda rows: rows,
+        batch_size=N_SPECTRAL_FRAMES,
     )
 
 

@@ -3,12 +3,12 @@
 import hashlib
 import math
 import pickle
-from pathlib import Path
 
 import torch
 from torch import nn
 
 from avsed.errors import AvsedError
+from avsed.features.published import PublishedWeights, find_weights
 from avsed.store import file_sha256
 
 RANDOM_SEED = 2021
@@ -26,13 +26,13 @@ _NO_STATE_DICT = (
 )
 
 
-def load_weights(network: nn.Module, weights: str, *, url: str) -> str:
+def load_weights(network: nn.Module, weights: str, published: PublishedWeights) -> str:
     """Put weights into a network.
 
     Args:
         network: changed in place.
         weights: "pretrained" (the published ones), "random" or the path of a state dict.
-        url: where the published weights are; their file's name holds the start of their SHA-256.
+        published: where the published ones are.
 
     Returns:
         SHA-256 of the weights file; for random weights, of the weights themselves.
@@ -40,46 +40,20 @@ def load_weights(network: nn.Module, weights: str, *, url: str) -> str:
     Raises:
         AvsedError: if the weights cannot be had, or are not this network's.
     """
-    if weights == "random":
+    path = find_weights(weights, published)
+    if path is None:
         return _randomize(network)
-    path = _download(url) if weights == "pretrained" else Path(weights)
     try:
         # weights_only: a pickle could otherwise run what it holds.
         state = torch.load(path, map_location="cpu", weights_only=True)
         network.load_state_dict(state, strict=True)
-    except FileNotFoundError:
-        raise AvsedError(
-            f"{path}: no such weights; give pretrained, random or the path of a state dict"
-        ) from None
     except _NO_STATE_DICT as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise AvsedError(
             f"{path}: is no state dict of {type(network).__name__} ({reason}); "
-            f"fetch it again from {url}"
+            f"fetch it again from {published.url}"
         ) from None
     return file_sha256(path)
-
-
-def _download(url: str) -> Path:
-    """Fetch a file once, into torch's cache, and check the hash that its name holds."""
-    path = Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[1]
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            torch.hub.download_url_to_file(url, str(path))
-        except OSError as error:
-            raise AvsedError(
-                f"{url}: cannot be fetched ({error}); put the file into {path.parent}, or give "
-                "its path as the weights"
-            ) from None
-    # Checked each time: somebody may have put the file there by hand.
-    start_of_hash = path.stem.rsplit("-", 1)[1]
-    if not file_sha256(path).startswith(start_of_hash):
-        raise AvsedError(
-            f"{path}: is not the published file, whose SHA-256 starts with {start_of_hash}; "
-            "delete it, and it is fetched again"
-        )
-    return path
 
 
 def _randomize(network: nn.Module) -> str:

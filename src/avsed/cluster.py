@@ -1,0 +1,89 @@
+"""The machines that work is spread over: this one, or those of a Dask cluster."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from avsed.errors import AvsedError
+
+R = TypeVar("R")
+
+SCHEDULER_VARIABLE = "AVSED_SCHEDULER"
+TIMEOUT = 30  # seconds for the scheduler to answer
+
+
+class Cluster:
+    """A Dask cluster, whose workers see the same files as this machine."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def call(self, function: Callable[..., R], *args: object) -> R:
+        """Run a function on one of the workers."""
+        (result,) = self.map(function, [args])
+        return result
+
+    def map(self, function: Callable[..., R], calls: Sequence[tuple[object, ...]]) -> Iterator[R]:
+        """Run a function on the workers, once for each tuple of arguments.
+
+        What a worker that dies was at is given to another.
+
+        Yields:
+            What the calls return, in the order in which they end.
+
+        Raises:
+            AvsedError: what a call raises; or if workers die again and again.
+        """
+        from distributed import KilledWorker, as_completed
+
+        futures = self._client.map(_call, [(function, *call) for call in calls], pure=False)
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        except KilledWorker as error:
+            raise AvsedError(
+                f"{_address()}: workers died at the same piece of work again and again ({error}); "
+                "see their logs: memory, perhaps"
+            ) from None
+        finally:
+            self._client.cancel(futures)
+
+
+@contextmanager
+def connect() -> Iterator[Cluster | None]:
+    """Connect to the Dask scheduler that `$AVSED_SCHEDULER` names, if it names one.
+
+    Raises:
+        AvsedError: if it does not answer, or Dask is not installed.
+    """
+    address = _address()
+    if not address:
+        yield None
+        return
+    try:
+        from distributed import Client
+    except ImportError:
+        raise AvsedError(
+            f"{SCHEDULER_VARIABLE} is set, but Dask is not installed: pip install 'avsed[cluster]'"
+        ) from None
+    where = {"scheduler_file": address} if Path(address).is_file() else {"address": address}
+    try:
+        client = Client(**where, timeout=TIMEOUT)
+    except (OSError, ValueError) as error:
+        raise AvsedError(
+            f"{address}: no Dask scheduler answers ({error}); start one, or unset "
+            f"{SCHEDULER_VARIABLE} to work on this machine"
+        ) from None
+    with client:
+        yield Cluster(client)
+
+
+def _call(call: tuple[Any, ...]) -> Any:
+    function, *args = call
+    return function(*args)
+
+
+def _address() -> str:
+    return os.environ.get(SCHEDULER_VARIABLE, "")
