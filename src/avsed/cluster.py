@@ -36,7 +36,7 @@ class Cluster:
         Raises:
             AvsedError: what a call raises; or if workers die again and again.
         """
-        from distributed import KilledWorker, as_completed
+        from distributed import CancelledError, KilledWorker, as_completed
 
         futures = self._client.map(_call, [(function, *call) for call in calls], pure=False)
         try:
@@ -46,6 +46,11 @@ class Cluster:
             raise AvsedError(
                 f"{_address()}: workers died at the same piece of work again and again ({error}); "
                 "see their logs: memory, perhaps"
+            ) from None
+        except CancelledError:
+            raise AvsedError(
+                f"{_address()}: the scheduler is lost; start one and run the stage again, which "
+                "goes on with what is finished"
             ) from None
         finally:
             self._client.cancel(futures)
@@ -77,6 +82,8 @@ def connect() -> Iterator[Cluster | None]:
             f"{SCHEDULER_VARIABLE} to work on this machine"
         ) from None
     with client:
+        n_workers = len(client.nthreads())
+        print(f"{address}: {n_workers or 'waiting for'} workers", flush=True)
         yield Cluster(client)
 
 

@@ -1,0 +1,198 @@
+"""Extraction on a Dask cluster: a real scheduler, workers in processes of their own, one killed."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event, Thread
+
+import numpy as np
+import pytest
+
+from avsed import cluster, extraction
+from avsed.clips import ClipRecord, inspect_clip
+from avsed.cluster import SCHEDULER_VARIABLE, connect
+from avsed.config import load_params
+from avsed.errors import AvsedError
+from avsed.extraction import Recipe, extract_features
+from avsed.features import auditory, spectral
+from avsed.sources.demo.render import render_clip
+from avsed.sources.demo.scenes import Scene
+from avsed.store import read_features
+
+from .conftest import ROOT
+
+KINDS = ("spectral", "auditory")
+N_CLIPS = 12
+
+
+def recipes() -> dict[str, Recipe]:
+    params = load_params(ROOT / "params.yaml")
+    return {
+        "spectral": Recipe(spectral.make_extractor, params.spectral),
+        "auditory": Recipe(auditory.make_extractor, params.auditory),
+    }
+
+
+@dataclass
+class Dask:
+    """A scheduler and its workers, each a process."""
+
+    folder: Path
+    scheduler_file: Path = field(init=False)
+    processes: dict[str, "subprocess.Popen[bytes]"] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.scheduler_file = self.folder / "scheduler.json"
+        local = ("--host", "127.0.0.1", "--port", "0", "--no-dashboard")
+        self.start("scheduler", *local, "--scheduler-file", str(self.scheduler_file))
+
+    def start_worker(self, name: str) -> None:
+        where = ("--scheduler-file", str(self.scheduler_file), "--host", "127.0.0.1")
+        self.start(name, "--no-nanny", "--no-dashboard", "--nthreads", "1", *where)
+
+    def start(self, name: str, *options: str) -> None:
+        command = [sys.executable, "-m", "dask", name.split("-")[0], *options]
+        with (self.folder / f"{name}.log").open("w") as log:
+            self.processes[name] = subprocess.Popen(
+                command, cwd=self.folder, stdout=log, stderr=log
+            )
+
+    def stop(self) -> None:
+        for process in self.processes.values():
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture
+def dask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Dask]:
+    dask = Dask(tmp_path)
+    until(dask.scheduler_file.exists)
+    monkeypatch.setenv(SCHEDULER_VARIABLE, str(dask.scheduler_file))
+    yield dask
+    dask.stop()
+
+
+def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come to pass"
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[ClipRecord]]:
+    folder = tmp_path_factory.mktemp("clips")
+    for n in range(N_CLIPS):
+        scene = Scene(clip_id=f"clip-{n}", duration=1.0, events=(), seed=n, background_level=-30.0)
+        render_clip(scene, folder / f"clip-{n}.mp4")
+    return folder, [inspect_clip(path.stem, path) for path in sorted(folder.glob("*.mp4"))]
+
+
+def extract(clips: tuple[Path, list[ClipRecord]], out_dir: Path) -> dict[str, np.ndarray]:
+    folder, records = clips
+    extract_features(recipes(), records, clips_dir=folder, out_dir=out_dir, clips_per_shard=2)
+    clip_ids = [record.clip_id for record in records]
+    return {kind: read_features(out_dir, kind, clip_ids)[0] for kind in KINDS}
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_killed_costs_nothing_and_nothing_is_made_twice(
+    dask: Dask,
+    clips: tuple[Path, list[ClipRecord]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    dask.start_worker("worker-1")
+    dask.start_worker("worker-2")
+    store = tmp_path / "store"
+    done = Event()
+    seen: dict[Path, set[int]] = {}  # shards, and the files that they ever were
+
+    def watch() -> None:
+        while not done.is_set():
+            for path in store.rglob("*.h5"):
+                seen.setdefault(path, set()).add(path.stat().st_ino)
+            if len(seen) >= 4:
+                dask.processes["worker-1"].kill()
+            time.sleep(0.01)
+
+    watcher = Thread(target=watch)
+    watcher.start()
+    try:
+        with monkeypatch.context() as patch:
+            # Of this process only: what is computed must be computed by the workers.
+            patch.setattr(extraction, "embed_clips", None)
+            spread = extract(clips, tmp_path / "spread")
+    finally:
+        done.set()
+        watcher.join()
+    assert dask.processes["worker-1"].poll() is not None
+    assert dask.processes["worker-2"].poll() is None
+    parts = list((tmp_path / "spread").rglob("part-*.h5"))
+    assert len(seen) == len(parts) > 8
+    assert all(len(files) == 1 for files in seen.values())
+
+    monkeypatch.delenv(SCHEDULER_VARIABLE)
+    monkeypatch.setenv("AVSED_STORE", str(tmp_path / "another store"))
+    here = extract(clips, tmp_path / "here")
+    for kind in KINDS:
+        assert np.array_equal(spread[kind], here[kind]), kind
+
+
+@pytest.mark.slow
+def test_a_mistake_on_a_worker_is_told_as_it_would_be_here(
+    dask: Dask, clips: tuple[Path, list[ClipRecord]], tmp_path: Path
+) -> None:
+    dask.start_worker("worker-1")
+    broken = {
+        "auditory": Recipe(
+            auditory.make_extractor,
+            load_params(ROOT / "params.yaml").auditory.model_copy(
+                update={"weights": "/nowhere/vggish.pth"}
+            ),
+        )
+    }
+    with pytest.raises(AvsedError, match=r"/nowhere/vggish.pth: no such weights"):
+        extract_features(broken, clips[1], clips_dir=clips[0], out_dir=tmp_path / "features")
+
+
+@pytest.mark.slow
+def test_a_piece_of_work_that_kills_its_workers_is_given_up(dask: Dask) -> None:
+    for n in range(6):
+        dask.start_worker(f"worker-{n}")
+    with connect() as machines:
+        assert machines is not None
+        with pytest.raises(AvsedError, match="workers died at the same piece of work"):
+            list(machines.map(sys.modules["os"]._exit, [(1,)]))
+
+
+@pytest.mark.slow
+def test_a_scheduler_that_is_lost_is_said_to_be(dask: Dask) -> None:
+    dask.start_worker("worker-1")
+    with connect() as machines:
+        assert machines is not None
+        results = machines.map(time.sleep, [(0.01,), (60.0,)])
+        next(results)
+        dask.stop()
+        with pytest.raises(AvsedError, match=r"scheduler.json: the scheduler is lost; .* again"):
+            next(results)
+
+
+def test_a_scheduler_that_does_not_answer_is_an_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(SCHEDULER_VARIABLE, "tcp://127.0.0.1:9")
+    monkeypatch.setattr(cluster, "TIMEOUT", 1)
+    with (
+        pytest.raises(AvsedError, match=r"tcp://127.0.0.1:9: no Dask scheduler answers"),
+        connect(),
+    ):
+        pass
+
+
+def test_without_a_scheduler_work_is_done_here() -> None:
+    with connect() as machines:
+        assert machines is None
