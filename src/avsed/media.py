@@ -216,12 +216,12 @@ def _distinct_images(
     """Read PPM pictures, and hand each on that differs from the one before it."""
     images: list[T] = []
     index = []
-    previous = b""
+    previous = bytearray()
     while each_image and stream.readline() == b"P6\n":
         width, height = (int(field) for field in stream.readline().split())
         stream.readline()  # the largest value, 255
-        pixels = stream.read(width * height * 3)
-        if len(pixels) < width * height * 3:
+        pixels = bytearray(width * height * 3)
+        if stream.readinto(pixels) < len(pixels):  # type: ignore[attr-defined]
             break  # ffmpeg was stopped
         # A still scene repeats pictures to the bit.
         if pixels != previous:

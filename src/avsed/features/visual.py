@@ -38,7 +38,7 @@ def make_extractor(params: Visual) -> Extractor:
     )
 
     def each_image(image: Image) -> Tensor:
-        preprocessed: Tensor = preprocess(torch.from_numpy(image.transpose(2, 0, 1).copy()))
+        preprocessed: Tensor = preprocess(torch.from_numpy(image).permute(2, 0, 1))
         return preprocessed.to(dtype)
 
     def prepare(media: Media[Tensor], duration: float) -> ClipInputs:
