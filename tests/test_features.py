@@ -3,6 +3,7 @@
 import functools
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from importlib import import_module
 from pathlib import Path
 from threading import Thread
 from typing import Literal
@@ -13,16 +14,17 @@ import torch
 from numpy.typing import NDArray
 from torchvision.models import VGG16_Weights, vgg16
 
-from avsed.config import Auditory, Spectral, Visual
+from avsed.config import Auditory, Spectral, Visual, load_params
 from avsed.errors import AvsedError
 from avsed.features import auditory, spectral, visual
 from avsed.features.auditory import Vggish, check_response, log_mel_examples
 from avsed.features.published import VGG16, VGGISH, PublishedWeights
 from avsed.features.spectral import log_mel
 from avsed.features.weights import load_weights
+from avsed.hardware import choose_device, choose_dtype
 from avsed.store import file_sha256
 
-from .conftest import features_of, read_audio, read_images
+from .conftest import ROOT, features_of, read_audio, read_images
 
 SPECTRAL = Spectral(window_length=2048, log_floor=1e-5)
 AUDITORY = Auditory(alignment="paper", activation="relu", precision="float32", weights="random")
@@ -133,6 +135,23 @@ def test_visual_features_are_those_of_each_picture_alone(clip_path: Path) -> Non
     assert features[40] == pytest.approx(alone[0].numpy(), rel=2e-3, abs=1e-3)
     assert (features[61:] == 0).all()  # 4 s reach into 61 frames
     assert (features[60] != 0).any()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["auditory", "visual"])
+def test_bfloat16_features_point_where_those_of_float32_do(kind: str, clip_path: Path) -> None:
+    params = load_params(ROOT / "params.yaml").features[kind]
+    make_extractor = import_module(f"avsed.features.{kind}").make_extractor
+    features = []
+    for precision in ("auto", "float32"):
+        extractor = make_extractor(params.model_copy(update={"precision": precision}))
+        features.append(features_of(extractor, clip_path, 4.0)[:60])
+    if extractor.spec.provenance["dtype"] == str(choose_dtype(choose_device(), "auto")):
+        pytest.skip("this machine gains nothing by bfloat16")
+    fast, exact = features
+    lengths = np.linalg.norm(fast, axis=1) * np.linalg.norm(exact, axis=1)
+    cosines = (fast * exact).sum(axis=1) / lengths
+    assert cosines.min() > 0.97
 
 
 @pytest.mark.slow

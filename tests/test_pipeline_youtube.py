@@ -81,6 +81,8 @@ def clone(tmp_path_factory: pytest.TempPathFactory, site: VideoSite) -> Clone:
         pinned = hashlib.sha256(path.read_bytes()).hexdigest()
         clone.replace("src/avsed/sources/youtube/lists.py", SHA256[split], pinned)
     clone.replace("profiles/paper.yaml", "lists: .*", f"lists: {folder}")
+    for after in ("visual", "  resize"):  # published weights are fetched first, which is elsewhere
+        clone.replace("profiles/paper.yaml", f"pretrained(?=\n{after})", "random")
     clone.replace("params.yaml", "profile: demo", "profile: paper")
     clone.replace("params.yaml", "sleep: 12", "sleep: 0")
     clone.replace(

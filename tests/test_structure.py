@@ -17,7 +17,7 @@ LAYERS = """
 command collect prepare
 training scoring report metadata shard_check feature_plot sources.youtube.download cli
 extraction
-embedding shard_plan protocol sources.youtube.committed sources.youtube.scheduling
+embedding shard_plan protocol sources.youtube.recovery sources.youtube.scheduling
 sources.youtube.cutting
 sources.youtube.fetching sources.youtube.ledger
 dataset scores model mean_teacher metrics postprocess sources.local sources.demo.render
@@ -27,7 +27,7 @@ sources.demo.pictures
 sources.demo.scenes features.extractor features.weights clips
 features.published
 store media annotations hardware
-framing config cluster
+framing config cluster committed
 errors
 """
 

@@ -22,8 +22,8 @@ class ClipRecord:
         file: name of its media file in the clips' folder; empty unless the status is ok.
         status: ok; unavailable (there is no media) or failed (it cannot be decoded, or was not had
             this time).
-        reason: why not ok, or why a stream is missing; empty otherwise. Of clips from YouTube, a
-            word or two for reports, a colon and what was said.
+        reason: why not ok, why a stream is missing, or that the file is cut short; empty otherwise.
+            Of clips from YouTube, a word or two for reports, a colon and what was said.
         has_audio: whether its audio can be decoded.
         has_video: whether its pictures can be decoded.
         duration: seconds, at most 10; 0 unless ok.

@@ -23,6 +23,7 @@ from avsed.shard_plan import (
     PlannedShard,
     missing_shards,
     plan_shards,
+    recover_shards,
     remember,
     shard_key,
     why_missing,
@@ -102,7 +103,15 @@ def extract_features(
         }
         if not any(plans.values()):
             raise AvsedError(f"{clips_dir}: no clip has audio or video; see data/clips.csv")
-        missing = {kind: missing_shards(shards) for kind, shards in plans.items()}
+        missing = {
+            kind: recover_shards(
+                specs[kind],
+                missing_shards(shards),
+                modules=recipes[kind].modules,
+                folder=out_dir / kind,
+            )
+            for kind, shards in plans.items()
+        }
         for kind, shards in missing.items():
             if shards:
                 why = why_missing(specs[kind], shards, modules=recipes[kind].modules)
@@ -240,6 +249,11 @@ def _shard_of(
     )
 
 
+def _why_without(stream: str, record: ClipRecord) -> str:
+    of_this_stream = record.status != "ok" or f"{stream}: " in record.reason
+    return record.reason if of_this_stream else f"has no {stream}"
+
+
 def _publish(
     spec: FeatureSpec, shards: Sequence[PlannedShard], records: Sequence[ClipRecord], folder: Path
 ) -> None:
@@ -247,12 +261,12 @@ def _publish(
     folder.mkdir(parents=True, exist_ok=True)
     planned = {record.clip_id for shard in shards for record in shard.records}
     left_out = {
-        record.clip_id: record.reason or f"has no {spec.stream}"
+        record.clip_id: _why_without(spec.stream, record)
         for record in records
         if record.clip_id not in planned
     }
     for shard in shards:
-        publish(shard.path, folder / f"part-{shard.number:05d}.h5")
+        publish(shard.path, folder / shard.file_name)
         left_out |= read_left_out(shard.path)
     remember(spec.kind, shards)
     with (folder / "left_out.csv").open("w", encoding="utf-8", newline="") as report:

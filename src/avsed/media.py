@@ -22,6 +22,7 @@ from avsed.errors import AvsedError
 from avsed.framing import CLIP_DURATION, IMAGE_RATE, N_FRAMES, n_samples
 
 PROBE_SAMPLE_RATE = 16_000  # Hz; only counted
+TOLERANCE = 1.0  # seconds by which streams may be shorter than their container says
 TIME_LIMIT = 60  # seconds of one run of ffmpeg; a clip takes one at most
 ATTEMPTS = 3
 
@@ -47,7 +48,8 @@ class Streams:
         has_audio: whether audio can be decoded.
         has_video: whether pictures can be decoded.
         duration: seconds of audio, of pictures where there is none; at most `CLIP_DURATION`.
-        remark: why a stream that the container names cannot be decoded; else empty.
+        remark: why a stream that the container names cannot be decoded, or that the file seems to
+            be cut short; else empty.
     """
 
     has_audio: bool
@@ -99,16 +101,20 @@ def probe(path: Path) -> Streams:
     Raises:
         DecodeError: if no stream can be decoded.
     """
-    named = read_header(path).streams
+    header = read_header(path)
     media = read_media(
         path,
-        sample_rates=[PROBE_SAMPLE_RATE] if "Audio" in named else [],
-        each_image=(lambda image: None) if "Video" in named else None,
+        sample_rates=[PROBE_SAMPLE_RATE] if "Audio" in header.streams else [],
+        each_image=(lambda image: None) if "Video" in header.streams else None,
     )
     n_samples = sum(len(waveform) for waveform in media.waveforms.values())
     audio_duration = n_samples / PROBE_SAMPLE_RATE
     image_duration = len(media.image_index) / float(IMAGE_RATE)
-    remark = "; ".join(media.errors.values())
+    remarks = list(media.errors.values())
+    reached = max(audio_duration, image_duration)
+    if reached and min(header.duration, CLIP_DURATION) > reached + TOLERANCE:
+        remarks.append(f"ends at {reached:.1f} s, but says that it lasts {header.duration:.1f} s")
+    remark = "; ".join(remarks)
     if not audio_duration and not image_duration:
         raise DecodeError(remark or "has neither audio nor video")
     return Streams(

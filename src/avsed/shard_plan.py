@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from avsed.clips import ClipRecord
+from avsed.committed import OutOfReachError, open_last_commit
 from avsed.features.extractor import FeatureSpec
 from avsed.store import code_key, is_whole, read_origin, store_dir, work_key, written_whole
 
@@ -27,6 +28,11 @@ class PlannedShard:
     records: tuple[ClipRecord, ...]
     key: str
     path: Path
+
+    @property
+    def file_name(self) -> str:
+        """Its name in DVC's output."""
+        return f"part-{self.number:05d}.h5"
 
 
 def plan_shards(
@@ -74,6 +80,49 @@ def shard_key(spec: FeatureSpec, records: Sequence[ClipRecord], *, modules: Sequ
 def missing_shards(shards: Sequence[PlannedShard]) -> list[PlannedShard]:
     """Read the shards that the store has, and name those that are to be made."""
     return [shard for shard in shards if not is_whole(shard.path, shard.key)]
+
+
+def recover_shards(
+    spec: FeatureSpec,
+    missing: Sequence[PlannedShard],
+    *,
+    modules: Sequence[str],
+    folder: Path,
+) -> list[PlannedShard]:
+    """Put into the store what the project's last commit has of shards that are missing.
+
+    Args:
+        spec: the kind.
+        missing: shards.
+        modules: the modules whose code decides the features.
+        folder: the output in which DVC has the kind's shards, relative to the project.
+
+    Returns:
+        The shards that are still missing.
+    """
+    committed = open_last_commit() if missing else None
+    if not committed:
+        return list(missing)
+    recovered = set()
+    for shard in missing:
+        # A name of its own: what DVC links to its cache must not be written into.
+        copy = shard.path.with_name(f"{shard.path.name}.committed")
+        try:
+            committed.take(folder / shard.file_name, copy)
+        except (FileNotFoundError, OutOfReachError):
+            break
+        if is_whole(copy, shard.key):
+            copy.replace(shard.path)
+            recovered.add(shard.number)
+            continue
+        origin = read_origin(copy)
+        copy.unlink()
+        # What holds of one shard holds of all, except for the clips.
+        if not origin or origin.code != code_key(modules) or origin.provenance != spec.provenance:
+            break
+    if recovered:
+        print(f"{spec.kind}: {len(recovered)} shards of the last commit come from DVC")
+    return [shard for shard in missing if shard.number not in recovered]
 
 
 def why_missing(

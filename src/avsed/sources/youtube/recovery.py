@@ -1,23 +1,16 @@
-"""Take clips over from the project's last commit, by DVC, instead of asking YouTube again.
+"""Take clips over from the project's last commit, by DVC, instead of asking YouTube again."""
 
-After `dvc pull` on another machine, or after the store was deleted, DVC's cache or its remote has
-the clips, but DVC removes a stage's outputs before it runs the stage.
-"""
-
-import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 from tqdm import tqdm
 
 from avsed.clips import ClipRecord, read_clips
+from avsed.committed import LastCommit, OutOfReachError, open_last_commit
 from avsed.errors import AvsedError
 from avsed.sources.youtube.ledger import Ledger, media_path
 from avsed.store import file_sha256
-
-# What DVC calls the cache of the project itself, where it has no remote.
-_OWN_CACHE = "auto-generated-upstream"
 
 
 def recover_clips(
@@ -36,21 +29,16 @@ def recover_clips(
     Raises:
         AvsedError: if DVC has a remote, and clips that were committed do not come from it.
     """
-    root = os.environ.get("DVC_ROOT")
     lacking = set(clip_ids) - ledger.records.keys()
-    if not root or not lacking:
+    committed = open_last_commit() if lacking else None
+    if not committed:
         return
-    # Slow to import, and not needed where the store has everything.
-    from dvc.api import DVCFileSystem
-    from dvc.exceptions import DvcException
-
-    copy = _fresh(ledger.work_dir / "committed.csv")
+    copy = ledger.work_dir / "committed.csv"
     try:
-        committed = DVCFileSystem(root, rev="HEAD")
-        committed.get_file(table_path.as_posix(), str(copy))
+        committed.take(table_path, copy)
         records = [record for record in read_clips(copy) if record.clip_id in lacking]
-    except (FileNotFoundError, DvcException, AvsedError):
-        return  # no commit, or one without clips, or of a version with another table
+    except (FileNotFoundError, OutOfReachError, AvsedError):
+        return  # a commit without clips, or of a version with another table
     for record in records:
         if record.status == "unavailable":
             ledger.add(record)
@@ -60,23 +48,20 @@ def recover_clips(
 
 
 def _recover_media(
-    committed: Any, clips_dir: Path, ledger: Ledger, records: Sequence[ClipRecord]
+    committed: LastCommit, clips_dir: Path, ledger: Ledger, records: Sequence[ClipRecord]
 ) -> None:
-    # Of dvc_data; where the whole folder is neither in the cache nor on a remote that answers.
-    from dvc_data.index.index import DataIndexError
-
     n_recovered = 0
     reason = ""
     progress: tqdm[NoReturn] = tqdm(total=len(records), desc="from DVC", unit="clip")
     with progress:
         for record in records:
-            # A fresh name: DVC may link the file to its cache, and would later write into it.
-            copy = _fresh(ledger.work_dir / f"committed-{record.clip_id}.mp4")
+            # A name of its own: what DVC links to its cache must not be written into.
+            copy = ledger.work_dir / f"committed-{record.clip_id}.mp4"
             try:
-                committed.get_file(f"{clips_dir.as_posix()}/{record.clip_id}.mp4", str(copy))
+                committed.take(clips_dir / f"{record.clip_id}.mp4", copy)
             except FileNotFoundError as error:
                 reason = str(error)
-            except DataIndexError as error:
+            except OutOfReachError as error:
                 reason = str(error)
                 break
             else:
@@ -86,18 +71,11 @@ def _recover_media(
                     n_recovered += 1
             progress.update()
     print(f"{n_recovered:,} of {len(records):,} clips of the last commit come from DVC", flush=True)
-    remote = committed.repo.config["core"].get("remote")
     n_lost = len(records) - n_recovered
-    if n_lost and remote not in (None, _OWN_CACHE):
+    if n_lost and committed.remote:
         raise AvsedError(
             f"{n_lost:,} clips of the last commit came neither from DVC's cache "
-            f"nor from its remote {remote!r} ({' '.join(reason.split()) or 'other content'}); mend "
-            "it and run `dvc pull collect`, or have them asked of YouTube again: `dvc remote "
-            "default --unset`"
+            f"nor from its remote {committed.remote!r} "
+            f"({' '.join(reason.split()) or 'other content'}); mend it and run `dvc pull collect`, "
+            "or have them asked of YouTube again: `dvc remote default --unset`"
         )
-
-
-def _fresh(path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.unlink(missing_ok=True)
-    return path
