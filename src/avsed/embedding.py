@@ -1,9 +1,9 @@
 """Turn clips into features: decoding beside the networks, batches across clips (Section 4.2)."""
 
-import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from avsed.clips import ClipRecord
 from avsed.features.extractor import ClipInputs, Extractor
+from avsed.hardware import count_cores
 from avsed.media import Media, read_media
 
 AHEAD = 2  # clips a decoder that wait for the network, at most
@@ -70,13 +71,14 @@ def embed_clips(
     found = {kind: ClipFeatures() for kind in wanted}
     batchers = {kind: _Batcher(extractors[kind], found[kind].features) for kind in wanted}
     clip_ids = sorted(records)
-    for clip_id, decoded in zip(clip_ids, _decode_ahead(decode, clip_ids), strict=True):
-        for kind, inputs in decoded.items():
-            if isinstance(inputs, str):
-                found[kind].left_out[clip_id] = inputs
-            else:
-                batchers[kind].add(clip_id, inputs)
-        on_clip()
+    with closing(_decode_ahead(decode, clip_ids)) as stream:
+        for clip_id, decoded in zip(clip_ids, stream, strict=True):
+            for kind, inputs in decoded.items():
+                if isinstance(inputs, str):
+                    found[kind].left_out[clip_id] = inputs
+                else:
+                    batchers[kind].add(clip_id, inputs)
+            on_clip()
     for batcher in batchers.values():
         batcher.finish()
     return found
@@ -110,12 +112,12 @@ def decode_clip(
 
 def _decode_ahead(
     decode: Callable[[str], dict[str, ClipInputs | str]], clip_ids: Iterable[str]
-) -> Iterator[dict[str, ClipInputs | str]]:
+) -> Generator[dict[str, ClipInputs | str]]:
     """Decode in threads, while the caller computes; yields in the order of the clips."""
     # Threads are enough: ffmpeg is a process of its own, and torch's front ends hold no lock. One
     # core each, or they would stand in each other's way and in the network's.
     torch.get_num_threads()  # or the decoders' setting would become that of the network
-    n_decoders = os.cpu_count() or 1
+    n_decoders = count_cores()
     pool = ThreadPoolExecutor(n_decoders, initializer=torch.set_num_threads, initargs=(1,))
     waiting: deque[Any] = deque()
     try:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
+import torch
 from tqdm import tqdm
 
 from avsed.clips import ClipRecord
@@ -19,6 +20,7 @@ from avsed.embedding import ClipFeatures, embed_clips
 from avsed.errors import AvsedError
 from avsed.features.extractor import Extractor, FeatureSpec
 from avsed.framing import valid_frames
+from avsed.hardware import count_cores
 from avsed.shard_plan import (
     PlannedShard,
     missing_shards,
@@ -196,6 +198,7 @@ def _n_clips(shards: Mapping[str, PlannedShard]) -> int:
 
 def _make_on_worker(recipes: Recipes, shards: Mapping[str, PlannedShard], clips_dir: Path) -> int:
     """Make those of some shards that no worker has made before it died; returns their clips."""
+    torch.set_num_threads(count_cores())  # Dask's nannies set one
     for kind, shard in shards.items():
         recipe = recipes[kind]
         if shard_key(_build(recipe).spec, shard.records, modules=recipe.modules) != shard.key:

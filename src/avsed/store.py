@@ -11,6 +11,7 @@ import importlib.util
 import json
 import os
 import shutil
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -128,7 +129,8 @@ def code_key(modules: Sequence[str]) -> str:
 def written_whole(path: Path) -> Iterator[Path]:
     """Give a temporary path, renamed to `path` when the block ends without an exception."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    # Machines that share a disk may have processes of one number.
+    part = path.with_name(f"{path.name}.{socket.gethostname()}-{os.getpid()}.part")
     try:
         yield part
         with part.open("rb") as file:

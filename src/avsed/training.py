@@ -1,6 +1,5 @@
 """Train the students and teachers of one variant, all seeds (Sections 2.3 and 4.3.1)."""
 
-import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -17,7 +16,7 @@ from tqdm import tqdm
 from avsed.config import Fusion, Train
 from avsed.dataset import Batch, TrainingData, batches
 from avsed.errors import AvsedError
-from avsed.hardware import choose_device, choose_dtype
+from avsed.hardware import choose_device, choose_dtype, count_cores
 from avsed.mean_teacher import (
     classification_cost,
     consistency_cost,
@@ -102,7 +101,7 @@ def _side_by_side(
     stop: threading.Event,
 ) -> None:
     """Train seeds in threads: on a CPU one a core, which beats all cores on one seed."""
-    n_cores = os.cpu_count() or 1
+    n_cores = count_cores()
     # By all seeds, not by those that are left: sums depend on the number of threads in their last
     # digits, and a run that was stopped must end in the same weights.
     n_jobs = 1 if device.type == "cuda" else max(1, min(n_seeds, n_cores))

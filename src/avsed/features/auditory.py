@@ -30,7 +30,7 @@ LOG_OFFSET = 0.01
 EXAMPLE_FRAMES = 96  # of 10 ms
 PAPER_EXAMPLE_HOP = 960  # samples, 60 ms: examples overlap by 900 ms
 DIMS = 128
-BATCH_SIZES = {"cpu": 38, "cuda": 2048}  # examples; a CPU is fastest with a quarter of a clip
+BATCH_SIZES = {"cpu": 38, "cuda": 512}  # examples; a CPU is fastest with a quarter of a clip
 
 # The reference's own test (vggish_smoke_test.py): mean and deviation of the embeddings of a sine.
 SINE_FREQUENCY = 1000.0  # Hz

@@ -13,7 +13,7 @@ from avsed.framing import N_FRAMES, valid_frames
 from avsed.hardware import choose_device, choose_dtype
 from avsed.media import Image, Media
 
-BATCH_SIZES = {"cpu": 32, "cuda": 512}  # pictures; more gains nothing on a CPU
+BATCH_SIZES = {"cpu": 32, "cuda": 128}  # pictures; more gains nothing on a CPU
 
 # The paper's "last feedforward layer" gives 1,000 class scores if taken literally (fc8); its
 # 4,096 outputs are those of the layer before (fc7), taken after the ReLU.
