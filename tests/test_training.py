@@ -2,6 +2,8 @@
 
 import copy
 import math
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -21,6 +23,8 @@ from avsed.errors import AvsedError
 from avsed.model_card import read_model_card
 from avsed.scoring import load_student, score_clips
 from avsed.training import build_model, standardisation, train_variant, training_step
+
+from .conftest import ROOT
 
 CPU = torch.device("cpu")
 FUSION = Fusion(auditory_dim=2, visual_dim=2, standalone_auditory_dim=8, standalone_visual_dim=2)
@@ -154,13 +158,70 @@ def test_a_seed_gives_the_same_weights_alone_and_beside_others(tmp_path: Path) -
         PARAMS,
         seed=1,
         device=CPU,
+        checkpoint=tmp_path / "seed-01.checkpoint",
         progress=tqdm(disable=True),
         stop=threading.Event(),
     )
+    assert weights is not None
     stored = load_file(tmp_path / "seed-01.safetensors")
     assert all(torch.equal(stored[name], weights[name]) for name in weights)
     other = load_file(tmp_path / "seed-00.safetensors")
     assert not torch.equal(stored["classifier.weight"], other["classifier.weight"])
+
+
+TRAINING = """
+import sys
+from pathlib import Path
+from avsed import training
+from tests.test_training import FUSION, PARAMS, training_data
+
+training.CHECKPOINT_INTERVAL = 0.0
+params = PARAMS.model_copy(update={"steps": 25, "n_seeds": 1})
+training.train_variant(training_data(), FUSION, params, out_dir=Path(sys.argv[1]))
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_training_goes_on_within_the_seed_and_ends_in_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def start(out: str) -> "subprocess.Popen[bytes]":
+        command = [sys.executable, "-c", TRAINING, str(tmp_path / out)]
+        return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
+
+    def step_of(checkpoint: Path) -> int:
+        return int(torch.load(checkpoint, weights_only=True)["step"]) if checkpoint.exists() else 0
+
+    undisturbed = start("undisturbed")
+    assert undisturbed.wait() == 0
+    assert not list(tmp_path.rglob("*.checkpoint"))
+
+    store = tmp_path / "another store"
+    monkeypatch.setenv("AVSED_STORE", str(store))
+    reached = 0
+    for least in (3, 12):
+        process = start("killed")
+        while reached < least:
+            assert process.poll() is None
+            reached = max([reached, *map(step_of, store.rglob("*.checkpoint"))])
+        process.kill()
+        process.wait()
+        assert reached < 25
+    assert start("killed").wait() == 0
+    weights = [
+        (tmp_path / out / "seed-00.safetensors").read_bytes() for out in ("undisturbed", "killed")
+    ]
+    assert weights[0] == weights[1]
+
+
+def test_a_damaged_checkpoint_costs_time_only(tmp_path: Path) -> None:
+    train_variant(training_data(), FUSION, PARAMS, out_dir=tmp_path / "out")
+    (stored,) = (tmp_path / "store").rglob("seed-01.safetensors")
+    whole = stored.read_bytes()
+    stored.unlink()
+    stored.with_suffix(".checkpoint").write_bytes(b"PK" * 99)
+    train_variant(training_data(), FUSION, PARAMS, out_dir=tmp_path / "out")
+    assert (tmp_path / "out" / "seed-01.safetensors").read_bytes() == whole
 
 
 def test_a_stopped_training_goes_on_and_ends_in_the_same_weights(
@@ -169,7 +230,9 @@ def test_a_stopped_training_goes_on_and_ends_in_the_same_weights(
     trained: list[int] = []
     original = training.train_seed
 
-    def fail_at_seed_1(*args: object, seed: int, **kwargs: object) -> dict[str, torch.Tensor]:
+    def fail_at_seed_1(
+        *args: object, seed: int, **kwargs: object
+    ) -> dict[str, torch.Tensor] | None:
         trained.append(seed)
         if seed == 1 and trained.count(1) == 1:
             while not list((tmp_path / "another store").rglob("seed-00.safetensors")):

@@ -1,5 +1,6 @@
 """Features and targets of clips as tensors, and batches half weak, half unlabeled (4.3.1)."""
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -166,7 +167,13 @@ def tag_targets(clips: Sequence[AnnotatedClip], classes: Sequence[str]) -> Tenso
 
 
 def batches(
-    data: TrainingData, *, n_weak: int, n_unlabeled: int, seed: int, device: torch.device
+    data: TrainingData,
+    *,
+    n_weak: int,
+    n_unlabeled: int,
+    seed: int,
+    device: torch.device,
+    n_skipped: int = 0,
 ) -> Iterator[Batch]:
     """Yield batches for ever; both lists are shuffled anew each time they are through.
 
@@ -178,12 +185,15 @@ def batches(
         n_unlabeled: unlabeled clips of a batch.
         seed: of the shuffling.
         device: where the batches go.
+        n_skipped: batches at the start that are drawn, but not made.
     """
     generator = torch.Generator().manual_seed(seed)
     weak_order = shuffled_cycles(len(data.weak.clip_ids), n_weak, generator)
     unlabeled_order = shuffled_cycles(len(data.unlabeled.clip_ids), n_unlabeled, generator)
-    while True:
+    for number in itertools.count():
         weak, unlabeled = next(weak_order), next(unlabeled_order)
+        if number < n_skipped:
+            continue
         yield Batch(
             features={
                 kind: torch.cat(

@@ -69,6 +69,7 @@ class Crnn(nn.Module):
             cnn_dtype: of the convolutional blocks' arithmetic; all else is float32.
         """
         super().__init__()
+        self.generator = generator
         self.kinds = tuple(feature_dims)
         self.embeddings = nn.ModuleDict()
         n_inputs = 0

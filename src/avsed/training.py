@@ -1,6 +1,8 @@
 """Train the students and teachers of one variant, all seeds (Sections 2.3 and 4.3.1)."""
 
+import pickle
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
@@ -29,14 +31,16 @@ from avsed.model import Crnn, SpectralBranch
 from avsed.model_card import ModelCard, write_model_card
 from avsed.store import publish, store_dir, work_key, written_whole
 
+CHECKPOINT_INTERVAL = 60.0  # seconds: what a killed run loses, at most
+
 _global_state = threading.Lock()
 
 
 def train_variant(data: TrainingData, fusion: Fusion, params: Train, *, out_dir: Path) -> None:
     """Train all seeds of a variant and write their final students.
 
-    Seeds that the store already has are not trained again. On a CPU as many train side by side as
-    it has cores, one thread each.
+    Seeds that the store already has are not trained again, and others go on from their last
+    checkpoint. On a CPU as many train side by side as it has cores, one thread each.
 
     Args:
         data: clips and targets.
@@ -69,12 +73,22 @@ def train_variant(data: TrainingData, fusion: Fusion, params: Train, *, out_dir:
     )
 
     def train_and_keep(seed: int) -> None:
+        checkpoint = paths[seed].with_suffix(".checkpoint")
         weights = train_seed(
-            data, bands, fusion, params, seed=seed, device=device, progress=progress, stop=stop
+            data,
+            bands,
+            fusion,
+            params,
+            seed=seed,
+            device=device,
+            checkpoint=checkpoint,
+            progress=progress,
+            stop=stop,
         )
-        if not stop.is_set():
+        if weights is not None:
             with written_whole(paths[seed]) as part:
                 save_file(weights, part)
+            checkpoint.unlink(missing_ok=True)
 
     waiting = [seed for seed, path in paths.items() if not _is_whole(path)]
     progress.update(params.steps * (params.n_seeds - len(waiting)))
@@ -132,10 +146,13 @@ def train_seed(
     *,
     seed: int,
     device: torch.device,
+    checkpoint: Path,
     progress: "tqdm[NoReturn]",
     stop: threading.Event,
-) -> dict[str, Tensor]:
-    """Train one system.
+) -> dict[str, Tensor] | None:
+    """Train one system, from where its checkpoint stands.
+
+    On a CPU the final weights are the same to the bit, however often the training was stopped.
 
     Args:
         data: clips and targets.
@@ -144,11 +161,12 @@ def train_seed(
         params: training.
         seed: decides initial weights, batches and dropout.
         device: where to compute.
+        checkpoint: the file that keeps the state, every `CHECKPOINT_INTERVAL` and on a stop.
         progress: advanced by 1 each step.
         stop: ends the training early when set.
 
     Returns:
-        The final student's state dict, on the CPU.
+        The final student's state dict, on the CPU; None if the training was ended early.
 
     Raises:
         AvsedError: if scores are no finite numbers.
@@ -162,12 +180,23 @@ def train_seed(
         for dropout_seed in seeds[1:3]
     )
     optimizer = torch.optim.Adam(student.parameters(), lr=params.learning_rate, fused=True)
+    start = _load_checkpoint(checkpoint, student, teacher, optimizer)
+    progress.update(start)
     stream = batches(
-        data, n_weak=params.n_weak, n_unlabeled=params.n_unlabeled, seed=seeds[3], device=device
+        data,
+        n_weak=params.n_weak,
+        n_unlabeled=params.n_unlabeled,
+        seed=seeds[3],
+        device=device,
+        n_skipped=start,
     )
-    for step in range(params.steps):
+    saved = time.monotonic()
+    for step in range(start, params.steps):
+        if stop.is_set() or time.monotonic() - saved >= CHECKPOINT_INTERVAL:
+            _save_checkpoint(checkpoint, student, teacher, optimizer, step)
+            saved = time.monotonic()
         if stop.is_set():
-            break
+            return None
         try:
             training_step(student, teacher, optimizer, next(stream), step, params)
         except FloatingPointError:
@@ -177,6 +206,38 @@ def train_seed(
             ) from None
         progress.update()
     return {name: tensor.cpu().contiguous() for name, tensor in student.state_dict().items()}
+
+
+def _save_checkpoint(
+    path: Path, student: Crnn, teacher: Crnn, optimizer: torch.optim.Optimizer, step: int
+) -> None:
+    """Keep all that the steps from `step` on depend on; batches follow from their number."""
+    state = {
+        "step": step,
+        "student": student.state_dict(),
+        "teacher": teacher.state_dict(),
+        "optimizer": optimizer.state_dict(),
+        "dropout": [model.generator.get_state() for model in (student, teacher)],
+    }
+    with written_whole(path) as part:
+        torch.save(state, part)
+
+
+def _load_checkpoint(
+    path: Path, student: Crnn, teacher: Crnn, optimizer: torch.optim.Optimizer
+) -> int:
+    """Go back to a checkpoint, where there is one; returns the next step."""
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError):  # none, or a damaged one
+        return 0
+    student.load_state_dict(state["student"])
+    teacher.load_state_dict(state["teacher"])
+    optimizer.load_state_dict(state["optimizer"])
+    for model, generator_state in zip((student, teacher), state["dropout"], strict=True):
+        model.generator.set_state(generator_state)
+    step: int = state["step"]
+    return step
 
 
 def training_step(
