@@ -27,7 +27,7 @@ sources.demo.pictures
 sources.demo.scenes features.extractor features.weights clips
 features.published
 store media annotations hardware
-framing config cluster committed
+framing config cluster committed recurrent
 errors
 """
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from avsed.config import Fusion
+from avsed.recurrent import BidirectionalGru
 
 # Section 3: output channels of the seven blocks, and their pooling in (time, frequency).
 CNN_CHANNELS = (16, 32, 64, 128, 128, 128, 128)
@@ -86,9 +87,7 @@ class Crnn(nn.Module):
                 )
                 n_inputs += size
         # The paper names no dropout in or behind the recurrent layers.
-        self.gru = nn.GRU(
-            n_inputs, GRU_HIDDEN_SIZE, GRU_LAYERS, batch_first=True, bidirectional=True
-        )
+        self.gru = BidirectionalGru(n_inputs, GRU_HIDDEN_SIZE, GRU_LAYERS)
         self.classifier = nn.Linear(2 * GRU_HIDDEN_SIZE, n_classes)
 
     def forward(self, features: Mapping[str, Tensor], mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -102,8 +101,7 @@ class Crnn(nn.Module):
             (B, T, K) frame scores and (B, K) clip scores, in [0, 1].
         """
         embedded = torch.cat([self.embeddings[kind](features[kind]) for kind in self.kinds], dim=2)
-        hidden, _ = self.gru(embedded)
-        frame_scores = torch.sigmoid(self.classifier(hidden))
+        frame_scores = torch.sigmoid(self.classifier(self.gru(embedded)))
         return frame_scores, linear_pool(frame_scores, mask)
 
 
@@ -141,7 +139,7 @@ class SpectralBranch(nn.Module):
         image = standardised.unsqueeze(1).contiguous(memory_format=torch.channels_last)
         with torch.autocast(image.device.type, self.dtype, enabled=self.dtype != torch.float32):
             maps: Tensor = self.blocks(image)  # (B, 128, T, 1)
-        return maps.float().squeeze(3).transpose(1, 2)
+        return maps.to(log_mel.dtype).squeeze(3).transpose(1, 2)
 
 
 def embedding_dim(kind: str, *, beside_spectral: bool, fusion: Fusion) -> int:
