@@ -20,11 +20,13 @@ from avsed import training
 from avsed.config import Fusion, Train
 from avsed.dataset import Batch, ClipFeatures, TrainingData
 from avsed.errors import AvsedError
+from avsed.model import Crnn, embedding_dim
 from avsed.model_card import read_model_card
 from avsed.scoring import load_student, score_clips
 from avsed.training import build_model, standardisation, train_variant, training_step
 
 from .conftest import ROOT
+from .reference import ReferenceCrnn, reference_step
 
 CPU = torch.device("cpu")
 FUSION = Fusion(auditory_dim=2, visual_dim=2, standalone_auditory_dim=8, standalone_visual_dim=2)
@@ -114,6 +116,71 @@ def test_a_step_computes_what_section_2_3_says() -> None:
         step = before - 0.01 * gradient / (gradient.abs() + 1e-8)
         assert torch.allclose(after, step, atol=1e-5)
         assert torch.allclose(average, before + (step - before) / 3, atol=1e-5)
+
+
+VARIANTS = [
+    ("spectral",),
+    ("spectral", "visual"),
+    ("spectral", "auditory"),
+    ("spectral", "auditory", "visual"),
+    ("visual",),
+    ("auditory",),
+    ("auditory", "visual"),
+]
+
+
+@pytest.mark.parametrize("kinds", VARIANTS, ids="+".join)
+def test_training_is_the_references_step_after_step(kinds: tuple[str, ...]) -> None:
+    """Costs, gradients (by Adam's moments), rates, students and teachers, in double precision."""
+    n_frames, n_clips, n_weak = 10, 5, 3
+    shapes = {"spectral": (4 * n_frames, 128), "auditory": (n_frames, 6), "visual": (n_frames, 7)}
+    dims = {kind: shapes[kind][1] for kind in kinds}
+    beside = "spectral" in kinds
+    sizes = {
+        kind: embedding_dim(kind, beside_spectral=beside, fusion=FUSION)
+        for kind in ("auditory", "visual")
+    }
+    params = PARAMS.model_copy(update={"ramp_steps": 3, "consistency_ramp": True})
+
+    torch.manual_seed(0)
+    references = [ReferenceCrnn(dims, sizes, n_classes=4, dropout=0.0).double() for _ in range(2)]
+    references[1].load_state_dict(references[0].state_dict())
+    ours = []
+    for reference in references:
+        model = Crnn(
+            dims,
+            fusion=FUSION,
+            n_classes=4,
+            dropout=0.0,
+            generator=torch.Generator(),
+            cnn_dtype=torch.float32,
+        ).double()
+        model.load_state_dict(reference.state_dict())
+        ours.append(model)
+    optimizers = [torch.optim.Adam(models[0].parameters()) for models in (ours, references)]
+
+    for step in range(8):
+        features = {
+            kind: torch.randn(n_clips, *shapes[kind], dtype=torch.float64) for kind in kinds
+        }
+        mask = torch.arange(n_frames) < torch.randint(3, n_frames + 1, (n_clips, 1))
+        targets = torch.randint(0, 2, (n_weak, 4)).double()
+        batch = Batch(features=features, mask=mask, targets=targets)
+        cost = training_step(ours[0], ours[1], optimizers[0], batch, step, params).item()
+        expected = reference_step(
+            references[0], references[1], optimizers[1], features, mask, targets, step, params
+        )
+        assert cost == pytest.approx(expected, rel=1e-9)
+        rates = [optimizer.param_groups[0]["lr"] for optimizer in optimizers]
+        assert rates[0] == pytest.approx(rates[1], rel=1e-12)
+        for model, reference in zip(ours, references, strict=True):
+            expected_state = reference.state_dict()
+            for name, value in model.state_dict().items():
+                assert torch.allclose(value, expected_state[name], atol=1e-8), (step, name)
+        for mine, theirs in zip(ours[0].parameters(), references[0].parameters(), strict=True):
+            assert mine.grad is not None
+            assert theirs.grad is not None
+            assert torch.allclose(mine.grad, theirs.grad, atol=1e-9)
 
 
 def cost_of(one: Batch, **changed: object) -> float:
