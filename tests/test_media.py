@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+import time
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,74 @@ def test_stereo_is_averaged(tmp_path: Path) -> None:
     opposite = ("-f", "lavfi", "-i", "aevalsrc=-0.125*sin(2*PI*440*t):duration=2:sample_rate=44100")
     path = make(tmp_path / "stereo.wav", *tone(), *opposite, *merge)
     assert np.abs(read_audio(path, 44_100)).max() < 1e-3
+
+
+@pytest.mark.parametrize("n_channels", [1, 2, 6])
+def test_channels_that_are_equal_stay_as_loud(n_channels: int, tmp_path: Path) -> None:
+    layout = {1: "mono", 2: "stereo", 6: "5.1"}[n_channels]
+    wave = "|".join(["0.1*sin(2*PI*440*t)"] * n_channels)
+    source = f"aevalsrc='{wave}':channel_layout={layout}:duration=1:sample_rate=44100"
+    path = make(tmp_path / "equal.wav", "-f", "lavfi", "-i", source)
+    assert np.abs(read_audio(path, 16_000)).max() == pytest.approx(0.1, rel=0.01)
+
+
+def joined(tmp_path: Path, *second: str) -> Path:
+    """Join two transport streams of 2 s, the second of which may differ."""
+    parts = []
+    for number, (size, n_channels) in enumerate((("64x48", "1"), second)):
+        path = tmp_path / f"part-{number}.ts"
+        options = ("-ac", n_channels, "-c:a", "mp2", "-output_ts_offset", str(2 * number))
+        flush = ("-muxdelay", "0", "-muxpreload", "0")
+        parts.append(make(path, *bars(2.0, size), *tone(2.0), *options, *flush))
+    whole = tmp_path / "joined.ts"
+    whole.write_bytes(b"".join(part.read_bytes() for part in parts))
+    return whole
+
+
+def test_pictures_that_change_size_half_way_keep_their_times(tmp_path: Path) -> None:
+    same, other = tmp_path / "same", tmp_path / "other"
+    same.mkdir()
+    other.mkdir()
+    expected = read_images(joined(same, "64x48", "1"))
+    images = read_images(joined(other, "128x96", "1"))
+    assert len(images) == len(expected) == pytest.approx(4.0 / FRAME_HOP, abs=1)
+    for image, one in zip(images, expected, strict=True):
+        assert image.shape == (48, 64, 3)
+        assert np.abs(image.mean((0, 1)) - one.mean((0, 1))).max() < 5
+
+
+def test_audio_that_changes_its_form_half_way_is_refused_and_its_pictures_are_kept(
+    tmp_path: Path,
+) -> None:
+    path = joined(tmp_path, "64x48", "2")
+    decoded = read_media(path, sample_rates=[16_000], each_image=lambda image: image)
+    assert "Changing audio frame properties" in decoded.errors["audio"]
+    assert len(decoded.image_index) == pytest.approx(4.0 / FRAME_HOP, abs=1)
+
+
+def test_damage_inside_a_file_is_remarked_upon(clip_path: Path, tmp_path: Path) -> None:
+    content = bytearray(clip_path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 3000] = bytes(3000)
+    path = tmp_path / "damaged.mp4"
+    path.write_bytes(content)
+    assert probe(clip_path).remark == ""
+    assert "damaged: " in probe(path).remark
+
+
+def test_the_longer_stream_decides_where_they_differ_much(tmp_path: Path) -> None:
+    path = make(tmp_path / "short.mp4", *bars(4.0), *tone(0.5))
+    streams = probe(path)
+    assert streams.duration == pytest.approx(4.0, abs=0.07)
+    assert streams.remark == "its audio ends at 0.5 s of 4.0 s"
+
+
+@pytest.mark.parametrize("rate", ["1", "1/5"])
+def test_the_last_of_slow_pictures_lasts_to_the_end(rate: str, tmp_path: Path) -> None:
+    slow = f"testsrc=duration=10:size=64x48:rate={rate}"
+    streams = probe(make(tmp_path / "slow.mp4", "-f", "lavfi", "-i", slow))
+    assert streams.duration == pytest.approx(10.0, abs=0.07)
+    assert streams.remark == ""
 
 
 def test_audio_that_starts_late_is_preceded_by_silence(tmp_path: Path) -> None:
@@ -242,15 +311,24 @@ def test_a_file_that_crashes_ffmpeg_is_a_fact_about_the_file(
         read_audio(tmp_path / "any.mp4", 16_000)
 
 
-def test_an_ffmpeg_that_was_killed_says_nothing_of_the_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("ending", ["kill -KILL $$", "exit 255"])
+def test_an_ffmpeg_that_was_ended_says_nothing_of_the_file(
+    ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     script = tmp_path / "ffmpeg"
-    script.write_text("#!/bin/sh\nkill -KILL $$\n")
+    script.write_text(f"#!/bin/sh\n{ending}\n")
     script.chmod(0o755)
     monkeypatch.setattr(media, "ffmpeg_path", lambda: str(script))
-    with pytest.raises(AvsedError, match="ended by signal 9"):
+    with pytest.raises(AvsedError, match="ended by a signal"):
         read_audio(tmp_path / "any.mp4", 16_000)
+
+
+def test_an_ffmpeg_that_is_asked_to_end_exits_as_expected(tmp_path: Path) -> None:
+    endless = ("-re", "-f", "lavfi", "-i", "sine", "-f", "null", "-")
+    process = subprocess.Popen([ffmpeg_path(), "-v", "error", *endless])
+    time.sleep(1.0)
+    process.terminate()
+    assert process.wait() == 255
 
 
 def test_a_title_does_not_decide_about_the_disk(clip_path: Path, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ TIME_LIMIT = 60  # seconds of one run of ffmpeg; a clip takes one at most
 ATTEMPTS = 3
 
 _STREAM = re.compile(r"^\s*Stream #\d+:\d+.*?: (Audio|Video): (?!none)(?!.*\(attached pic\))", re.M)
-_DURATION = re.compile(r"^  Duration: (\d+):(\d+):(\d+\.\d+)", re.M)
+_DURATION = re.compile(r"^  Duration: (\d+):(\d+):(\d+\.\d+)(?:, start: (-?\d+\.\d+))?", re.M)
 
 
 T = TypeVar("T")
@@ -47,9 +47,10 @@ class Streams:
     Attributes:
         has_audio: whether audio can be decoded.
         has_video: whether pictures can be decoded.
-        duration: seconds of audio, of pictures where there is none; at most `CLIP_DURATION`.
-        remark: why a stream that the container names cannot be decoded, or that the file seems to
-            be cut short; else empty.
+        duration: seconds of audio; of pictures where there is none, or where they last longer by
+            more than `TOLERANCE`; at most `CLIP_DURATION`.
+        remark: why a stream that the container names cannot be decoded, or what else is wrong with
+            the file: damage, an early end; else empty.
     """
 
     has_audio: bool
@@ -64,7 +65,7 @@ class Header:
 
     Attributes:
         streams: the kinds of streams that it names, of "Audio" and "Video".
-        duration: seconds; 0 where it does not say.
+        duration: seconds from its first time stamp on; 0 where it does not say.
     """
 
     streams: frozenset[str]
@@ -81,12 +82,14 @@ class Media(Generic[T]):
         image_index: (n_images,) the picture of each frame that the stream reaches, as an index of
             `images`.
         errors: streams that cannot be decoded, and why.
+        complaint: what ffmpeg said first of what it could decode nevertheless; else empty.
     """
 
     waveforms: Mapping[int, NDArray[np.float32]] = field(default_factory=dict)
     images: Sequence[T] = ()
     image_index: NDArray[np.intp] = field(default_factory=lambda: np.empty(0, np.intp))
     errors: Mapping[Stream, str] = field(default_factory=dict)
+    complaint: str = ""
 
 
 @cache
@@ -108,20 +111,26 @@ def probe(path: Path) -> Streams:
         each_image=(lambda image: None) if "Video" in header.streams else None,
     )
     n_samples = sum(len(waveform) for waveform in media.waveforms.values())
-    audio_duration = n_samples / PROBE_SAMPLE_RATE
-    image_duration = len(media.image_index) / float(IMAGE_RATE)
+    audio = n_samples / PROBE_SAMPLE_RATE
+    pictures = len(media.image_index) / float(IMAGE_RATE)
     remarks = list(media.errors.values())
-    reached = max(audio_duration, image_duration)
-    if reached and min(header.duration, CLIP_DURATION) > reached + TOLERANCE:
-        remarks.append(f"ends at {reached:.1f} s, but says that it lasts {header.duration:.1f} s")
-    remark = "; ".join(remarks)
-    if not audio_duration and not image_duration:
-        raise DecodeError(remark or "has neither audio nor video")
+    if media.complaint:
+        remarks.append(f"damaged: {media.complaint}")
+    elif pictures and not audio:
+        # The last picture stays until the end, which only the container knows.
+        pictures = max(pictures, min(header.duration, CLIP_DURATION))
+    if not audio and not pictures:
+        raise DecodeError("; ".join(remarks) or "has neither audio nor video")
+    lasts = min(header.duration, CLIP_DURATION)
+    for what, seconds in (("its audio ends", audio), ("its pictures end", pictures)):
+        if seconds and lasts > seconds + TOLERANCE:
+            remarks.append(f"{what} at {seconds:.1f} s of {header.duration:.1f} s")
+    duration = pictures if pictures > audio + TOLERANCE else audio or pictures
     return Streams(
-        has_audio=audio_duration > 0,
-        has_video=image_duration > 0,
-        duration=min(audio_duration or image_duration, CLIP_DURATION),
-        remark=remark,
+        has_audio=audio > 0,
+        has_video=pictures > 0,
+        duration=min(duration, CLIP_DURATION),
+        remark="; ".join(remarks),
     )
 
 
@@ -162,7 +171,9 @@ def read_media(
 def _one_pass(
     path: Path, sample_rates: Sequence[int], each_image: Callable[[Image], T] | None
 ) -> Media[T]:
-    source = ffmpeg.input(str(path), t=CLIP_DURATION)
+    # Without a new filter graph when a stream changes its form half way: the graph would count time
+    # from 0 again. Pictures are brought to the first one's size; such audio is an error.
+    source = ffmpeg.input(str(path), t=CLIP_DURATION, reinit_filter=0)
     with tempfile.TemporaryDirectory() as folder:
         samples = {rate: Path(folder) / f"{rate}.f32" for rate in sample_rates}
         outputs = [_audio_output(source, rate, path) for rate, path in samples.items()]
@@ -170,7 +181,7 @@ def _one_pass(
             outputs.append(_image_output(source))
         command = ffmpeg.merge_outputs(*outputs) if len(outputs) > 1 else outputs[0]
         command = command.global_args("-hide_banner", "-loglevel", "error").overwrite_output()
-        images, image_index = _stream_ffmpeg(
+        (images, image_index), complaint = _stream_ffmpeg(
             command.get_args(), lambda stream: _distinct_images(stream, each_image)
         )
         waveforms = {rate: _read_samples(path, rate) for rate, path in samples.items()}
@@ -186,12 +197,15 @@ def _one_pass(
         images=images,
         image_index=image_index,
         errors=errors,
+        complaint=complaint,
     )
 
 
 def _audio_output(source: Any, sample_rate: int, path: Path) -> Any:
-    # `async` fills what timestamps leave out, `first_pts` what lies before the first of them.
-    resampled = source.audio.filter("aresample", sample_rate, **{"async": 1, "first_pts": 0})
+    # `async` fills what timestamps leave out, `first_pts` what lies before the first of them, and
+    # `rematrix_maxval` makes one channel the mean of two: their sum times 0.71 is ffmpeg's own way.
+    filling = {"async": 1, "first_pts": 0, "rematrix_maxval": 1.0}
+    resampled = source.audio.filter("aresample", sample_rate, **filling)
     return resampled.output(str(path), format="f32le", acodec="pcm_f32le", ac=1)
 
 
@@ -203,7 +217,8 @@ def _image_output(source: Any) -> Any:
     """
     rate = f"{IMAGE_RATE.numerator}/{IMAGE_RATE.denominator}"
     nearest = (
-        source.video.filter("settb", "AVTB")  # microseconds: half way needs a fine time base
+        source.video.filter("scale")  # to the first picture's size, if that changes half way
+        .filter("settb", "AVTB")  # microseconds: half way needs a fine time base
         .filter("setpts", "if(N,(PTS+PREV_INPTS)/2,PTS)")
         .filter("fps", rate, start_time=0, round="up")
     )
@@ -254,10 +269,13 @@ def read_header(path: Path) -> Header:
     if "Stream #" not in described:
         raise DecodeError(_reason(described))
     duration = _DURATION.search(described)
-    hours, minutes, seconds = duration.groups() if duration else ("0", "0", "0")
+    hours, minutes, seconds, start = duration.groups() if duration else ("0", "0", "0", None)
+    end = int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+    # Matroska counts from 0 even where its time stamps do not.
+    first = float(start or 0.0)
     return Header(
         streams=frozenset(_STREAM.findall(described)),
-        duration=int(hours) * 3600 + int(minutes) * 60 + float(seconds),
+        duration=end - first if 0.0 < first < end else end,
     )
 
 
@@ -299,8 +317,11 @@ def run_ffmpeg(arguments: Sequence[str], *, stdin: bytes = b"") -> tuple[bytes, 
     raise AssertionError("the last attempt returns or raises")
 
 
-def _stream_ffmpeg(arguments: Sequence[str], consume: Callable[[IO[bytes]], R]) -> R:
+def _stream_ffmpeg(arguments: Sequence[str], consume: Callable[[IO[bytes]], R]) -> tuple[R, str]:
     """Run ffmpeg, again if it hangs, and consume what it writes while it writes it.
+
+    Returns:
+        What `consume` returns, and ffmpeg's first complaint, if it has any.
 
     Raises:
         AvsedError: if it was killed, or a disk is full.
@@ -327,24 +348,23 @@ def _stream_ffmpeg(arguments: Sequence[str], consume: Callable[[IO[bytes]], R]) 
                 process.kill()
             if process.returncode == -signal.SIGKILL and time.monotonic() - started >= TIME_LIMIT:
                 continue
+            log.seek(0)
+            said = log.read()
             if process.returncode:
-                log.seek(0)
-                error = subprocess.CalledProcessError(
-                    process.returncode, process.args, stderr=log.read()
+                _refuse_trouble_of_the_machine(
+                    subprocess.CalledProcessError(process.returncode, process.args, stderr=said)
                 )
-                _refuse_trouble_of_the_machine(error)
-                raise DecodeError(_reason(error.stderr.decode("utf-8", "replace")))
-            return result
+                raise DecodeError(_reason(said.decode("utf-8", "replace")))
+            return result, _reason(said.decode("utf-8", "replace")) if said.strip() else ""
     raise DecodeError(f"ffmpeg takes more than {TIME_LIMIT} s")
 
 
 def _refuse_trouble_of_the_machine(error: subprocess.CalledProcessError) -> None:
     """Stop where a failure says nothing of the clip, which would be left out for good."""
-    # A crash, on the other hand, is the clip's doing.
-    if error.returncode in (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT):
+    # A crash, on the other hand, is the clip's doing. Signals that ask it to end make it exit 255.
+    if error.returncode in (-signal.SIGKILL, 255):
         raise AvsedError(
-            f"ffmpeg was ended by signal {-error.returncode}, for want of memory perhaps; "
-            "run the stage again"
+            "ffmpeg was ended by a signal, for want of memory perhaps; run the stage again"
         )
     # A header's description holds titles, which may say anything.
     if b"No space left on device" in error.stderr and "-loglevel" in error.cmd:
