@@ -5,10 +5,14 @@ from pathlib import Path
 from avsed.cli import run
 from avsed.collect import collect_clips
 from avsed.config import load_params
+from avsed.features.published import VGG16, VGGISH, find_weights
 
 
 def main() -> None:
     params = load_params()
+    # Only the extraction needs them, but collecting may take days, after which it would stop.
+    find_weights(params.auditory.weights, VGGISH)
+    find_weights(params.visual.weights, VGG16)
     collect_clips(
         params.dataset,
         params.local,

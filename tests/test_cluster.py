@@ -1,5 +1,7 @@
 """Extraction on a Dask cluster: a real scheduler, workers in processes of their own, one killed."""
 
+import os
+import shutil
 import subprocess
 import sys
 import time
@@ -49,15 +51,15 @@ class Dask:
         local = ("--host", "127.0.0.1", "--port", "0", "--no-dashboard")
         self.start("scheduler", *local, "--scheduler-file", str(self.scheduler_file))
 
-    def start_worker(self, name: str) -> None:
+    def start_worker(self, name: str, **environment: str) -> None:
         where = ("--scheduler-file", str(self.scheduler_file), "--host", "127.0.0.1")
-        self.start(name, "--no-nanny", "--no-dashboard", "--nthreads", "1", *where)
+        self.start(name, "--no-nanny", "--no-dashboard", "--nthreads", "1", *where, **environment)
 
-    def start(self, name: str, *options: str) -> None:
+    def start(self, name: str, *options: str, **environment: str) -> None:
         command = [sys.executable, "-m", "dask", name.split("-")[0], *options]
         with (self.folder / f"{name}.log").open("w") as log:
             self.processes[name] = subprocess.Popen(
-                command, cwd=self.folder, stdout=log, stderr=log
+                command, cwd=self.folder, stdout=log, stderr=log, env=os.environ | environment
             )
 
     def stop(self) -> None:
@@ -159,13 +161,43 @@ def test_a_mistake_on_a_worker_is_told_as_it_would_be_here(
         extract_features(broken, clips[1], clips_dir=clips[0], out_dir=tmp_path / "features")
 
 
+def changed_source(tmp_path: Path, name: str, text: str) -> str:
+    """Copy the package, with a text at a file's end; returns the folder to import it from."""
+    shutil.copytree(ROOT / "src" / "avsed", tmp_path / "changed" / "avsed")
+    with (tmp_path / "changed" / "avsed" / name).open("a") as file:
+        file.write(text)
+    return str(tmp_path / "changed")
+
+
+@pytest.mark.slow
+def test_a_worker_with_other_code_is_refused(
+    dask: Dask, clips: tuple[Path, list[ClipRecord]], tmp_path: Path
+) -> None:
+    source = changed_source(tmp_path, "features/spectral.py", "# another version\n")
+    dask.start_worker("worker-1", PYTHONPATH=source)
+    with pytest.raises(AvsedError, match="this worker's code, weights or precision differ"):
+        extract(clips, tmp_path / "features")
+    assert not list((tmp_path / "store").rglob("*.h5"))
+
+
+@pytest.mark.slow
+def test_a_worker_that_cannot_import_avsed_is_named(
+    dask: Dask, clips: tuple[Path, list[ClipRecord]], tmp_path: Path
+) -> None:
+    source = changed_source(tmp_path, "extraction.py", "import no_such_module\n")
+    dask.start_worker("worker-1", PYTHONPATH=source)
+    until(lambda: "Registered to" in (tmp_path / "worker-1.log").read_text())
+    with pytest.raises(AvsedError, match=r"cannot import avsed \(No module named 'no_such_module'"):
+        extract(clips, tmp_path / "features")
+
+
 @pytest.mark.slow
 def test_a_piece_of_work_that_kills_its_workers_is_given_up(dask: Dask) -> None:
     for n in range(6):
         dask.start_worker(f"worker-{n}")
     with connect() as machines:
         assert machines is not None
-        with pytest.raises(AvsedError, match="workers died at the same piece of work"):
+        with pytest.raises(AvsedError, match="workers died at one piece of work"):
             list(machines.map(sys.modules["os"]._exit, [(1,)]))
 
 
@@ -190,6 +222,18 @@ def test_a_scheduler_that_does_not_answer_is_an_error(
         pytest.raises(AvsedError, match=r"tcp://127.0.0.1:9: no Dask scheduler answers"),
         connect(),
     ):
+        pass
+
+
+@pytest.mark.parametrize("content", [None, "{}", "no JSON"])
+def test_what_names_no_scheduler_is_an_error(
+    content: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "scheduler.json"
+    if content is not None:
+        path.write_text(content)
+    monkeypatch.setenv(SCHEDULER_VARIABLE, str(path))
+    with pytest.raises(AvsedError, match=r"neither an address, such as tcp://head:8786"), connect():
         pass
 
 

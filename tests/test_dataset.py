@@ -1,18 +1,24 @@
 """Batches: who is in them, how often, and in which order."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 
 from avsed.annotations import AnnotatedClip
+from avsed.config import Auditory
 from avsed.dataset import (
     ClipFeatures,
     TrainingData,
     batches,
     parse_variant,
+    require_made_by,
     shuffled_cycles,
     tag_targets,
 )
 from avsed.errors import AvsedError
+from avsed.store import Shard, write_shard
 
 
 def clips(prefix: str, values: list[float], n_valid: int = 151) -> ClipFeatures:
@@ -46,6 +52,37 @@ def test_a_batch_holds_the_weak_clips_first_with_their_targets() -> None:
     for value, target in zip(values[:2], batch.targets, strict=True):
         assert target.tolist() == DATA.targets[int(value)].tolist()
     assert batch.mask.sum(1).tolist() == [151, 151, 60, 60, 60]
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"alignment": "centered"}, "alignment paper, but the parameters say centered"),
+        ({"precision": "float32"}, "dtype torch.bfloat16, but the parameters say torch.float32"),
+        ({"weights": "pretrained"}, "weights random, but the parameters say pretrained"),
+    ],
+)
+def test_features_of_other_parameters_are_refused(
+    changed: dict[str, str], message: str, tmp_path: Path
+) -> None:
+    params = Auditory(alignment="paper", activation="relu", precision="auto", weights="random")
+    made = {"alignment": "paper", "dtype": "torch.bfloat16", "weights": "random"}
+    folder = tmp_path / "auditory"
+    write_shard(
+        folder / "part-00000.h5",
+        Shard(
+            clip_ids=("a",),
+            features=np.zeros((1, 151, 128), np.float16),
+            valid_frames=np.full(1, 151, np.int16),
+            left_out={},
+            provenance=made,
+            code="code",
+            key="key",
+        ),
+    )
+    require_made_by(tmp_path, "auditory", params)
+    with pytest.raises(AvsedError, match=f"{message}; run `dvc repro extract`"):
+        require_made_by(tmp_path, "auditory", params.model_copy(update=changed))
 
 
 def test_the_same_seed_gives_the_same_batches_and_another_seed_others() -> None:

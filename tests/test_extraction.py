@@ -208,6 +208,17 @@ def test_features_beyond_float16_are_refused(tmp_path: Path) -> None:
         extract(tmp_path, records("a"), scale=1e6)
 
 
+def test_a_file_that_is_gone_is_no_clip_in_trouble(tmp_path: Path) -> None:
+    with pytest.raises(AvsedError, match=r"gone.wav: is gone since the clips were collected"):
+        extract(tmp_path, records("a", "gone"))
+
+
+def test_shards_that_are_no_longer_planned_are_taken_away(tmp_path: Path) -> None:
+    features_dir = extract(tmp_path, records(*LEVELS))
+    extract(tmp_path, records("a"))
+    assert clips_with_features(features_dir, "spectral") == {"a"}
+
+
 def test_too_little_disk_is_said_before_anything_is_computed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

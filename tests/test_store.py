@@ -31,7 +31,7 @@ def write(tmp_path: Path, number: int, clip_ids: list[str], version: int = 1) ->
             valid_frames=np.full(len(clip_ids), 76, np.int16),
             left_out={},
             provenance={"version": version},
-            code="code",
+            code="its code",
             key="key",
         ),
     )
@@ -57,6 +57,16 @@ def test_a_shard_of_another_key_or_with_a_damaged_value_is_not_whole(tmp_path: P
         start = file["features"].id.get_chunk_info(1).byte_offset
     content[start + 30] ^= 1  # of Blosc's chunk, behind its header
     path.write_bytes(content)
+    assert not is_whole(path, "key")
+
+
+@pytest.mark.parametrize("described", [b"version", b"a clip that is long", b"its code"])
+def test_a_shard_with_a_damaged_description_is_not_whole(described: bytes, tmp_path: Path) -> None:
+    path = write(tmp_path, 0, ["a clip that is long", "bb"])
+    assert is_whole(path, "key")
+    content = path.read_bytes()
+    assert content.count(described) == 1
+    path.write_bytes(content.replace(described, described[:-1] + b"X"))
     assert not is_whole(path, "key")
 
 

@@ -3,8 +3,24 @@
 import errno
 import sys
 from collections.abc import Callable
+from types import TracebackType
 
 from avsed.errors import AvsedError
+
+INTERRUPTED = "interrupted; the same command goes on with what is finished"
+
+
+def _explain_interrupt(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        print(INTERRUPTED, file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, trace)
+
+
+# For an interrupt while a stage still imports its modules, which takes seconds.
+sys.excepthook = _explain_interrupt
 
 
 def run(main: Callable[[], None]) -> None:
@@ -23,5 +39,5 @@ def run(main: Callable[[], None]) -> None:
         print(f"error: {error}; what is finished is kept", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        print("interrupted; the same command goes on with what is finished", file=sys.stderr)
+        print(INTERRUPTED, file=sys.stderr)
         sys.exit(130)

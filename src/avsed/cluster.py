@@ -1,5 +1,7 @@
 """The machines that work is spread over: this one, or those of a Dask cluster."""
 
+import importlib
+import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -42,10 +44,11 @@ class Cluster:
         try:
             for future in as_completed(futures):
                 yield future.result()
-        except KilledWorker as error:
+        except KilledWorker:
             raise AvsedError(
-                f"{_address()}: workers died at the same piece of work again and again ({error}); "
-                "see their logs: memory, perhaps"
+                f"{_address()}: workers died at one piece of work again and again; see their logs: "
+                "memory, perhaps. Where machines are often taken away, start the "
+                "scheduler with DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES=100"
             ) from None
         except CancelledError:
             raise AvsedError(
@@ -73,9 +76,8 @@ def connect() -> Iterator[Cluster | None]:
         raise AvsedError(
             f"{SCHEDULER_VARIABLE} is set, but Dask is not installed: pip install 'avsed[cluster]'"
         ) from None
-    where = {"scheduler_file": address} if Path(address).is_file() else {"address": address}
     try:
-        client = Client(**where, timeout=TIMEOUT)
+        client = Client(_read_scheduler_file(address), timeout=TIMEOUT)
     except (OSError, ValueError) as error:
         raise AvsedError(
             f"{address}: no Dask scheduler answers ({error}); start one, or unset "
@@ -84,7 +86,32 @@ def connect() -> Iterator[Cluster | None]:
     with client:
         n_workers = len(client.nthreads())
         print(f"{address}: {n_workers or 'waiting for'} workers", flush=True)
+        _require_avsed(client)
         yield Cluster(client)
+
+
+def _read_scheduler_file(address: str) -> str:
+    """Read the address from a scheduler file; give back what is an address already."""
+    if "://" in address:
+        return address
+    try:
+        return str(json.loads(Path(address).read_text("utf-8"))["address"])
+    except (OSError, ValueError, KeyError, TypeError):
+        raise AvsedError(
+            f"{SCHEDULER_VARIABLE} is {address}, which is neither an address, such as "
+            "tcp://head:8786, nor a file that `dask scheduler --scheduler-file` has written"
+        ) from None
+
+
+def _require_avsed(client: Any) -> None:
+    """Refuse workers that cannot load what they are to run: they would close themselves."""
+    answers = client.run(importlib.import_module, "avsed.extraction", on_error="return")
+    for worker, answer in answers.items():
+        if isinstance(answer, Exception):
+            raise AvsedError(
+                f"{worker}: this worker cannot import avsed ({answer}); start it with the python "
+                "in which avsed is installed"
+            )
 
 
 def _call(call: tuple[Any, ...]) -> Any:

@@ -104,8 +104,8 @@ def open_training_data(
     """
     classes = read_classes(metadata_dir)
     described = {kind: describe_shards(features_dir, kind) for kind in kinds}
-    for kind, (provenance, _) in described.items():
-        _refuse_other_parameters(features_dir / kind, provenance, made_by[kind])
+    for kind in kinds:
+        require_made_by(features_dir, kind, made_by[kind])
     weak_clips, weak = load_split(features_dir, metadata_dir, "weak", kinds)
     _, unlabeled = load_split(features_dir, metadata_dir, "unlabeled", kinds)
     return TrainingData(
@@ -119,12 +119,23 @@ def open_training_data(
     )
 
 
-def _refuse_other_parameters(folder: Path, provenance: Provenance, section: Section) -> None:
-    for name, value in section.model_dump().items():
+def require_made_by(features_dir: Path, kind: str, section: Section) -> None:
+    """Refuse features that were made by other parameters.
+
+    Raises:
+        AvsedError: naming the parameter, and the stage to run.
+    """
+    provenance, _ = describe_shards(features_dir, kind)
+    asked = section.model_dump()
+    if asked.pop("precision", "auto") == "float32":
+        asked["dtype"] = "torch.float32"
+    if asked.get("weights") not in (None, "random", "pretrained"):
+        del asked["weights"]  # a file's path; its hash was in the key of the stage
+    for name, value in asked.items():
         if name in provenance and provenance[name] != value:
             raise AvsedError(
-                f"{folder}: was made with {name} {provenance[name]}, but the parameters say "
-                f"{value}; run `dvc repro extract`"
+                f"{features_dir / kind}: was made with {name} {provenance[name]}, but the "
+                f"parameters say {value}; run `dvc repro extract`"
             )
 
 

@@ -1,5 +1,6 @@
 """Turn clips into features: decoding beside the networks, batches across clips (Section 4.2)."""
 
+import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,9 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from avsed.clips import ClipRecord
+from avsed.errors import AvsedError
 from avsed.features.extractor import ClipInputs, Extractor
 from avsed.hardware import count_cores
-from avsed.media import Media, read_media
+from avsed.media import Image, Media, read_media
 
 AHEAD = 2  # clips a decoder that wait for the network, at most
 
@@ -64,14 +66,17 @@ def embed_clips(
         for record in clips:
             kinds_of[record.clip_id].append(kind)
 
+    stopped = threading.Event()
+
     def decode(clip_id: str) -> dict[str, ClipInputs | str]:
         asked = {kind: extractors[kind] for kind in kinds_of[clip_id]}
-        return decode_clip(asked, clips_dir / records[clip_id].file, records[clip_id].duration)
+        path = clips_dir / records[clip_id].file
+        return decode_clip(asked, path, records[clip_id].duration, stopped=stopped)
 
     found = {kind: ClipFeatures() for kind in wanted}
     batchers = {kind: _Batcher(extractors[kind], found[kind].features) for kind in wanted}
     clip_ids = sorted(records)
-    with closing(_decode_ahead(decode, clip_ids)) as stream:
+    with closing(_decode_ahead(decode, clip_ids, stopped)) as stream:
         for clip_id, decoded in zip(clip_ids, stream, strict=True):
             for kind, inputs in decoded.items():
                 if isinstance(inputs, str):
@@ -84,8 +89,16 @@ def embed_clips(
     return found
 
 
+class _StoppedError(Exception):
+    """Nobody waits for the clip any more."""
+
+
 def decode_clip(
-    extractors: Mapping[str, Extractor], path: Path, duration: float
+    extractors: Mapping[str, Extractor],
+    path: Path,
+    duration: float,
+    *,
+    stopped: threading.Event | None = None,
 ) -> dict[str, ClipInputs | str]:
     """Decode a clip's media in one pass, and make the networks' inputs.
 
@@ -93,16 +106,28 @@ def decode_clip(
         extractors: of the kinds that are wanted of it.
         path: its media file.
         duration: seconds.
+        stopped: ends the decoding at its next picture when set.
 
     Returns:
         Kind to inputs, or to the reason why there are none.
+
+    Raises:
+        AvsedError: if there is no such file, or something is wrong with the machine.
     """
+    if not path.is_file():
+        raise AvsedError(f"{path}: is gone since the clips were collected; run `dvc repro collect`")
+
+    def each_image(image: Image) -> Tensor:
+        if stopped and stopped.is_set():
+            raise _StoppedError
+        return front_ends[0](image)
+
     rates = {extractor.sample_rate for extractor in extractors.values()}
-    each_image = [e.each_image for e in extractors.values() if e.each_image]
+    front_ends = [e.each_image for e in extractors.values() if e.each_image]  # one kind's
     media: Media[Any] = read_media(
         path,
         sample_rates=sorted(rate for rate in rates if rate),
-        each_image=each_image[0] if each_image else None,  # one kind takes pictures
+        each_image=each_image if front_ends else None,
     )
     return {
         kind: media.errors.get(extractor.spec.stream) or extractor.prepare(media, duration)
@@ -111,7 +136,9 @@ def decode_clip(
 
 
 def _decode_ahead(
-    decode: Callable[[str], dict[str, ClipInputs | str]], clip_ids: Iterable[str]
+    decode: Callable[[str], dict[str, ClipInputs | str]],
+    clip_ids: Iterable[str],
+    stopped: threading.Event,
 ) -> Generator[dict[str, ClipInputs | str]]:
     """Decode in threads, while the caller computes; yields in the order of the clips."""
     # Threads are enough: ffmpeg is a process of its own, and torch's front ends hold no lock. One
@@ -128,6 +155,7 @@ def _decode_ahead(
         while waiting:
             yield waiting.popleft().result()
     finally:
+        stopped.set()
         pool.shutdown(cancel_futures=True)
 
 

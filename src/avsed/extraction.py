@@ -3,9 +3,10 @@
 import csv
 import shutil
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -14,13 +15,14 @@ import torch
 from tqdm import tqdm
 
 from avsed.clips import ClipRecord
-from avsed.cluster import Cluster, connect
+from avsed.cluster import connect
 from avsed.config import Section
 from avsed.embedding import ClipFeatures, embed_clips
 from avsed.errors import AvsedError
 from avsed.features.extractor import Extractor, FeatureSpec
 from avsed.framing import valid_frames
 from avsed.hardware import count_cores
+from avsed.media import run_ffmpeg
 from avsed.shard_plan import (
     PlannedShard,
     missing_shards,
@@ -60,6 +62,14 @@ class Recipe:
         """The modules whose code decides the features."""
         return ("avsed.embedding", self.make_extractor.__module__)
 
+    @property
+    def weights_stamp(self) -> tuple[int, int] | None:
+        """What tells that a file of weights was replaced; None where there is none."""
+        path = Path(getattr(self.params, "weights", ""))
+        if not path.is_file():
+            return None
+        return path.stat().st_mtime_ns, path.stat().st_size
+
 
 Recipes = Mapping[str, Recipe]  # by kind
 Plans = Mapping[str, Sequence[PlannedShard]]  # by kind
@@ -92,7 +102,7 @@ def extract_features(
     """
     with connect() as cluster:
         # The cluster's machines decide the precision, and have the weights.
-        specs = cluster.call(_describe, recipes) if cluster else _describe(recipes)
+        specs, software = cluster.call(_describe, recipes) if cluster else _describe(recipes)
         plans = {
             kind: plan_shards(
                 specs[kind],
@@ -119,17 +129,34 @@ def extract_features(
                 why = why_missing(specs[kind], shards, modules=recipes[kind].modules)
                 print(f"{kind}: {len(shards)} of {len(plans[kind])} shards to make: {why}")
         _require_room(specs, plans, missing, out_dir)
-        _make_all(recipes, _by_number(missing), clips_dir, cluster)
+        work = _by_number(missing)
+        if cluster and work:
+            calls = [(recipes, shards, clips_dir.resolve(), software) for shards in work]
+            _follow(cluster.map(_make_on_worker, calls), work)
+        elif work:
+            _make_here(recipes, work, clips_dir)
     for kind, shards in plans.items():
         _publish(specs[kind], shards, records, out_dir / kind)
 
 
-def _describe(recipes: Recipes) -> dict[str, FeatureSpec]:
-    return {kind: _build(recipe).spec for kind, recipe in recipes.items()}
+def _describe(recipes: Recipes) -> tuple[dict[str, FeatureSpec], dict[str, str]]:
+    """Say what features a machine makes, and by which software."""
+    specs = {kind: _build(recipe).spec for kind, recipe in recipes.items()}
+    return specs, _software()
+
+
+def _software() -> dict[str, str]:
+    """Name what features depend on in their last digits."""
+    ffmpeg = run_ffmpeg(["-version"])[0].decode().split()[2]
+    return {"ffmpeg": ffmpeg} | {name: version(name) for name in ("torch", "torchvision")}
+
+
+def _build(recipe: Recipe) -> Extractor:
+    return _built(recipe, recipe.weights_stamp)
 
 
 @cache
-def _build(recipe: Recipe) -> Extractor:
+def _built(recipe: Recipe, _: tuple[int, int] | None) -> Extractor:
     return recipe.make_extractor(recipe.params)
 
 
@@ -173,38 +200,49 @@ def _by_number(missing: Plans) -> list[dict[str, PlannedShard]]:
     return [numbered[number] for number in sorted(numbered)]
 
 
-def _make_all(
-    recipes: Recipes,
-    work: Sequence[Mapping[str, PlannedShard]],
-    clips_dir: Path,
-    cluster: Cluster | None,
+def _make_here(
+    recipes: Recipes, work: Sequence[Mapping[str, PlannedShard]], clips_dir: Path
 ) -> None:
-    if not work:
-        return
-    progress: tqdm[NoReturn] = tqdm(total=sum(map(_n_clips, work)), desc="extract", unit="clip")
-    with progress:
-        if cluster:
-            calls = [(recipes, shards, clips_dir.resolve()) for shards in work]
-            for n_clips in cluster.map(_make_on_worker, calls):
-                progress.update(n_clips)
-        else:
-            for shards in work:
-                _make(recipes, shards, clips_dir, progress.update)
+    with _progress(work) as progress:
+        for shards in work:
+            _make(recipes, shards, clips_dir, progress.update)
+
+
+def _follow(done: Iterator[int], work: Sequence[Mapping[str, PlannedShard]]) -> None:
+    """Show how far the cluster is, by the clips of its finished shards."""
+    with _progress(work) as progress:
+        for n_clips in done:
+            progress.update(n_clips)
+
+
+def _progress(work: Sequence[Mapping[str, PlannedShard]]) -> "tqdm[NoReturn]":
+    return tqdm(total=sum(map(_n_clips, work)), desc="extract", unit="clip")
 
 
 def _n_clips(shards: Mapping[str, PlannedShard]) -> int:
     return len({record.clip_id for shard in shards.values() for record in shard.records})
 
 
-def _make_on_worker(recipes: Recipes, shards: Mapping[str, PlannedShard], clips_dir: Path) -> int:
+def _make_on_worker(
+    recipes: Recipes,
+    shards: Mapping[str, PlannedShard],
+    clips_dir: Path,
+    software: Mapping[str, str],
+) -> int:
     """Make those of some shards that no worker has made before it died; returns their clips."""
     torch.set_num_threads(count_cores())  # Dask's nannies set one
+    here = f"{socket.gethostname()}: this worker's"
+    for name, installed in _software().items():
+        if installed != software[name]:
+            raise AvsedError(
+                f"{here} {name} is {installed}, another's {software[name]}; install one everywhere"
+            )
     for kind, shard in shards.items():
         recipe = recipes[kind]
         if shard_key(_build(recipe).spec, shard.records, modules=recipe.modules) != shard.key:
             raise AvsedError(
-                f"{socket.gethostname()}: this worker's code, weights or precision differ from the "
-                f"others', and so would its {kind} features; give all workers the same"
+                f"{here} code, weights or precision differ from the others', and so would its "
+                f"{kind} features; give all the same, and start the workers again"
             )
     waiting = {kind: shard for kind, shard in shards.items() if missing_shards([shard])}
     _make(recipes, waiting, clips_dir, lambda: None)
@@ -268,6 +306,8 @@ def _publish(
         for record in records
         if record.clip_id not in planned
     }
+    for old in folder.glob("part-*.h5"):  # where the stage was not run by DVC
+        old.unlink()
     for shard in shards:
         publish(shard.path, folder / shard.file_name)
         left_out |= read_left_out(shard.path)

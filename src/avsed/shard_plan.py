@@ -39,7 +39,7 @@ def plan_shards(
     spec: FeatureSpec,
     records: Sequence[ClipRecord],
     *,
-    modules: Sequence[str],
+    modules: tuple[str, ...],
     clips_per_shard: int,
     store: Path,
 ) -> list[PlannedShard]:
@@ -71,7 +71,7 @@ def plan_shards(
     return shards
 
 
-def shard_key(spec: FeatureSpec, records: Sequence[ClipRecord], *, modules: Sequence[str]) -> str:
+def shard_key(spec: FeatureSpec, records: Sequence[ClipRecord], *, modules: tuple[str, ...]) -> str:
     """Hash all that decides a shard's values: its clips, the recipe and the code."""
     made_of = [dict(spec.provenance), [asdict(record) for record in records]]
     return work_key(made_of, modules=modules)
@@ -86,7 +86,7 @@ def recover_shards(
     spec: FeatureSpec,
     missing: Sequence[PlannedShard],
     *,
-    modules: Sequence[str],
+    modules: tuple[str, ...],
     folder: Path,
 ) -> list[PlannedShard]:
     """Put into the store what the project's last commit has of shards that are missing.
@@ -109,7 +109,9 @@ def recover_shards(
         copy = shard.path.with_name(f"{shard.path.name}.committed")
         try:
             committed.take(folder / shard.file_name, copy)
-        except (FileNotFoundError, OutOfReachError):
+        except FileNotFoundError:
+            continue
+        except OutOfReachError:
             break
         if is_whole(copy, shard.key):
             copy.replace(shard.path)
@@ -126,7 +128,7 @@ def recover_shards(
 
 
 def why_missing(
-    spec: FeatureSpec, missing: Sequence[PlannedShard], *, modules: Sequence[str]
+    spec: FeatureSpec, missing: Sequence[PlannedShard], *, modules: tuple[str, ...]
 ) -> str:
     """Say how shards that are to be made differ from those of the last extraction."""
     code = code_key(modules)

@@ -15,6 +15,7 @@ import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import h5py
@@ -105,7 +106,7 @@ def imported_modules(path: Path) -> list[str]:
     ]
 
 
-def work_key(made_of: object, *, modules: Sequence[str]) -> str:
+def work_key(made_of: object, *, modules: tuple[str, ...]) -> str:
     """Hash what decides a piece of work, its code included.
 
     Args:
@@ -117,8 +118,12 @@ def work_key(made_of: object, *, modules: Sequence[str]) -> str:
     return digest.hexdigest()
 
 
-def code_key(modules: Sequence[str]) -> str:
-    """Hash the code of modules of avsed and of all of avsed that they import."""
+@cache
+def code_key(modules: tuple[str, ...]) -> str:
+    """Hash the code of modules of avsed and of all of avsed that they import.
+
+    Once in a process, which goes on with the code that it has loaded when the files are edited.
+    """
     digest = hashlib.sha256()
     for path in sorted({path for module in modules for path in source_files(module)}):
         digest.update(path.read_bytes())
@@ -158,16 +163,14 @@ def file_sha256(path: Path) -> str:
 
 def write_shard(path: Path, shard: Shard) -> None:
     """Write a shard, whole or not at all, one compressed chunk a clip."""
-    with written_whole(path) as part, h5py.File(part, "w") as file:
+    # Checksums everywhere, so that damage is an error and not other features: Fletcher's of the
+    # chunks, this format version's of the file's structure, and a hash of all else.
+    with written_whole(path) as part, h5py.File(part, "w", libver=("v110", "v110")) as file:
         _, n_frames, dims = shard.features.shape
         if shard.clip_ids:
-            # Fletcher's checksum: a damaged chunk is an error, not other features.
+            chunks = (1, n_frames, dims)
             file.create_dataset(
-                "features",
-                data=shard.features,
-                chunks=(1, n_frames, dims),
-                fletcher32=True,
-                **COMPRESSION,
+                "features", data=shard.features, chunks=chunks, fletcher32=True, **COMPRESSION
             )
         else:
             file.create_dataset("features", data=shard.features)
@@ -177,20 +180,32 @@ def write_shard(path: Path, shard: Shard) -> None:
         file.attrs["provenance"] = json.dumps(dict(shard.provenance))
         file.attrs["code"] = shard.code
         file.attrs["key"] = shard.key
+        file.attrs["sha256"] = _hash_description(file)
 
 
 def is_whole(path: Path, key: str) -> bool:
-    """Tell whether a file is the shard of a key, and all its features can be read."""
+    """Tell whether a file is the shard of a key and undamaged; reads all of it."""
     try:
         with h5py.File(path, "r") as file:
             features = file["features"]
             return bool(
                 file.attrs["key"] == key
-                and len(features) == len(file["clip_id"]) == len(file["valid_frames"])
+                and file.attrs["sha256"] == _hash_description(file)
+                and len(features) == len(file["clip_id"])
                 and all(np.isfinite(features[row]).all() for row in range(len(features)))
             )
-    except (OSError, KeyError):
+    except (OSError, KeyError, ValueError, TypeError, RuntimeError):  # h5py's, of damage
         return False
+
+
+def _hash_description(file: h5py.File) -> str:
+    """Hash all of a shard but its features."""
+    described = [
+        file["clip_id"].asstr()[:].tolist(),
+        file["valid_frames"][:].tolist(),
+        *(str(file.attrs[name]) for name in ("left_out", "provenance", "code", "key")),
+    ]
+    return hashlib.sha256(json.dumps(described).encode()).hexdigest()
 
 
 def read_origin(path: Path) -> ShardOrigin | None:
@@ -204,7 +219,7 @@ def read_origin(path: Path) -> ShardOrigin | None:
                 provenance=json.loads(file.attrs["provenance"]),
                 code=str(file.attrs["code"]),
             )
-    except (OSError, KeyError, ValueError):
+    except (OSError, KeyError, ValueError, TypeError, RuntimeError):
         return None
 
 

@@ -64,7 +64,7 @@ def train_variant(data: TrainingData, fusion: Fusion, params: Train, *, out_dir:
         device.type,
         str(choose_dtype(device, params.precision)),
     ]
-    work_dir = store_dir() / "models" / work_key(made_of, modules=[__name__])
+    work_dir = store_dir() / "models" / work_key(made_of, modules=(__name__,))
     paths = {seed: work_dir / f"seed-{seed:02d}.safetensors" for seed in range(params.n_seeds)}
     bands = standardisation(data) if "spectral" in data.kinds else None
     stop = threading.Event()

@@ -16,7 +16,7 @@ from avsed.config import Auditory
 from avsed.errors import AvsedError
 from avsed.features.extractor import ClipInputs, Extractor, FeatureSpec
 from avsed.features.published import VGGISH
-from avsed.features.weights import load_weights
+from avsed.features.weights import load_weights, name_weights
 from avsed.framing import CLIP_DURATION, FRAME_HOP, N_FRAMES, n_samples
 from avsed.hardware import choose_device, choose_dtype
 from avsed.media import Media
@@ -112,7 +112,7 @@ def make_extractor(params: Auditory) -> Extractor:
                 "alignment": params.alignment,
                 "activation": params.activation,
                 "dtype": str(dtype),
-                "weights": params.weights,
+                "weights": name_weights(params.weights, sha256, VGGISH),
                 "weights_sha256": sha256,
             },
         ),

@@ -8,7 +8,7 @@ from torchvision.models import VGG16_Weights, vgg16
 from avsed.config import Visual
 from avsed.features.extractor import ClipInputs, Extractor, FeatureSpec
 from avsed.features.published import VGG16
-from avsed.features.weights import load_weights
+from avsed.features.weights import load_weights, name_weights
 from avsed.framing import N_FRAMES, valid_frames
 from avsed.hardware import choose_device, choose_dtype
 from avsed.media import Image, Media
@@ -63,7 +63,7 @@ def make_extractor(params: Visual) -> Extractor:
                 "dtype": str(dtype),
                 "resize_size": params.resize_size,
                 "crop_size": params.crop_size,
-                "weights": params.weights,
+                "weights": name_weights(params.weights, sha256, VGG16),
                 "weights_sha256": sha256,
             },
         ),

@@ -56,6 +56,13 @@ def load_weights(network: nn.Module, weights: str, published: PublishedWeights) 
     return file_sha256(path)
 
 
+def name_weights(weights: str, sha256: str, published: PublishedWeights) -> str:
+    """Say whose weights they are: "random", "pretrained" (the published ones) or "other"."""
+    if weights == "random":
+        return weights
+    return "pretrained" if sha256 == published.sha256 else "other"
+
+
 def _randomize(network: nn.Module) -> str:
     """Draw weights that keep the scale of what passes through, and hash them.
 
