@@ -218,7 +218,7 @@ def test_a_killed_render_leaves_no_file(tmp_path: Path, stand_in: Callable[[str]
     half = 'for word; do case $word in *.mp4) echo half >"$word";; esac; done'
     stand_in(f"{half}; kill -9 $$")
     (tmp_path / "clips").mkdir()
-    with pytest.raises(AvsedError, match="ended by signal 9"):
+    with pytest.raises(AvsedError, match="ended by a signal"):
         render_clip(scene(), tmp_path / "clips" / "clip.mp4")
     assert list((tmp_path / "clips").iterdir()) == []
 
