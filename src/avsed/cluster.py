@@ -74,7 +74,7 @@ def connect() -> Iterator[Cluster | None]:
         from distributed import Client
     except ImportError:
         raise AvsedError(
-            f"{SCHEDULER_VARIABLE} is set, but Dask is not installed: pip install 'avsed[cluster]'"
+            f"{SCHEDULER_VARIABLE} is set, but Dask is not installed: pip install -e '.[cluster]'"
         ) from None
     try:
         client = Client(_read_scheduler_file(address), timeout=TIMEOUT)
