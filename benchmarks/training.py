@@ -24,8 +24,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from avsed.config import Fusion, Train
 from avsed.dataset import ClipFeatures, TrainingData, batches, parse_variant
 from avsed.hardware import choose_device, choose_dtype
-from avsed.model import embedding_dim
-from avsed.training import build_model, train_variant
+from avsed.lockstep import build_model
+from avsed.model import embedding_dim, score_together
+from avsed.training import train_variant
 from tests.reference import ReferenceCrnn, reference_step
 
 VARIANTS = (
@@ -43,7 +44,9 @@ N_CLASSES = 10
 PAPER_SEED_STEPS = 20 * 50_000  # of each variant
 
 
-def params_of(n_weak: int, n_unlabeled: int, steps: int, n_seeds: int) -> Train:
+def params_of(
+    n_weak: int, n_unlabeled: int, steps: int, n_seeds: int, seeds_per_run: int | None = None
+) -> Train:
     """Give the paper's training, shorter."""
     return Train(
         dropout=0.33,
@@ -56,6 +59,7 @@ def params_of(n_weak: int, n_unlabeled: int, steps: int, n_seeds: int) -> Train:
         teacher_warmup=True,
         mask_padding=True,
         precision="auto",
+        seeds_per_run=seeds_per_run or "auto",
         steps=steps,
         n_weak=n_weak,
         n_unlabeled=n_unlabeled,
@@ -86,7 +90,14 @@ def make_data(variant: str, n_clips: int) -> TrainingData:
     )
 
 
-def run_ours(variant: str, batch: tuple[int, int], steps: int, n_seeds: int, n_clips: int) -> float:
+def run_ours(
+    variant: str,
+    batch: tuple[int, int],
+    steps: int,
+    n_clips: int,
+    n_seeds: int,
+    seeds_per_run: int | None,
+) -> float:
     """Train as the stage does; returns steps of any seed a second, without the start."""
     data = make_data(variant, n_clips)
 
@@ -95,7 +106,11 @@ def run_ours(variant: str, batch: tuple[int, int], steps: int, n_seeds: int, n_c
             os.environ["AVSED_STORE"] = f"{folder}/store"
             start = time.perf_counter()
             train_variant(
-                data, FUSION, params_of(*batch, n_steps, n_seeds), out_dir=Path(folder) / "out"
+                lambda: data,
+                FUSION,
+                params_of(*batch, n_steps, n_seeds, seeds_per_run),
+                out_dir=Path(folder) / "out",
+                curve_dir=Path(folder) / "curve",
             )
             return time.perf_counter() - start
 
@@ -103,7 +118,7 @@ def run_ours(variant: str, batch: tuple[int, int], steps: int, n_seeds: int, n_c
     return n_seeds * steps / (seconds(1 + steps) - seconds(1))
 
 
-def run_plain(variant: str, batch: tuple[int, int], steps: int, _: int, n_clips: int) -> float:
+def run_plain(variant: str, batch: tuple[int, int], steps: int, n_clips: int) -> float:
     """Train one system in a plain loop; returns steps a second."""
     device = choose_device()
     data = make_data(variant, n_clips)
@@ -118,20 +133,21 @@ def run_plain(variant: str, batch: tuple[int, int], steps: int, _: int, n_clips:
     )
     optimizer = torch.optim.Adam(student.parameters())
     params = params_of(*batch, steps, 1)
-    stream = batches(data, n_weak=batch[0], n_unlabeled=batch[1], seed=0, device=device)
+    stream = batches(data, n_weak=batch[0], n_unlabeled=batch[1], seeds=[0], device=device)
     start = 0.0
     for step in range(steps + 1):
         if step == 1:  # the first is to warm up
             start = time.perf_counter()
         one = next(stream)
+        features = {kind: of_kind[0] for kind, of_kind in one.features.items()}
         # Reads the cost, and so waits for a GPU.
         reference_step(
-            student, teacher, optimizer, one.features, one.mask, one.targets, step, params
+            student, teacher, optimizer, features, one.mask[0], one.targets[0], step, params
         )
     return steps / (time.perf_counter() - start)
 
 
-def count_operations(variant: str, batch: tuple[int, int], _: int, __: int, n_clips: int) -> float:
+def count_operations(variant: str, batch: tuple[int, int], n_clips: int) -> float:
     """Count the floating-point operations of a step.
 
     The student's forward pass, twice that for its backward pass, and the teacher's forward pass.
@@ -141,9 +157,9 @@ def count_operations(variant: str, batch: tuple[int, int], _: int, __: int, n_cl
     bands = (torch.zeros(128), torch.ones(128)) if "spectral" in data.kinds else None
     cpu = torch.device("cpu")
     model = build_model(data, bands, FUSION, params, seed=0, dropout_seed=0, device=cpu)
-    one = next(batches(data, n_weak=batch[0], n_unlabeled=batch[1], seed=0, device=cpu))
+    one = next(batches(data, n_weak=batch[0], n_unlabeled=batch[1], seeds=[0], device=cpu))
     with FlopCounterMode(display=False) as counter:
-        model(one.features, one.mask)
+        score_together([model], one.features, one.mask)
     return 4.0 * float(counter.get_total_flops())
 
 
@@ -181,7 +197,10 @@ def main() -> None:
     )
     parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=VARIANTS)
     parser.add_argument("--batch", nargs=2, type=int, default=[6, 2], metavar=("WEAK", "UNLABELED"))
-    parser.add_argument("--seeds", nargs="+", type=int, default=[1, 4])
+    parser.add_argument("--seeds", nargs="+", type=int, default=[1, 4, 20])
+    parser.add_argument(
+        "--seeds-per-run", type=int, help="by default, as train.seeds_per_run: auto"
+    )
     parser.add_argument("--steps", type=int, default=10, help="of each seed")
     parser.add_argument("--clips", type=int, default=80)
     args = parser.parse_args()
@@ -195,12 +214,13 @@ def main() -> None:
     print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
     hours = 0.0
     for variant in args.variants:
-        common = (variant, tuple(args.batch), args.steps)
-        operations, _ = apart(count_operations, *common, 1, args.clips)
-        plain, _ = apart(run_plain, *common, 1, args.clips)
+        batch = tuple(args.batch)
+        operations, _ = apart(count_operations, variant, batch, args.clips)
+        plain, _ = apart(run_plain, variant, batch, args.steps, args.clips)
         best = 0.0
         for n_seeds in args.seeds:
-            rate, memory = apart(run_ours, *common, n_seeds, args.clips)
+            how = (args.steps, args.clips, n_seeds, args.seeds_per_run)
+            rate, memory = apart(run_ours, variant, batch, *how)
             best = max(best, rate)
             cells = [variant, n_seeds, f"{rate:.2f}", f"{plain:.2f}", f"{rate / plain:.2f}"]
             cells += [f"{rate * operations / peak:.0%}", f"{memory:.1f}"]

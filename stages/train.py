@@ -1,6 +1,7 @@
 """Train the students and teachers of one variant, all seeds."""
 
 import argparse
+from functools import partial
 from pathlib import Path
 
 from avsed.cli import run
@@ -15,13 +16,20 @@ def main() -> None:
     variant = parser.parse_args().variant
 
     params = load_params()
-    data = open_training_data(
-        Path("data/features"),
-        Path("data/metadata"),
+    open_data = partial(
+        open_training_data,
+        Path("data/features").resolve(),
+        Path("data/metadata").resolve(),
         parse_variant(variant),
         made_by=params.features,
     )
-    train_variant(data, params.fusion, params.train, out_dir=Path("data/models") / variant)
+    train_variant(
+        open_data,
+        params.fusion,
+        params.train,
+        out_dir=Path("data/models") / variant,
+        curve_dir=Path("reports/training") / variant,
+    )
 
 
 if __name__ == "__main__":

@@ -44,14 +44,15 @@ CPU = torch.device("cpu")
 
 
 def test_a_batch_holds_the_weak_clips_first_with_their_targets() -> None:
-    batch = next(batches(DATA, n_weak=2, n_unlabeled=3, seed=0, device=CPU))
-    values = batch.features["auditory"][:, 0, 0]
+    batch = next(batches(DATA, n_weak=2, n_unlabeled=3, seeds=[0, 1], device=CPU))
     assert batch.features["auditory"].dtype == torch.float32
-    assert (values[:2] < 10).all()
-    assert (values[2:] >= 10).all()
-    for value, target in zip(values[:2], batch.targets, strict=True):
-        assert target.tolist() == DATA.targets[int(value)].tolist()
-    assert batch.mask.sum(1).tolist() == [151, 151, 60, 60, 60]
+    for system in range(2):
+        values = batch.features["auditory"][system, :, 0, 0]
+        assert (values[:2] < 10).all()
+        assert (values[2:] >= 10).all()
+        for value, target in zip(values[:2], batch.targets[system], strict=True):
+            assert target.tolist() == DATA.targets[int(value)].tolist()
+        assert batch.mask[system].sum(1).tolist() == [151, 151, 60, 60, 60]
 
 
 @pytest.mark.parametrize(
@@ -86,12 +87,17 @@ def test_features_of_other_parameters_are_refused(
 
 
 def test_the_same_seed_gives_the_same_batches_and_another_seed_others() -> None:
-    def order(seed: int) -> list[float]:
-        stream = batches(DATA, n_weak=1, n_unlabeled=1, seed=seed, device=CPU)
-        return [next(stream).features["auditory"][1, 0, 0].item() for _ in range(12)]
+    def order(*seeds: int, n_skipped: int = 0) -> list[list[float]]:
+        stream = batches(
+            DATA, n_weak=1, n_unlabeled=1, seeds=seeds, device=CPU, n_skipped=n_skipped
+        )
+        drawn = [next(stream).features["auditory"][:, 1, 0, 0].tolist() for _ in range(12)]
+        return list(map(list, zip(*drawn, strict=True)))
 
-    assert order(1) == order(1)
-    assert order(1) != order(2)
+    first, second = order(1, 2)
+    assert first != second
+    assert order(2) == [second]
+    assert order(1, n_skipped=5)[0][:7] == first[5:]
 
 
 @pytest.mark.parametrize(("n_clips", "n_drawn"), [(7, 3), (3, 5), (4, 4), (1, 2)])

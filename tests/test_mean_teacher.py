@@ -13,7 +13,7 @@ from avsed.mean_teacher import (
     consistency_weight,
     learning_rate,
     teacher_decay,
-    update_teacher,
+    update_teachers,
 )
 
 PAPER = Train(
@@ -27,6 +27,7 @@ PAPER = Train(
     teacher_warmup=True,
     mask_padding=True,
     precision="auto",
+    seeds_per_run="auto",
     steps=50_000,
     n_weak=24,
     n_unlabeled=24,
@@ -61,17 +62,32 @@ def test_the_teachers_average_starts_plain_and_ends_exponential() -> None:
     assert teacher_decay(0, PAPER.model_copy(update={"teacher_warmup": False})) == 0.999
 
 
-def test_the_classification_cost_is_cross_entropy() -> None:
-    cost = classification_cost(torch.tensor([[0.8, 0.4]]), torch.tensor([[1.0, 0.0]]))
-    assert cost.item() == pytest.approx(-(math.log(0.8) + math.log(0.6)) / 2)
+def test_the_classification_cost_is_each_systems_cross_entropy() -> None:
+    scores = torch.tensor([[[0.8, 0.4]], [[0.5, 0.5]]])
+    targets = torch.tensor([[[1.0, 0.0]], [[1.0, 1.0]]])
+    cost = classification_cost(scores, targets)
+    assert cost.tolist() == pytest.approx([-(math.log(0.8) + math.log(0.6)) / 2, math.log(2)])
 
 
 def test_the_consistency_cost_adds_clip_and_valid_frame_errors() -> None:
-    student = torch.tensor([[[0.5], [0.5], [0.9]]]), torch.tensor([[0.5]])
-    teacher = torch.tensor([[[0.4], [0.2], [0.0]]]), torch.tensor([[0.3]])
-    mask = torch.tensor([[True, True, False]])
-    cost = consistency_cost(student, teacher, mask)
-    assert cost.item() == pytest.approx(0.2**2 + (0.1**2 + 0.3**2) / 2)
+    students = torch.tensor([[[[0.5], [0.5], [0.9]]]] * 2), torch.tensor([[[0.5]]] * 2)
+    frame_scores = torch.tensor([[[[0.4], [0.2], [0.0]]], [[[0.5], [0.5], [0.0]]]])
+    teachers = frame_scores, torch.tensor([[[0.3]], [[0.5]]])
+    mask = torch.tensor([[[True, True, False]]] * 2)
+    cost = consistency_cost(students, teachers, mask)
+    assert cost.tolist() == pytest.approx([0.2**2 + (0.1**2 + 0.3**2) / 2, 0.0])
+
+
+def test_a_score_that_is_no_number_shows_in_its_systems_consistency_cost_only() -> None:
+    scores = torch.tensor([[[math.nan]], [[0.5]]], requires_grad=True)
+    frame_scores = scores.unsqueeze(2)
+    mask = torch.ones(2, 1, 1, dtype=torch.bool)
+    same = frame_scores.detach(), scores.detach()
+    costs = consistency_cost((frame_scores, scores), same, mask)
+    costs = costs + classification_cost(scores, torch.ones(2, 1, 1))
+    assert costs.isfinite().tolist() == [False, True]
+    (gradients,) = torch.autograd.grad(costs.sum(), scores)
+    assert gradients[1].item() == pytest.approx(-2.0)
 
 
 @pytest.mark.parametrize(("decay", "expected"), [(0.0, 3.0), (1.0, 1.0), (0.75, 1.5)])
@@ -79,7 +95,7 @@ def test_the_teacher_moves_towards_the_student(decay: float, expected: float) ->
     teacher, student = nn.Linear(2, 2), nn.Linear(2, 2)
     nn.init.ones_(teacher.weight)
     nn.init.constant_(student.weight, 3.0)
-    update_teacher(teacher, student, decay=decay)
+    update_teachers([teacher], [student], decay=decay)
     assert teacher.weight.tolist() == [[expected] * 2] * 2
     assert student.weight.tolist() == [[3.0] * 2] * 2
 
@@ -87,6 +103,6 @@ def test_the_teacher_moves_towards_the_student(decay: float, expected: float) ->
 def test_the_teachers_running_statistics_stay_its_own() -> None:
     teacher, student = nn.BatchNorm1d(1), nn.BatchNorm1d(1)
     student(torch.tensor([[5.0], [7.0]]))
-    update_teacher(teacher, student, decay=0.0)
+    update_teachers([teacher], [student], decay=0.0)
     assert teacher.running_mean is not None
     assert teacher.running_mean.item() == 0.0

@@ -16,7 +16,7 @@ STAGES: dict[str, Any] = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
 LAYERS = """
 command collect prepare
 training scoring report metadata shard_check feature_plot sources.youtube.download cli
-extraction
+extraction lockstep
 embedding shard_plan protocol sources.youtube.recovery sources.youtube.scheduling
 sources.youtube.cutting
 sources.youtube.fetching sources.youtube.ledger
@@ -27,7 +27,7 @@ sources.demo.pictures
 sources.demo.scenes features.extractor features.weights clips
 features.published
 store media annotations hardware
-framing config cluster committed recurrent
+framing config cluster committed recurrent curves
 errors
 """
 

@@ -4,26 +4,25 @@ import copy
 import math
 import subprocess
 import sys
-import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch import nn
 from torch.nn import functional
-from tqdm import tqdm
 
-from avsed import training
 from avsed.config import Fusion, Train
-from avsed.dataset import Batch, ClipFeatures, TrainingData
+from avsed.dataset import Batch, ClipFeatures, TrainingData, standardisation
 from avsed.errors import AvsedError
+from avsed.lockstep import Lockstep, build_model, training_step
+from avsed.mean_teacher import consistency_weight
 from avsed.model import Crnn, embedding_dim
 from avsed.model_card import read_model_card
 from avsed.scoring import load_student, score_clips
-from avsed.training import build_model, standardisation, train_variant, training_step
+from avsed.training import deal_out, train_variant
 
 from .conftest import ROOT
 from .reference import ReferenceCrnn, reference_step
@@ -41,6 +40,7 @@ PARAMS = Train(
     teacher_warmup=True,
     mask_padding=True,
     precision="float32",
+    seeds_per_run=1,
     steps=3,
     n_weak=4,
     n_unlabeled=2,
@@ -59,20 +59,25 @@ def clips(classes: list[int]) -> ClipFeatures:
     return ClipFeatures(clip_ids=names, features={"auditory": values.half()}, mask=mask)
 
 
-def training_data() -> TrainingData:
+def cut(whole: ClipFeatures, n_frames: int) -> ClipFeatures:
+    features = {kind: of_kind[:, -n_frames:] for kind, of_kind in whole.features.items()}
+    return replace(whole, features=features, mask=whole.mask[:, :n_frames])
+
+
+def training_data(n_frames: int = 151) -> TrainingData:
     classes = [0, 1, 2] * 4
     return TrainingData(
         kinds=("auditory",),
         classes=("Cat", "Dog", "Speech"),
-        weak=clips(classes),
-        unlabeled=clips([0, 1]),
+        weak=cut(clips(classes), n_frames),
+        unlabeled=cut(clips([0, 1]), n_frames),
         targets=functional.one_hot(torch.tensor(classes), 3).float(),
         features_key=("key",),
         provenance={"auditory": {"extractor": "none"}},
     )
 
 
-def models(dropout: float) -> tuple[nn.Module, nn.Module]:
+def models(dropout: float) -> tuple[Crnn, Crnn]:
     params = PARAMS.model_copy(update={"dropout": dropout})
     first, second = (
         build_model(training_data(), None, FUSION, params, seed=1, dropout_seed=seed, device=CPU)
@@ -87,10 +92,10 @@ def batch() -> Batch:
         features={
             "auditory": torch.cat(
                 [weak.features["auditory"][:4], unlabeled.features["auditory"]]
-            ).float()
+            ).float()[None]
         },
-        mask=torch.cat([weak.mask[:4], unlabeled.mask]),
-        targets=training_data().targets[:4],
+        mask=torch.cat([weak.mask[:4], unlabeled.mask])[None],
+        targets=training_data().targets[None, :4],
     )
 
 
@@ -98,15 +103,16 @@ def test_a_step_computes_what_section_2_3_says() -> None:
     student, teacher = models(dropout=0.0)
     plain = copy.deepcopy(student)
     optimizer = torch.optim.Adam(student.parameters(), lr=1.0)
-    cost = training_step(student, teacher, optimizer, batch(), 2, PARAMS)  # type: ignore[arg-type]
+    costs = training_step([student], [teacher], optimizer, batch(), 2, PARAMS)
 
     # The same step, written out. Student and teacher start equal, so that they agree.
     one = batch()
-    _, clip_scores = plain(one.features, one.mask)
+    _, clip_scores = plain({"auditory": one.features["auditory"][0]}, one.mask[0])
+    targets = one.targets[0]
     expected = -(
-        one.targets * clip_scores[:4].log() + (1 - one.targets) * (1 - clip_scores[:4]).log()
+        targets * clip_scores[:4].log() + (1 - targets) * (1 - clip_scores[:4]).log()
     ).mean()
-    assert cost.item() == pytest.approx(expected.item(), rel=1e-5)
+    assert costs.flatten().tolist() == pytest.approx([expected.item(), 0.0], rel=1e-5)
     gradients = torch.autograd.grad(expected, list(plain.parameters()))
     # The first step of Adam moves each weight by the learning rate, whatever the gradient's size;
     # step 2 is the first after the ramp. The teacher's decay is 1 - 1/3 there.
@@ -116,6 +122,16 @@ def test_a_step_computes_what_section_2_3_says() -> None:
         step = before - 0.01 * gradient / (gradient.abs() + 1e-8)
         assert torch.allclose(after, step, atol=1e-5)
         assert torch.allclose(average, before + (step - before) / 3, atol=1e-5)
+
+
+def train(out_dir: Path, params: Train = PARAMS, data: TrainingData | None = None) -> None:
+    train_variant(
+        lambda: data or training_data(),
+        FUSION,
+        params,
+        out_dir=out_dir,
+        curve_dir=out_dir.with_name("curve"),
+    )
 
 
 VARIANTS = [
@@ -130,9 +146,9 @@ VARIANTS = [
 
 
 @pytest.mark.parametrize("kinds", VARIANTS, ids="+".join)
-def test_training_is_the_references_step_after_step(kinds: tuple[str, ...]) -> None:
+def test_training_together_is_the_references_step_after_step(kinds: tuple[str, ...]) -> None:
     """Costs, gradients (by Adam's moments), rates, students and teachers, in double precision."""
-    n_frames, n_clips, n_weak = 10, 5, 3
+    n_systems, n_frames, n_clips, n_weak = 3, 10, 5, 3
     shapes = {"spectral": (4 * n_frames, 128), "auditory": (n_frames, 6), "visual": (n_frames, 7)}
     dims = {kind: shapes[kind][1] for kind in kinds}
     beside = "spectral" in kinds
@@ -143,44 +159,90 @@ def test_training_is_the_references_step_after_step(kinds: tuple[str, ...]) -> N
     params = PARAMS.model_copy(update={"ramp_steps": 3, "consistency_ramp": True})
 
     torch.manual_seed(0)
-    references = [ReferenceCrnn(dims, sizes, n_classes=4, dropout=0.0).double() for _ in range(2)]
-    references[1].load_state_dict(references[0].state_dict())
-    ours = []
-    for reference in references:
-        model = Crnn(
-            dims,
-            fusion=FUSION,
-            n_classes=4,
-            dropout=0.0,
-            generator=torch.Generator(),
-            cnn_dtype=torch.float32,
-        ).double()
-        model.load_state_dict(reference.state_dict())
-        ours.append(model)
-    optimizers = [torch.optim.Adam(models[0].parameters()) for models in (ours, references)]
+    references, ours = [], []
+    for _ in range(n_systems):
+        pair = [ReferenceCrnn(dims, sizes, n_classes=4, dropout=0.0).double() for _ in range(2)]
+        pair[1].load_state_dict(pair[0].state_dict())
+        references.append(pair)
+        for reference in pair:
+            model = Crnn(
+                dims,
+                fusion=FUSION,
+                n_classes=4,
+                dropout=0.0,
+                generator=torch.Generator(),
+                cnn_dtype=torch.float32,
+            ).double()
+            model.load_state_dict(reference.state_dict())
+            ours.append(model)
+    students, teachers = ours[::2], ours[1::2]
+    optimizer = torch.optim.Adam([weight for one in students for weight in one.parameters()])
+    optimizers = [torch.optim.Adam(student.parameters()) for student, _ in references]
 
     for step in range(8):
         features = {
-            kind: torch.randn(n_clips, *shapes[kind], dtype=torch.float64) for kind in kinds
+            kind: torch.randn(n_systems, n_clips, *shapes[kind], dtype=torch.float64)
+            for kind in kinds
         }
-        mask = torch.arange(n_frames) < torch.randint(3, n_frames + 1, (n_clips, 1))
-        targets = torch.randint(0, 2, (n_weak, 4)).double()
+        mask = torch.arange(n_frames) < torch.randint(3, n_frames + 1, (n_systems, n_clips, 1))
+        targets = torch.randint(0, 2, (n_systems, n_weak, 4)).double()
         batch = Batch(features=features, mask=mask, targets=targets)
-        cost = training_step(ours[0], ours[1], optimizers[0], batch, step, params).item()
-        expected = reference_step(
-            references[0], references[1], optimizers[1], features, mask, targets, step, params
-        )
-        assert cost == pytest.approx(expected, rel=1e-9)
-        rates = [optimizer.param_groups[0]["lr"] for optimizer in optimizers]
-        assert rates[0] == pytest.approx(rates[1], rel=1e-12)
-        for model, reference in zip(ours, references, strict=True):
-            expected_state = reference.state_dict()
-            for name, value in model.state_dict().items():
-                assert torch.allclose(value, expected_state[name], atol=1e-8), (step, name)
-        for mine, theirs in zip(ours[0].parameters(), references[0].parameters(), strict=True):
-            assert mine.grad is not None
-            assert theirs.grad is not None
-            assert torch.allclose(mine.grad, theirs.grad, atol=1e-9)
+        costs = training_step(students, teachers, optimizer, batch, step, params)
+        for system, (reference, its_teacher) in enumerate(references):
+            expected = reference_step(
+                reference,
+                its_teacher,
+                optimizers[system],
+                {kind: of_all[system] for kind, of_all in features.items()},
+                mask[system],
+                targets[system],
+                step,
+                params,
+            )
+            weight = consistency_weight(step, params)
+            cost = (costs[0] + weight * costs[1])[system].item()
+            assert cost == pytest.approx(expected, rel=1e-9)
+            rates = [one.param_groups[0]["lr"] for one in (optimizer, optimizers[system])]
+            assert rates[0] == pytest.approx(rates[1], rel=1e-12)
+            mine = students[system], teachers[system]
+            for model, its_reference in zip(mine, (reference, its_teacher), strict=True):
+                expected_state = its_reference.state_dict()
+                for name, value in model.state_dict().items():
+                    assert torch.allclose(value, expected_state[name], atol=1e-8), (step, name)
+            parameters = zip(students[system].parameters(), reference.parameters(), strict=True)
+            for ours_of_it, theirs in parameters:
+                assert ours_of_it.grad is not None
+                assert theirs.grad is not None
+                assert torch.allclose(ours_of_it.grad, theirs.grad, atol=1e-9)
+
+
+def run_together(*seeds: int, n_steps: int, n_frames: int = 151, **changed: object) -> Lockstep:
+    torch.set_num_threads(1)  # as training does without spectra
+    params = PARAMS.model_copy(update={"steps": n_steps, **changed})
+    run = Lockstep(training_data(n_frames), None, FUSION, params, seeds=seeds, device=CPU)
+    while not run.finished:
+        run.take_step()
+    return run
+
+
+def scores_of(run: Lockstep, seed: int) -> torch.Tensor:
+    student = run.students[run.seeds.index(seed)].eval()
+    one = batch()
+    with torch.inference_mode():
+        frame_scores, _ = student({"auditory": one.features["auditory"][0]}, one.mask[0])
+    return cast(torch.Tensor, frame_scores)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dropout", [0.0, 0.33])
+def test_each_seed_of_a_run_ends_as_it_would_alone(dropout: float) -> None:
+    """100 steps at the paper's learning rate; masks of dropout are the same ones, too."""
+    changed = {"n_steps": 100, "n_frames": 20, "dropout": dropout, "learning_rate": 0.001}
+    together = run_together(3, 4, 5, **changed)  # type: ignore[arg-type]
+    for seed in together.seeds:
+        alone = run_together(seed, **changed)  # type: ignore[arg-type]
+        assert torch.allclose(scores_of(together, seed), scores_of(alone, seed), atol=1e-3)
+    assert not torch.allclose(scores_of(together, 3), scores_of(together, 4), atol=1e-2)
 
 
 def cost_of(one: Batch, **changed: object) -> float:
@@ -188,18 +250,19 @@ def cost_of(one: Batch, **changed: object) -> float:
     params = PARAMS.model_copy(update=changed)
     student, teacher = models(dropout=params.dropout)
     optimizer = torch.optim.Adam(student.parameters())
-    return training_step(student, teacher, optimizer, one, 0, params).item()  # type: ignore[arg-type]
+    costs = training_step([student], [teacher], optimizer, one, 0, params)
+    return (costs[0] + params.consistency_weight * costs[1]).item()
 
 
 def test_unlabeled_clips_bear_on_the_cost_by_consistency_only() -> None:
     one, other = batch(), batch()
-    other.features["auditory"][4:] += 1.0
+    other.features["auditory"][:, 4:] += 1.0
     assert cost_of(one, consistency_weight=0.0) == cost_of(other, consistency_weight=0.0)
     assert cost_of(one) != cost_of(other)
 
 
 def test_without_masking_padded_frames_count_in_the_cost() -> None:
-    whole = replace(batch(), mask=torch.ones(6, 151, dtype=torch.bool))
+    whole = replace(batch(), mask=torch.ones(1, 6, 151, dtype=torch.bool))
     assert cost_of(batch(), mask_padding=False) == cost_of(whole)
     assert cost_of(batch()) != cost_of(whole)
 
@@ -207,9 +270,9 @@ def test_without_masking_padded_frames_count_in_the_cost() -> None:
 @pytest.mark.slow
 def test_training_learns_and_its_card_is_enough_to_score(tmp_path: Path) -> None:
     params = PARAMS.model_copy(update={"steps": 40, "n_seeds": 1, "dropout": 0.1})
-    train_variant(training_data(), FUSION, params, out_dir=tmp_path)
-    card = read_model_card(tmp_path)
-    student = load_student(card, tmp_path / "seed-00.safetensors", CPU)
+    train(tmp_path / "out", params)
+    card = read_model_card(tmp_path / "out")
+    student = load_student(card, tmp_path / "out" / "seed-00.safetensors", CPU)
     unseen = clips([2, 0, 1, 1])
     scores = score_clips(student, unseen, unseen.mask, CPU)
     assert scores.clip_scores.argmax(axis=1).tolist() == [2, 0, 1, 1]
@@ -217,34 +280,36 @@ def test_training_learns_and_its_card_is_enough_to_score(tmp_path: Path) -> None
 
 
 def test_a_seed_gives_the_same_weights_alone_and_beside_others(tmp_path: Path) -> None:
-    train_variant(training_data(), FUSION, PARAMS, out_dir=tmp_path)
-    weights = training.train_seed(
-        training_data(),
-        None,
-        FUSION,
-        PARAMS,
-        seed=1,
-        device=CPU,
-        checkpoint=tmp_path / "seed-01.checkpoint",
-        progress=tqdm(disable=True),
-        stop=threading.Event(),
-    )
-    assert weights is not None
-    stored = load_file(tmp_path / "seed-01.safetensors")
+    train(tmp_path / "out")
+    weights = run_together(1, n_steps=PARAMS.steps).weights(1)
+    stored = load_file(tmp_path / "out" / "seed-01.safetensors")
     assert all(torch.equal(stored[name], weights[name]) for name in weights)
-    other = load_file(tmp_path / "seed-00.safetensors")
+    other = load_file(tmp_path / "out" / "seed-00.safetensors")
     assert not torch.equal(stored["classifier.weight"], other["classifier.weight"])
+
+
+@pytest.mark.parametrize("seeds_per_run", [1, 2, 3])
+def test_seeds_that_are_trained_before_stay_whatever_trains_together(
+    seeds_per_run: int, tmp_path: Path
+) -> None:
+    train(tmp_path / "out")
+    before = (tmp_path / "out" / "seed-01.safetensors").read_bytes()
+    train(
+        tmp_path / "out",
+        PARAMS.model_copy(update={"n_seeds": 4, "seeds_per_run": seeds_per_run}),
+    )
+    assert len(list((tmp_path / "out").glob("seed-*"))) == 4
+    assert (tmp_path / "out" / "seed-01.safetensors").read_bytes() == before
 
 
 TRAINING = """
 import sys
 from pathlib import Path
 from avsed import training
-from tests.test_training import FUSION, PARAMS, training_data
+from tests.test_training import PARAMS, train
 
 training.CHECKPOINT_INTERVAL = 0.0
-params = PARAMS.model_copy(update={"steps": 25, "n_seeds": 1})
-training.train_variant(training_data(), FUSION, params, out_dir=Path(sys.argv[1]))
+train(Path(sys.argv[1]), PARAMS.model_copy(update={"steps": 25, "seeds_per_run": 2}))
 """
 
 
@@ -275,67 +340,120 @@ def test_a_killed_training_goes_on_within_the_seed_and_ends_in_the_same_weights(
         process.wait()
         assert reached < 25
     assert start("killed").wait() == 0
-    weights = [
-        (tmp_path / out / "seed-00.safetensors").read_bytes() for out in ("undisturbed", "killed")
-    ]
-    assert weights[0] == weights[1]
+    for name in ("seed-00.safetensors", "seed-01.safetensors"):
+        undisturbed_seed, killed_seed = (
+            (tmp_path / out / name).read_bytes() for out in ("undisturbed", "killed")
+        )
+        assert undisturbed_seed == killed_seed
 
 
 def test_a_damaged_checkpoint_costs_time_only(tmp_path: Path) -> None:
-    train_variant(training_data(), FUSION, PARAMS, out_dir=tmp_path / "out")
+    train(tmp_path / "out")
     (stored,) = (tmp_path / "store").rglob("seed-01.safetensors")
     whole = stored.read_bytes()
     stored.unlink()
-    stored.with_suffix(".checkpoint").write_bytes(b"PK" * 99)
-    train_variant(training_data(), FUSION, PARAMS, out_dir=tmp_path / "out")
+    stored.with_name("seeds-01.checkpoint").write_bytes(b"PK" * 99)
+    train(tmp_path / "out")
     assert (tmp_path / "out" / "seed-01.safetensors").read_bytes() == whole
 
 
 def test_a_stopped_training_goes_on_and_ends_in_the_same_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trained: list[int] = []
-    original = training.train_seed
+    """The first attempt keeps seed 0, and stops seed 1 in its second step."""
+    n_steps: dict[tuple[int, ...], int] = {}
+    original = Lockstep.take_step
 
-    def fail_at_seed_1(
-        *args: object, seed: int, **kwargs: object
-    ) -> dict[str, torch.Tensor] | None:
-        trained.append(seed)
-        if seed == 1 and trained.count(1) == 1:
+    def stop_seed_1(run: Lockstep) -> bool:
+        n_steps[run.seeds] = n_steps.get(run.seeds, 0) + 1
+        if run.seeds == (1,) and n_steps[run.seeds] == 2:
             while not list((tmp_path / "another store").rglob("seed-00.safetensors")):
                 time.sleep(0.05)
             raise KeyboardInterrupt
-        return original(*args, seed=seed, **kwargs)  # type: ignore[arg-type]
+        return original(run)
 
-    train_variant(training_data(), FUSION, PARAMS, out_dir=tmp_path / "undisturbed")
+    train(tmp_path / "undisturbed")
     monkeypatch.setenv("AVSED_STORE", str(tmp_path / "another store"))
-    monkeypatch.setattr(training, "train_seed", fail_at_seed_1)
+    monkeypatch.setattr(Lockstep, "take_step", stop_seed_1)
     with pytest.raises(KeyboardInterrupt):
-        train_variant(training_data(), FUSION, PARAMS, out_dir=tmp_path / "out")
-    train_variant(training_data(), FUSION, PARAMS, out_dir=tmp_path / "out")
-    assert sorted(trained) == [0, 1, 1]
+        train(tmp_path / "out")
+    train(tmp_path / "out")
+    assert n_steps == {(0,): PARAMS.steps, (1,): 2 + PARAMS.steps}
     for name in ("seed-00.safetensors", "seed-01.safetensors"):
         undisturbed = (tmp_path / "undisturbed" / name).read_bytes()
         assert (tmp_path / "out" / name).read_bytes() == undisturbed
 
 
 def test_a_stored_seed_that_is_broken_is_trained_again(tmp_path: Path) -> None:
-    train_variant(training_data(), FUSION, PARAMS, out_dir=tmp_path / "out")
+    train(tmp_path / "out")
     (stored,) = (tmp_path / "store").rglob("seed-01.safetensors")
     whole = stored.read_bytes()
     stored.unlink()
     stored.write_bytes(whole[:100])
-    train_variant(training_data(), FUSION, PARAMS, out_dir=tmp_path / "out")
+    train(tmp_path / "out")
     assert (tmp_path / "out" / "seed-01.safetensors").read_bytes() == whole
 
 
-def test_scores_that_are_no_numbers_name_the_seed_and_the_step(tmp_path: Path) -> None:
+@pytest.mark.parametrize("seeds_per_run", [1, 3])
+def test_a_seed_that_diverges_is_named_and_does_not_stop_the_others(
+    seeds_per_run: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    params = PARAMS.model_copy(update={"n_seeds": 3, "seeds_per_run": seeds_per_run})
+    train(tmp_path / "undisturbed", params)
+    monkeypatch.setenv("AVSED_STORE", str(tmp_path / "another store"))
+
+    def break_seed_1(run: Lockstep) -> bool:
+        if 1 in run.seeds and run.step == 1:
+            student = run.students[run.seeds.index(1)]
+            next(student.parameters()).data[0, 0] = math.inf
+        return original(run)
+
+    original = Lockstep.take_step
+    monkeypatch.setattr(Lockstep, "take_step", break_seed_1)
+    for _ in range(2):  # the second finds it in the store
+        train(tmp_path / "out", params)
+        said = "auditory, seed 1: is left out, for by step 2 its costs were no finite numbers"
+        assert said in capsys.readouterr().out
+        assert sorted(path.name for path in (tmp_path / "out").glob("seed-*")) == [
+            "seed-00.safetensors",
+            "seed-02.safetensors",
+        ]
+    for name in ("seed-00.safetensors", "seed-02.safetensors"):
+        undisturbed = (tmp_path / "undisturbed" / name).read_bytes()
+        assert (tmp_path / "out" / name).read_bytes() == undisturbed
+
+
+def test_without_any_seed_left_training_is_an_error(tmp_path: Path) -> None:
     data = training_data()
     data.weak.features["auditory"][:] = float("nan")
-    with pytest.raises(
-        AvsedError, match=r"auditory, seed [01]: the scores are no finite .* step 0"
-    ):
-        train_variant(data, FUSION, PARAMS, out_dir=tmp_path)
+    with pytest.raises(AvsedError, match=r"auditory: no seed is left; lower train.learning_rate"):
+        train(tmp_path / "out", data=data)
+
+
+def test_the_curve_is_the_mean_over_seeds_whether_trained_now_or_before(tmp_path: Path) -> None:
+    params = PARAMS.model_copy(update={"n_seeds": 3})
+    curves = [run_together(seed, n_steps=3).curves[seed] for seed in range(3)]
+    expected = sum(curve[1].classification_cost for curve in curves) / 3
+    for _ in range(2):
+        train(tmp_path / "out", params)
+        path = tmp_path / "curve" / "plots" / "metrics" / "classification_cost.tsv"
+        rows = [line.split("\t") for line in path.read_text().splitlines()]
+        assert rows[0] == ["step", "classification_cost"]
+        assert [row[0] for row in rows[1:]] == ["1", "2", "3"]
+        assert float(rows[2][1]) == pytest.approx(expected, rel=1e-6)
+
+
+def test_jobs_of_an_array_train_every_seed_once() -> None:
+    variants = ["spectral", "visual", "auditory"]
+    for n_shards in (1, 2, 4, 30):
+        dealt = [deal_out(variants, 5, shard=i + 1, n_shards=n_shards) for i in range(n_shards)]
+        seeds = sorted((v, seed) for one in dealt for v, of_it in one.items() for seed in of_it)
+        assert seeds == sorted((variant, seed) for variant in variants for seed in range(5))
+        counts = [sum(map(len, one.values())) for one in dealt]
+        assert max(counts) - min(counts) <= 1
 
 
 def test_bands_are_standardised_over_valid_frames_of_all_training_clips() -> None:

@@ -22,6 +22,11 @@ class Cluster:
     def __init__(self, client: Any) -> None:
         self._client = client
 
+    @property
+    def n_workers(self) -> int:
+        """How many workers there are now."""
+        return len(self._client.nthreads())
+
     def call(self, function: Callable[..., R], *args: object) -> R:
         """Run a function on one of the workers."""
         (result,) = self.map(function, [args])
@@ -84,10 +89,10 @@ def connect() -> Iterator[Cluster | None]:
             f"{SCHEDULER_VARIABLE} to work on this machine"
         ) from None
     with client:
-        n_workers = len(client.nthreads())
-        print(f"{address}: {n_workers or 'waiting for'} workers", flush=True)
+        cluster = Cluster(client)
+        print(f"{address}: {cluster.n_workers or 'waiting for'} workers", flush=True)
         _require_avsed(client)
-        yield Cluster(client)
+        yield cluster
 
 
 def _read_scheduler_file(address: str) -> str:

@@ -150,6 +150,7 @@ class Train(Section):
     teacher_warmup: bool
     mask_padding: bool
     precision: Literal["auto", "float32"]  # of the convolutional blocks
+    seeds_per_run: Literal["auto"] | Count  # that take each step together
     steps: Count
     n_weak: Count  # clips of a batch
     n_unlabeled: Count  # clips of a batch

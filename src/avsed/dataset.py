@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -34,12 +34,12 @@ class ClipFeatures:
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """Clips of one training step: the weak ones first.
+    """Clips of one training step of S systems: each one's weak clips first.
 
     Attributes:
-        features: kind to (B, frames, dims) float32.
-        mask: (B, T) true where a frame is valid.
-        targets: (n weak, K) 1 where a weak clip has the tag, else 0.
+        features: kind to (S, B, frames, dims) float32.
+        mask: (S, B, T) true where a frame is valid.
+        targets: (S, n weak, K) 1 where a weak clip has the tag, else 0.
     """
 
     features: Mapping[str, Tensor]
@@ -119,6 +119,53 @@ def open_training_data(
     )
 
 
+def standardisation(data: TrainingData) -> tuple[Tensor, Tensor]:
+    """Compute the mean and deviation of each band over the training set (Section 4.2).
+
+    Returns:
+        (M,) mean and (M,) deviation of the log-mel values of all valid spectral frames.
+    """
+    total, squares, count = torch.zeros(()), torch.zeros(()), 0
+    for clips in (data.weak, data.unlabeled):
+        for log_mel, mask in zip(clips.features["spectral"], clips.mask, strict=True):
+            n_valid = int(mask.sum()) * (len(log_mel) // len(mask))
+            valid = log_mel[:n_valid].double()
+            total = total + valid.sum(0)
+            squares = squares + valid.square().sum(0)
+            count += n_valid
+    mean = total / count
+    variance = (squares / count - mean.square()).clamp_min(0.0)
+    deviation = variance.sqrt()
+    # A band that never varies (above an old recording's cut-off) tells nothing: it becomes 0.
+    deviation[deviation < 1e-3] = torch.inf
+    return mean.float(), deviation.float()
+
+
+def place_features(data: TrainingData, device: torch.device) -> TrainingData:
+    """Move the training clips to a GPU whose free memory they leave half of, else pin them here."""
+    if device.type != "cuda":
+        return data
+    free, _ = torch.cuda.mem_get_info(device)
+    n_bytes = sum(
+        features.nbytes
+        for clips in (data.weak, data.unlabeled)
+        for features in clips.features.values()
+    )
+
+    def place(tensor: Tensor) -> Tensor:
+        return tensor.to(device) if n_bytes <= free / 2 else tensor.pin_memory()
+
+    weak, unlabeled = (
+        replace(
+            clips,
+            features={kind: place(features) for kind, features in clips.features.items()},
+            mask=place(clips.mask),
+        )
+        for clips in (data.weak, data.unlabeled)
+    )
+    return replace(data, weak=weak, unlabeled=unlabeled, targets=place(data.targets))
+
+
 def require_made_by(features_dir: Path, kind: str, section: Section) -> None:
     """Refuse features that were made by other parameters.
 
@@ -182,39 +229,56 @@ def batches(
     *,
     n_weak: int,
     n_unlabeled: int,
-    seed: int,
+    seeds: Sequence[int],
     device: torch.device,
     n_skipped: int = 0,
 ) -> Iterator[Batch]:
     """Yield batches for ever; both lists are shuffled anew each time they are through.
 
-    Section 4.3.1. No clip is drawn again before all others of its list were.
+    Section 4.3.1. No clip is drawn again before all others of its list were. A system's clips
+    depend on its own seed only.
 
     Args:
         data: clips and targets.
         n_weak: weak clips of a batch.
         n_unlabeled: unlabeled clips of a batch.
-        seed: of the shuffling.
+        seeds: of the shuffling, one for each system.
         device: where the batches go.
         n_skipped: batches at the start that are drawn, but not made.
     """
-    generator = torch.Generator().manual_seed(seed)
-    weak_order = shuffled_cycles(len(data.weak.clip_ids), n_weak, generator)
-    unlabeled_order = shuffled_cycles(len(data.unlabeled.clip_ids), n_unlabeled, generator)
+    orders = [
+        _draw_clips(data, n_weak, n_unlabeled, torch.Generator().manual_seed(seed))
+        for seed in seeds
+    ]
+    # The features lie either here or on the device already.
+    where = data.weak.mask.device
     for number in itertools.count():
-        weak, unlabeled = next(weak_order), next(unlabeled_order)
+        drawn = [next(order) for order in orders]
         if number < n_skipped:
             continue
+        weak, unlabeled = (torch.stack(rows).to(where) for rows in zip(*drawn, strict=True))
+        features = {}
+        for kind in data.kinds:
+            parts = data.weak.features[kind][weak], data.unlabeled.features[kind][unlabeled]
+            features[kind] = torch.empty(
+                len(seeds), n_weak + n_unlabeled, *parts[0].shape[2:], device=device
+            )
+            features[kind][:, :n_weak].copy_(parts[0], non_blocking=True)
+            features[kind][:, n_weak:].copy_(parts[1], non_blocking=True)
         yield Batch(
-            features={
-                kind: torch.cat(
-                    [data.weak.features[kind][weak], data.unlabeled.features[kind][unlabeled]]
-                ).to(device, torch.float32)
-                for kind in data.kinds
-            },
-            mask=torch.cat([data.weak.mask[weak], data.unlabeled.mask[unlabeled]]).to(device),
+            features=features,
+            mask=torch.cat([data.weak.mask[weak], data.unlabeled.mask[unlabeled]], 1).to(device),
             targets=data.targets[weak].to(device),
         )
+
+
+def _draw_clips(
+    data: TrainingData, n_weak: int, n_unlabeled: int, generator: torch.Generator
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the (n_weak,) and (n_unlabeled,) clips of each batch of one system."""
+    weak = shuffled_cycles(len(data.weak.clip_ids), n_weak, generator)
+    unlabeled = shuffled_cycles(len(data.unlabeled.clip_ids), n_unlabeled, generator)
+    return zip(weak, unlabeled, strict=True)
 
 
 def shuffled_cycles(n_clips: int, n_drawn: int, generator: torch.Generator) -> Iterator[Tensor]:

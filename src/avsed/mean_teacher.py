@@ -1,6 +1,7 @@
 """Mean teacher: costs, the teacher's update, the learning rate (Sections 2.3 and 4.3.1)."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -10,31 +11,38 @@ from avsed.config import Train
 
 
 def classification_cost(clip_scores: Tensor, targets: Tensor) -> Tensor:
-    """Compute the binary cross-entropy of weak clips (Section 2.3).
+    """Compute the binary cross-entropy of each system's weak clips (Section 2.3).
+
+    Scores that are no numbers, which would stop a GPU for good inside the cross-entropy, count as
+    0.5 here; the consistency cost tells them.
 
     Args:
-        clip_scores: (B, K) of the student, in [0, 1].
-        targets: (B, K) zeros and ones.
+        clip_scores: (S, B, K) of the students, in [0, 1].
+        targets: (S, B, K) zeros and ones.
+
+    Returns:
+        (S,).
     """
-    return functional.binary_cross_entropy(clip_scores, targets)
+    scores = clip_scores.nan_to_num(0.5)
+    return functional.binary_cross_entropy(scores, targets, reduction="none").mean((1, 2))
 
 
 def consistency_cost(
-    student: tuple[Tensor, Tensor], teacher: tuple[Tensor, Tensor], mask: Tensor
+    students: tuple[Tensor, Tensor], teachers: tuple[Tensor, Tensor], mask: Tensor
 ) -> Tensor:
-    """Compute how far student and teacher disagree (Section 2.3).
+    """Compute how far each student and its teacher disagree (Section 2.3).
 
     Args:
-        student: (B, T, K) frame scores and (B, K) clip scores.
-        teacher: likewise.
-        mask: (B, T) true where a frame counts.
+        students: (S, B, T, K) frame scores and (S, B, K) clip scores.
+        teachers: likewise.
+        mask: (S, B, T) true where a frame counts.
 
     Returns:
-        The mean squared error of the clip scores plus that of the frame scores which count.
+        (S,): the mean squared error of the clip scores plus that of the frame scores which count.
     """
-    frame_errors = (student[0] - teacher[0]).square().mean(2)
-    frame_cost = (frame_errors * mask).sum() / mask.sum()
-    return functional.mse_loss(student[1], teacher[1]) + frame_cost
+    clip_errors = (students[1] - teachers[1]).square().mean((1, 2))
+    frame_errors = (students[0] - teachers[0]).square().mean(3)
+    return clip_errors + (frame_errors * mask).sum((1, 2)) / mask.sum((1, 2))
 
 
 def consistency_weight(step: int, params: Train) -> float:
@@ -69,12 +77,14 @@ def teacher_decay(step: int, params: Train) -> float:
 
 
 @torch.no_grad()
-def update_teacher(teacher: nn.Module, student: nn.Module, *, decay: float) -> None:
-    """Move the teacher's weights towards the student's (Section 2.3).
+def update_teachers(
+    teachers: Sequence[nn.Module], students: Sequence[nn.Module], *, decay: float
+) -> None:
+    """Move the teachers' weights towards their students' (Section 2.3).
 
     Weights only: batch norm's running statistics are not averaged. The teacher normalises by its
     own batch.
     """
-    averages: list[Tensor] = list(teacher.parameters())
-    weights: list[Tensor] = list(student.parameters())
+    averages: list[Tensor] = [weight for teacher in teachers for weight in teacher.parameters()]
+    weights: list[Tensor] = [weight for student in students for weight in student.parameters()]
     torch._foreach_lerp_(averages, weights, 1.0 - decay)

@@ -1,12 +1,13 @@
 """The CRNN: convolutional spectral branch, fusion, recurrent layers, pooling (2.1 and 3)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from avsed.config import Fusion
-from avsed.recurrent import BidirectionalGru
+from avsed.recurrent import BidirectionalGru, run_together
 
 # Section 3: output channels of the seven blocks, and their pooling in (time, frequency).
 CNN_CHANNELS = (16, 32, 64, 128, 128, 128, 128)
@@ -100,9 +101,55 @@ class Crnn(nn.Module):
         Returns:
             (B, T, K) frame scores and (B, K) clip scores, in [0, 1].
         """
-        embedded = torch.cat([self.embeddings[kind](features[kind]) for kind in self.kinds], dim=2)
-        frame_scores = torch.sigmoid(self.classifier(self.gru(embedded)))
-        return frame_scores, linear_pool(frame_scores, mask)
+        frame_scores, clip_scores = score_together(
+            [self], {kind: of_kind.unsqueeze(0) for kind, of_kind in features.items()}, mask[None]
+        )
+        return frame_scores[0], clip_scores[0]
+
+
+def score_together(
+    models: Sequence[Crnn], features: Mapping[str, Tensor], mask: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Score clips by S systems of one variant, each with clips of its own.
+
+    Their small products are done as one; only the convolutions, which gain nothing by it, stay one
+    system's after the other's. Each system's scores are what it gives alone.
+
+    Args:
+        models: S systems.
+        features: kind to (S, B, L, M) spectral or (S, B, T, dims) other features.
+        mask: (S, B, T) true where a frame counts in the clip scores.
+
+    Returns:
+        (S, B, T, K) frame scores and (S, B, K) clip scores, in [0, 1].
+    """
+    embedded = torch.cat([_embed(models, kind, features[kind]) for kind in models[0].kinds], dim=3)
+    hidden = run_together([model.gru for model in models], embedded)
+    frame_scores = torch.sigmoid(_apply_linear([model.classifier for model in models], hidden))
+    return frame_scores, linear_pool(frame_scores, mask)
+
+
+def _embed(models: Sequence[Crnn], kind: str, features: Tensor) -> Tensor:
+    """Embed (S, B, ...) features of one kind as (S, B, T, size)."""
+    embeddings = [cast(nn.Sequential, model.embeddings[kind]) for model in models]
+    if kind == "spectral":
+        return torch.stack(
+            [embed(of_one) for embed, of_one in zip(embeddings, features, strict=True)]
+        )
+    linears = [cast(nn.Linear, linear) for linear, _, _ in embeddings]
+    dropouts = [dropout for _, _, dropout in embeddings]
+    pairs = zip(dropouts, torch.relu(_apply_linear(linears, features)), strict=True)
+    return torch.stack([dropout(of_one) for dropout, of_one in pairs])
+
+
+def _apply_linear(layers: Sequence[nn.Linear], inputs: Tensor) -> Tensor:
+    """Apply S linear layers, each to its own of (S, B, T, inputs)."""
+    outputs = torch.baddbmm(
+        torch.stack([layer.bias for layer in layers]).unsqueeze(1),
+        inputs.flatten(1, 2),
+        torch.stack([layer.weight for layer in layers]).mT,
+    )
+    return outputs.view(*inputs.shape[:3], -1)
 
 
 class SpectralBranch(nn.Module):
@@ -158,12 +205,12 @@ def linear_pool(frame_scores: Tensor, mask: Tensor) -> Tensor:
     Section 2.1, linear softmax pooling.
 
     Args:
-        frame_scores: (B, T, K) in [0, 1].
-        mask: (B, T) true where a frame counts; at least one a clip.
+        frame_scores: (..., T, K) in [0, 1].
+        mask: (..., T) true where a frame counts; at least one a clip.
 
     Returns:
-        (B, K) in [0, 1]; 0 where all of a class's frame scores are 0.
+        (..., K) in [0, 1]; 0 where all of a class's frame scores are 0.
     """
-    counted = frame_scores * mask.unsqueeze(2)
+    counted = frame_scores * mask.unsqueeze(-1)
     # All scores of a class can be 0 (underflow); 0 / 0 must not become NaN.
-    return counted.square().sum(1) / counted.sum(1).clamp_min(torch.finfo(counted.dtype).tiny)
+    return counted.square().sum(-2) / counted.sum(-2).clamp_min(torch.finfo(counted.dtype).tiny)

@@ -1,11 +1,13 @@
-"""The bidirectional GRU of Section 2.1, with a training pass that suits a CPU.
+"""The bidirectional GRU of Section 2.1, of one system or of several together.
 
 torch's own backward pass of a GRU takes about four times its forward pass on a CPU, most of it in
-small operations of autograd. Here the pass is written out: both directions are one batch of matrix
-products, all that does not depend on the step before is computed for all frames at once, and so are
-the gradients of the weights.
+small operations of autograd, and it cannot batch systems that have weights of their own. Here the
+pass is written out: both directions of all systems are one batch of matrix products, all that does
+not depend on the step before is computed for all frames at once, and so are the gradients of the
+weights.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -20,32 +22,58 @@ class BidirectionalGru(nn.GRU):
 
     def forward(self, inputs: Tensor) -> Tensor:  # type: ignore[override]
         """Run over (B, T, inputs); returns (B, T, 2 x hidden)."""
-        if inputs.is_cuda or not torch.is_grad_enabled():
-            outputs: Tensor = super().forward(inputs)[0]
-            return outputs
-        hidden = inputs.transpose(0, 1)  # (T, B, inputs)
-        for layer in range(self.num_layers):
-            hidden = self._layer(hidden, layer)
-        return hidden.transpose(0, 1)
+        return run_together([self], inputs.unsqueeze(0)).squeeze(0)
 
-    def _layer(self, inputs: Tensor, layer: int) -> Tensor:
-        weights = [
-            torch.stack([getattr(self, f"{name}_l{layer}{suffix}") for suffix in ("", "_reverse")])
-            for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-        ]
-        weight_ih, weight_hh, bias_ih, bias_hh = weights  # both directions, (2, 3 x hidden, ...)
-        n_frames, n_clips, _ = inputs.shape
-        size = self.hidden_size
-        # The recurrent biases of the reset and the update gate only ever meet their input biases.
-        bias = bias_ih + torch.cat([bias_hh[:, : 2 * size], torch.zeros_like(bias_hh[:, :size])], 1)
-        projected = torch.matmul(inputs.reshape(-1, inputs.shape[2]), weight_ih.transpose(1, 2))
-        projected = (projected + bias.unsqueeze(1)).view(2, n_frames, n_clips, 3 * size)
-        # The second direction runs over the frames from the last to the first.
-        both = torch.stack([projected[0], projected[1].flip(0)], 1)  # (T, 2, B, 3 x hidden)
-        hidden = _Recurrence.apply(
-            both, weight_hh.transpose(1, 2).contiguous(), bias_hh[:, 2 * size :].unsqueeze(1)
+
+def run_together(grus: Sequence[BidirectionalGru], inputs: Tensor) -> Tensor:
+    """Run S GRUs of one shape, each over its own inputs.
+
+    Args:
+        grus: S.
+        inputs: (S, B, T, inputs).
+
+    Returns:
+        (S, B, T, 2 x hidden).
+    """
+    # Of one system torch's own passes are the fastest, but for that back through time on a CPU.
+    if len(grus) == 1 and (inputs.is_cuda or not torch.is_grad_enabled()):
+        return nn.GRU.forward(grus[0], inputs[0])[0].unsqueeze(0)
+    hidden = inputs.transpose(1, 2)  # (S, T, B, inputs)
+    for layer in range(grus[0].num_layers):
+        hidden = _run_layer(grus, hidden, layer)
+    return hidden.transpose(1, 2)
+
+
+def _run_layer(grus: Sequence[BidirectionalGru], inputs: Tensor, layer: int) -> Tensor:
+    """Run one layer over (S, T, B, inputs); returns (S, T, B, 2 x hidden)."""
+    weights = [
+        torch.stack(
+            [
+                getattr(gru, f"{name}_l{layer}{suffix}")
+                for gru in grus
+                for suffix in ("", "_reverse")
+            ]
         )
-        return torch.cat([hidden[:, 0], hidden[:, 1].flip(0)], 2)
+        for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    ]
+    weight_ih, weight_hh, bias_ih, bias_hh = weights  # (2 S, 3 x hidden, ...)
+    n_systems, n_frames, n_clips, n_inputs = inputs.shape
+    size = grus[0].hidden_size
+    # The recurrent biases of the reset and the update gate only ever meet their input biases.
+    bias = bias_ih + torch.cat([bias_hh[:, : 2 * size], torch.zeros_like(bias_hh[:, :size])], 1)
+    projected = torch.baddbmm(
+        bias.view(n_systems, 1, 6 * size),
+        inputs.reshape(n_systems, -1, n_inputs),
+        weight_ih.view(n_systems, 6 * size, n_inputs).transpose(1, 2),
+    )
+    projected = projected.view(n_systems, n_frames, n_clips, 2, 3 * size).transpose(0, 1)
+    # The second direction runs over the frames from the last to the first.
+    both = torch.stack([projected[:, :, :, 0], projected[:, :, :, 1].flip(0)], 2)
+    hidden = _Recurrence.apply(
+        both.flatten(1, 2), weight_hh.transpose(1, 2).contiguous(), bias_hh[:, 2 * size :, None].mT
+    )
+    hidden = hidden.view(n_frames, n_systems, 2, n_clips, size)
+    return torch.cat([hidden[:, :, 0], hidden[:, :, 1].flip(0)], 3).transpose(0, 1)
 
 
 class _Recurrence(torch.autograd.Function):

@@ -1,57 +1,347 @@
 """Train the students and teachers of one variant, all seeds (Sections 2.3 and 4.3.1)."""
 
+import ctypes
+import itertools
 import pickle
+import platform
 import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn, cast
+from typing import NoReturn
 
-import numpy as np
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
-from torch import Tensor
 from tqdm import tqdm
 
+from avsed.cluster import Cluster, connect
 from avsed.config import Fusion, Train
-from avsed.dataset import Batch, TrainingData, batches
+from avsed.curves import Curve, Point, curve_from_json, curve_to_json, mean_curve, open_curve
+from avsed.dataset import TrainingData, place_features, standardisation
 from avsed.errors import AvsedError
 from avsed.hardware import choose_device, choose_dtype, count_cores
-from avsed.mean_teacher import (
-    classification_cost,
-    consistency_cost,
-    consistency_weight,
-    learning_rate,
-    teacher_decay,
-    update_teacher,
-)
-from avsed.model import Crnn, SpectralBranch
+from avsed.lockstep import Lockstep
 from avsed.model_card import ModelCard, write_model_card
 from avsed.store import publish, store_dir, work_key, written_whole
 
 CHECKPOINT_INTERVAL = 60.0  # seconds: what a killed run loses, at most
 
-_global_state = threading.Lock()
+# Of glibc's malloc.h.
+_TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
+
+OnPoint = Callable[[Point], None]
 
 
-def train_variant(data: TrainingData, fusion: Fusion, params: Train, *, out_dir: Path) -> None:
-    """Train all seeds of a variant and write their final students.
+@dataclass(frozen=True)
+class TrainedSeeds:
+    """What training leaves in the store.
+
+    Attributes:
+        work_dir: has for each seed its weights with its curve, or a line that says why not.
+        card: what is needed to use the weights.
+    """
+
+    work_dir: Path
+    card: ModelCard
+
+    def weights_path(self, seed: int) -> Path:
+        """Name the file of a seed's final student."""
+        return self.work_dir / f"seed-{seed:02d}.safetensors"
+
+    def diverged_path(self, seed: int) -> Path:
+        """Name the file that says why a seed has no weights."""
+        return self.work_dir / f"seed-{seed:02d}.diverged"
+
+    def checkpoint_path(self, seeds: Sequence[int]) -> Path:
+        """Name the file that keeps the state of some seeds while they are in work."""
+        return self.work_dir / f"seeds-{'-'.join(f'{seed:02d}' for seed in seeds)}.checkpoint"
+
+    def is_done(self, seed: int) -> bool:
+        """Tell whether there is nothing left to do for a seed."""
+        return self.diverged_path(seed).exists() or _is_whole(self.weights_path(seed))
+
+
+def train_variant(
+    open_data: Callable[[], TrainingData],
+    fusion: Fusion,
+    params: Train,
+    *,
+    out_dir: Path,
+    curve_dir: Path,
+) -> None:
+    """Train all seeds of a variant, and write their final students and their learning curve.
 
     Seeds that the store already has are not trained again, and others go on from their last
-    checkpoint. On a CPU as many train side by side as it has cores, one thread each.
+    checkpoint. The work is done here, or on the Dask cluster that the environment names. A seed
+    whose costs stop being finite numbers is left out, and named.
+
+    Args:
+        open_data: gives clips and targets, here or on a machine of the cluster.
+        fusion: embedding sizes.
+        params: training.
+        out_dir: becomes model.json, and seed-NN.safetensors for each seed.
+        curve_dir: becomes the mean costs over all seeds; while seeds train here, over those that
+            are trained first.
+
+    Raises:
+        AvsedError: if no seed ends in finite numbers.
+    """
+    seeds = range(params.n_seeds)
+    store = store_dir().resolve()
+    with connect() as cluster:
+        if cluster:
+            trained = _train_on_cluster(cluster, open_data, fusion, params, store)
+        else:
+            with open_curve(curve_dir) as append:
+                trained = train_seeds(
+                    open_data(), fusion, params, seeds=seeds, store=store, on_point=append
+                )
+    for path in map(trained.diverged_path, seeds):
+        if path.exists():
+            print(path.read_text("utf-8"))
+    finished = [path for path in map(trained.weights_path, seeds) if path.exists()]
+    if not finished:
+        raise AvsedError(
+            f"{'+'.join(trained.card.kinds)}: no seed is left; lower train.learning_rate"
+        )
+    write_model_card(trained.card, out_dir)
+    for path in finished:
+        publish(path, out_dir / path.name)
+    with open_curve(curve_dir) as append:
+        for point in mean_curve([_read_curve(path) for path in finished]):
+            append(point)
+
+
+def train_seeds(
+    data: TrainingData,
+    fusion: Fusion,
+    params: Train,
+    *,
+    seeds: Sequence[int],
+    store: Path,
+    on_point: OnPoint = lambda _: None,
+) -> TrainedSeeds:
+    """Train some seeds of a variant into the store.
+
+    `train.seeds_per_run` of them take each step together. On a CPU as many such runs go side by
+    side as it has cores, one thread each, which beats all cores on one.
 
     Args:
         data: clips and targets.
         fusion: embedding sizes.
         params: training.
-        out_dir: becomes model.json, and seed-NN.safetensors for each seed.
-
-    Raises:
-        AvsedError: if scores are no finite numbers.
+        seeds: to be trained.
+        store: see `store_dir`.
+        on_point: is given each new point of the curve of those that are trained first.
     """
     device = choose_device()
+    trained = _describe(data, fusion, params, device, store)
+    n_per_run = _seeds_per_run(params, data.kinds, device, len(seeds))
+    runs = [seeds[start : start + n_per_run] for start in range(0, len(seeds), n_per_run)]
+    left = [[seed for seed in run if not trained.is_done(seed)] for run in runs]
+    waiting = [run for run in left if run]
+    progress: tqdm[NoReturn] = tqdm(
+        total=params.steps * len(seeds), desc="+".join(data.kinds), unit="step"
+    )
+    progress.update(params.steps * (len(seeds) - sum(map(len, waiting))))
+    if not waiting:
+        progress.close()
+        return trained
+    _keep_freed_memory()
+    data = place_features(data, device)
+    bands = standardisation(data) if "spectral" in data.kinds else None
+    stop = threading.Event()
+
+    def train_and_keep(run: Sequence[int]) -> None:
+        checkpoint = trained.checkpoint_path(run)
+        lockstep = Lockstep(
+            data,
+            bands,
+            fusion,
+            params,
+            seeds=run,
+            device=device,
+            state=_load_checkpoint(checkpoint),
+        )
+        follow = on_point if run is waiting[0] else lambda _: None
+        if _take_steps(lockstep, checkpoint, progress, follow, stop):
+            _keep(lockstep, trained)
+            checkpoint.unlink(missing_ok=True)
+
+    with progress:
+        # By all runs, not by those that are left: sums depend on the number of threads in their
+        # last digits, and a run that was stopped must end in the same weights.
+        _side_by_side(train_and_keep, waiting, _count_jobs(len(runs), data.kinds, device), stop)
+    return trained
+
+
+def _seeds_per_run(params: Train, kinds: Sequence[str], device: torch.device, n_seeds: int) -> int:
+    """Choose how many seeds take each step together: what measures fastest."""
+    if params.seeds_per_run != "auto":
+        return params.seeds_per_run
+    if device.type == "cuda":
+        return n_seeds
+    # Convolutions gain nothing by it, and no core must be left without a run.
+    return 1 if "spectral" in kinds else max(1, min(4, n_seeds // count_cores()))
+
+
+def _count_jobs(n_runs: int, kinds: Sequence[str], device: torch.device) -> int:
+    """Set the threads of each run; returns how many go side by side."""
+    n_cores = count_cores()
+    n_jobs = 1 if device.type == "cuda" else max(1, min(n_runs, n_cores))
+    # Without convolutions a step's products are so small that a second thread costs time.
+    torch.set_num_threads(n_cores // n_jobs if "spectral" in kinds else 1)
+    return n_jobs
+
+
+def _keep_freed_memory() -> None:
+    """Have glibc keep what is freed for the next step, which needs the same again.
+
+    It would give large blocks back to the system, which fills their pages with zeros each time
+    anew: a fourth to a third of the time of a step with convolutions on a CPU.
+    """
+    if platform.libc_ver()[0] == "glibc":
+        libc = ctypes.CDLL(None)
+        for option, value in (_MMAP_MAX, 0), (_TRIM_THRESHOLD, -1), (_ARENA_MAX, 1):
+            libc.mallopt(option, value)
+
+
+def _take_steps(
+    lockstep: Lockstep,
+    checkpoint: Path,
+    progress: "tqdm[NoReturn]",
+    on_point: OnPoint,
+    stop: threading.Event,
+) -> bool:
+    """Take all steps that are left; returns whether they were taken, and not stopped."""
+    n_seeds = len(lockstep.seeds)
+    progress.update(n_seeds * lockstep.step)
+    for point in mean_curve(list(lockstep.curves.values())):
+        on_point(point)
+    saved = time.monotonic()
+    while not lockstep.finished:
+        if stop.is_set() or time.monotonic() - saved >= CHECKPOINT_INTERVAL:
+            with written_whole(checkpoint) as part:
+                torch.save(lockstep.state(), part)
+            saved = time.monotonic()
+        if stop.is_set():
+            return False
+        n_diverged = len(lockstep.diverged)
+        has_point = lockstep.take_step()
+        progress.update(n_seeds)
+        if has_point:
+            (mean,) = mean_curve([curve[-1:] for curve in lockstep.curves.values()])
+            on_point(mean)
+            costs = f"{mean.classification_cost:.3f} + {mean.consistency_cost:.4f}"
+            progress.set_postfix_str(f"costs {costs}", refresh=False)
+        for seed in list(lockstep.diverged)[n_diverged:]:
+            progress.write(_explain_divergence(lockstep, seed, progress.desc))
+    return True
+
+
+def _keep(lockstep: Lockstep, trained: TrainedSeeds) -> None:
+    """Write the final students, and of seeds that diverged that they did."""
+    for seed in lockstep.seeds:
+        if seed not in lockstep.diverged:
+            with written_whole(trained.weights_path(seed)) as part:
+                curve = curve_to_json(lockstep.curves[seed])
+                save_file(lockstep.weights(seed), part, metadata={"curve": curve})
+        else:
+            variant = "+".join(trained.card.kinds)
+            with written_whole(trained.diverged_path(seed)) as part:
+                part.write_text(_explain_divergence(lockstep, seed, variant), "utf-8")
+
+
+def _explain_divergence(lockstep: Lockstep, seed: int, variant: str) -> str:
+    return (
+        f"{variant}, seed {seed}: is left out, for by step {lockstep.diverged[seed]:,} its costs "
+        "were no finite numbers"
+    )
+
+
+def _load_checkpoint(path: Path) -> dict[str, object] | None:
+    try:
+        state: dict[str, object] = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError):  # none, or a damaged one
+        return None
+    return state
+
+
+def _side_by_side(
+    train_and_keep: Callable[[Sequence[int]], None],
+    runs: Sequence[Sequence[int]],
+    n_jobs: int,
+    stop: threading.Event,
+) -> None:
+    pool = ThreadPoolExecutor(n_jobs)
+    try:
+        for job in as_completed([pool.submit(train_and_keep, run) for run in runs]):
+            job.result()
+    except BaseException:
+        stop.set()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _train_on_cluster(
+    cluster: Cluster,
+    open_data: Callable[[], TrainingData],
+    fusion: Fusion,
+    params: Train,
+    store: Path,
+) -> TrainedSeeds:
+    """Give each worker its share of the seeds."""
+    n_shares = max(1, min(cluster.n_workers, params.n_seeds))
+    shares = [range(first, params.n_seeds, n_shares) for first in range(n_shares)]
+    calls = [(open_data, fusion, params, share, store) for share in shares]
+    trained = list(
+        tqdm(cluster.map(_train_on_worker, calls), total=n_shares, desc="seeds", unit="share")
+    )
+    if len({one.work_dir for one in trained}) > 1:
+        raise AvsedError(
+            "the workers' code, kind of device or precision differ, and so would their seeds; give "
+            "all the same, and start the workers again"
+        )
+    return trained[0]
+
+
+def _train_on_worker(
+    open_data: Callable[[], TrainingData],
+    fusion: Fusion,
+    params: Train,
+    seeds: Sequence[int],
+    store: Path,
+) -> TrainedSeeds:
+    return train_seeds(open_data(), fusion, params, seeds=seeds, store=store)
+
+
+def deal_out(
+    variants: Sequence[str], n_seeds: int, *, shard: int, n_shards: int
+) -> dict[str, list[int]]:
+    """Choose what one of several jobs trains: each job some seeds of each variant.
+
+    Args:
+        variants: to be trained.
+        n_seeds: of each variant.
+        shard: the job's number, from 1.
+        n_shards: jobs.
+
+    Returns:
+        Variant to seeds, of those variants that have any.
+    """
+    dealt: dict[str, list[int]] = {}
+    for variant, seed in list(itertools.product(variants, range(n_seeds)))[shard - 1 :: n_shards]:
+        dealt.setdefault(variant, []).append(seed)
+    return dealt
+
+
+def _describe(
+    data: TrainingData, fusion: Fusion, params: Train, device: torch.device, store: Path
+) -> TrainedSeeds:
     made_of = [
         data.features_key,
         data.classes,
@@ -60,40 +350,10 @@ def train_variant(data: TrainingData, fusion: Fusion, params: Train, *, out_dir:
         data.unlabeled.clip_ids,
         data.targets.tolist(),
         fusion.model_dump(),
-        params.model_dump(exclude={"n_seeds"}),
+        params.model_dump(exclude={"n_seeds", "seeds_per_run"}),
         device.type,
         str(choose_dtype(device, params.precision)),
     ]
-    work_dir = store_dir() / "models" / work_key(made_of, modules=(__name__,))
-    paths = {seed: work_dir / f"seed-{seed:02d}.safetensors" for seed in range(params.n_seeds)}
-    bands = standardisation(data) if "spectral" in data.kinds else None
-    stop = threading.Event()
-    progress: tqdm[NoReturn] = tqdm(
-        total=params.steps * params.n_seeds, desc="+".join(data.kinds), unit="step"
-    )
-
-    def train_and_keep(seed: int) -> None:
-        checkpoint = paths[seed].with_suffix(".checkpoint")
-        weights = train_seed(
-            data,
-            bands,
-            fusion,
-            params,
-            seed=seed,
-            device=device,
-            checkpoint=checkpoint,
-            progress=progress,
-            stop=stop,
-        )
-        if weights is not None:
-            with written_whole(paths[seed]) as part:
-                save_file(weights, part)
-            checkpoint.unlink(missing_ok=True)
-
-    waiting = [seed for seed, path in paths.items() if not _is_whole(path)]
-    progress.update(params.steps * (params.n_seeds - len(waiting)))
-    with progress:
-        _side_by_side(train_and_keep, waiting, params.n_seeds, device, stop)
     card = ModelCard(
         kinds=data.kinds,
         feature_dims=tuple(data.weak.features[kind].shape[2] for kind in data.kinds),
@@ -102,33 +362,7 @@ def train_variant(data: TrainingData, fusion: Fusion, params: Train, *, out_dir:
         mask_padding=params.mask_padding,
         provenance={kind: dict(data.provenance[kind]) for kind in data.kinds},
     )
-    write_model_card(card, out_dir)
-    for path in paths.values():
-        publish(path, out_dir / path.name)
-
-
-def _side_by_side(
-    train_and_keep: Callable[[int], None],
-    seeds: Sequence[int],
-    n_seeds: int,
-    device: torch.device,
-    stop: threading.Event,
-) -> None:
-    """Train seeds in threads: on a CPU one a core, which beats all cores on one seed."""
-    n_cores = count_cores()
-    # By all seeds, not by those that are left: sums depend on the number of threads in their last
-    # digits, and a run that was stopped must end in the same weights.
-    n_jobs = 1 if device.type == "cuda" else max(1, min(n_seeds, n_cores))
-    torch.set_num_threads(max(1, n_cores // n_jobs))
-    pool = ThreadPoolExecutor(n_jobs)
-    try:
-        for job in as_completed([pool.submit(train_and_keep, seed) for seed in seeds]):
-            job.result()
-    except BaseException:
-        stop.set()
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)
+    return TrainedSeeds(store / "models" / work_key(made_of, modules=("avsed.lockstep",)), card)
 
 
 def _is_whole(path: Path) -> bool:
@@ -138,192 +372,6 @@ def _is_whole(path: Path) -> bool:
         return False
 
 
-def train_seed(
-    data: TrainingData,
-    bands: tuple[Tensor, Tensor] | None,
-    fusion: Fusion,
-    params: Train,
-    *,
-    seed: int,
-    device: torch.device,
-    checkpoint: Path,
-    progress: "tqdm[NoReturn]",
-    stop: threading.Event,
-) -> dict[str, Tensor] | None:
-    """Train one system, from where its checkpoint stands.
-
-    On a CPU the final weights are the same to the bit, however often the training was stopped.
-
-    Args:
-        data: clips and targets.
-        bands: mean and deviation of each band, where the variant has spectral features.
-        fusion: embedding sizes.
-        params: training.
-        seed: decides initial weights, batches and dropout.
-        device: where to compute.
-        checkpoint: the file that keeps the state, every `CHECKPOINT_INTERVAL` and on a stop.
-        progress: advanced by 1 each step.
-        stop: ends the training early when set.
-
-    Returns:
-        The final student's state dict, on the CPU; None if the training was ended early.
-
-    Raises:
-        AvsedError: if scores are no finite numbers.
-    """
-    seeds = [int(state) for state in np.random.SeedSequence(seed).generate_state(4)]
-    # The teacher starts as a copy of the student, with a dropout of its own.
-    student, teacher = (
-        build_model(
-            data, bands, fusion, params, seed=seeds[0], dropout_seed=dropout_seed, device=device
-        )
-        for dropout_seed in seeds[1:3]
-    )
-    optimizer = torch.optim.Adam(student.parameters(), lr=params.learning_rate, fused=True)
-    start = _load_checkpoint(checkpoint, student, teacher, optimizer)
-    progress.update(start)
-    stream = batches(
-        data,
-        n_weak=params.n_weak,
-        n_unlabeled=params.n_unlabeled,
-        seed=seeds[3],
-        device=device,
-        n_skipped=start,
-    )
-    saved = time.monotonic()
-    for step in range(start, params.steps):
-        if stop.is_set() or time.monotonic() - saved >= CHECKPOINT_INTERVAL:
-            _save_checkpoint(checkpoint, student, teacher, optimizer, step)
-            saved = time.monotonic()
-        if stop.is_set():
-            return None
-        try:
-            training_step(student, teacher, optimizer, next(stream), step, params)
-        except FloatingPointError:
-            raise AvsedError(
-                f"{'+'.join(data.kinds)}, seed {seed}: the scores are no finite numbers at step "
-                f"{step}; lower train.learning_rate"
-            ) from None
-        progress.update()
-    return {name: tensor.cpu().contiguous() for name, tensor in student.state_dict().items()}
-
-
-def _save_checkpoint(
-    path: Path, student: Crnn, teacher: Crnn, optimizer: torch.optim.Optimizer, step: int
-) -> None:
-    """Keep all that the steps from `step` on depend on; batches follow from their number."""
-    state = {
-        "step": step,
-        "student": student.state_dict(),
-        "teacher": teacher.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "dropout": [model.generator.get_state() for model in (student, teacher)],
-    }
-    with written_whole(path) as part:
-        torch.save(state, part)
-
-
-def _load_checkpoint(
-    path: Path, student: Crnn, teacher: Crnn, optimizer: torch.optim.Optimizer
-) -> int:
-    """Go back to a checkpoint, where there is one; returns the next step."""
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError):  # none, or a damaged one
-        return 0
-    student.load_state_dict(state["student"])
-    teacher.load_state_dict(state["teacher"])
-    optimizer.load_state_dict(state["optimizer"])
-    for model, generator_state in zip((student, teacher), state["dropout"], strict=True):
-        model.generator.set_state(generator_state)
-    step: int = state["step"]
-    return step
-
-
-def training_step(
-    student: Crnn,
-    teacher: Crnn,
-    optimizer: torch.optim.Optimizer,
-    batch: Batch,
-    step: int,
-    params: Train,
-) -> Tensor:
-    """Take one step of mean teacher training (Section 2.3).
-
-    Returns:
-        The total cost, detached.
-
-    Raises:
-        FloatingPointError: if the student's scores are no finite numbers.
-    """
-    mask = batch.mask if params.mask_padding else torch.ones_like(batch.mask)
-    for group in optimizer.param_groups:
-        group["lr"] = learning_rate(step, params)
-
-    frame_scores, clip_scores = student(batch.features, mask)
-    with torch.no_grad():
-        teacher_scores = teacher(batch.features, mask)
-    # Such scores would stop a GPU for good inside the cross-entropy.
-    if not torch.isfinite(clip_scores).all():
-        raise FloatingPointError
-    n_weak = len(batch.targets)
-    classification = classification_cost(clip_scores[:n_weak], batch.targets)
-    consistency = consistency_cost((frame_scores, clip_scores), teacher_scores, mask)
-    cost = classification + consistency_weight(step, params) * consistency
-
-    optimizer.zero_grad()
-    cost.backward()  # type: ignore[no-untyped-call]  # torch has no type here
-    optimizer.step()
-    update_teacher(teacher, student, decay=teacher_decay(step, params))
-    return cost.detach()
-
-
-def build_model(
-    data: TrainingData,
-    bands: tuple[Tensor, Tensor] | None,
-    fusion: Fusion,
-    params: Train,
-    *,
-    seed: int,
-    dropout_seed: int,
-    device: torch.device,
-) -> Crnn:
-    """Build a system with PyTorch's default initial weights, drawn by a seed of its own."""
-    # Layers draw from the global state when they are made; it is put back afterwards.
-    with _global_state, torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = Crnn(
-            {kind: data.weak.features[kind].shape[2] for kind in data.kinds},
-            fusion=fusion,
-            n_classes=len(data.classes),
-            dropout=params.dropout,
-            generator=torch.Generator(device).manual_seed(dropout_seed),
-            cnn_dtype=choose_dtype(device, params.precision),
-        )
-    if bands is not None:
-        branch = cast(SpectralBranch, model.embeddings["spectral"])
-        branch.mean.copy_(bands[0])
-        branch.deviation.copy_(bands[1])
-    return model.to(device).train()
-
-
-def standardisation(data: TrainingData) -> tuple[Tensor, Tensor]:
-    """Compute the mean and deviation of each band over the training set (Section 4.2).
-
-    Returns:
-        (M,) mean and (M,) deviation of the log-mel values of all valid spectral frames.
-    """
-    total, squares, count = torch.zeros(()), torch.zeros(()), 0
-    for clips in (data.weak, data.unlabeled):
-        for log_mel, mask in zip(clips.features["spectral"], clips.mask, strict=True):
-            n_valid = int(mask.sum()) * (len(log_mel) // len(mask))
-            valid = log_mel[:n_valid].double()
-            total = total + valid.sum(0)
-            squares = squares + valid.square().sum(0)
-            count += n_valid
-    mean = total / count
-    variance = (squares / count - mean.square()).clamp_min(0.0)
-    deviation = variance.sqrt()
-    # A band that never varies (above an old recording's cut-off) tells nothing: it becomes 0.
-    deviation[deviation < 1e-3] = torch.inf
-    return mean.float(), deviation.float()
+def _read_curve(path: Path) -> Curve:
+    with safe_open(path, "pt") as file:
+        return curve_from_json(file.metadata()["curve"])
