@@ -1,4 +1,4 @@
-"""Extraction on a Dask cluster: a real scheduler, workers in processes of their own, one killed."""
+"""Extraction and training on a Dask cluster: real processes, of which one is killed."""
 
 import os
 import shutil
@@ -13,18 +13,21 @@ from threading import Event, Thread
 import numpy as np
 import pytest
 
-from avsed import cluster, extraction
+from avsed import cluster, extraction, training
 from avsed.clips import ClipRecord, inspect_clip
 from avsed.cluster import SCHEDULER_VARIABLE, connect
 from avsed.config import load_params
+from avsed.dataset import TrainingData
 from avsed.errors import AvsedError
 from avsed.extraction import Recipe, extract_features
 from avsed.features import auditory, spectral
 from avsed.sources.demo.render import render_clip
 from avsed.sources.demo.scenes import Scene
 from avsed.store import read_features
+from avsed.training import train_variant
 
 from .conftest import ROOT
+from .test_training import FUSION, PARAMS, training_data
 
 KINDS = ("spectral", "auditory")
 N_CLIPS = 12
@@ -57,10 +60,19 @@ class Dask:
 
     def start(self, name: str, *options: str, **environment: str) -> None:
         command = [sys.executable, "-m", "dask", name.split("-")[0], *options]
+        # Training's data come of a function of these tests.
+        imported = environment.get("PYTHONPATH", str(ROOT / "src"))
+        environment["PYTHONPATH"] = os.pathsep.join([imported, str(ROOT)])
         with (self.folder / f"{name}.log").open("w") as log:
             self.processes[name] = subprocess.Popen(
                 command, cwd=self.folder, stdout=log, stderr=log, env=os.environ | environment
             )
+
+    def start_two_workers(self, *, source_of_first: Path = ROOT / "src") -> None:
+        self.start_worker("worker-1", PYTHONPATH=str(source_of_first))
+        self.start_worker("worker-2")
+        logs = [self.folder / f"worker-{n}.log" for n in (1, 2)]
+        until(lambda: all("Registered to" in log.read_text() for log in logs))
 
     def stop(self) -> None:
         for process in self.processes.values():
@@ -161,12 +173,68 @@ def test_a_mistake_on_a_worker_is_told_as_it_would_be_here(
         extract_features(broken, clips[1], clips_dir=clips[0], out_dir=tmp_path / "features")
 
 
-def changed_source(tmp_path: Path, name: str, text: str) -> str:
+def open_short_data() -> TrainingData:
+    """Give data, on a worker too, and have it keep its state after each step."""
+    training.CHECKPOINT_INTERVAL = 0.0
+    return training_data(n_frames=30)
+
+
+TRAINING = PARAMS.model_copy(update={"steps": 60, "n_seeds": 4, "seeds_per_run": 2})
+
+
+def train(out_dir: Path) -> dict[str, bytes]:
+    train_variant(open_short_data, FUSION, TRAINING, out_dir=out_dir, curve_dir=out_dir / "curve")
+    return {path.name: path.read_bytes() for path in out_dir.glob("seed-*")}
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_killed_in_training_costs_the_steps_since_its_checkpoint(
+    dask: Dask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dask.start_two_workers()
+
+    def kill_one() -> None:
+        until(lambda: len(list((tmp_path / "store").rglob("*.checkpoint"))) == 2)
+        dask.processes["worker-1"].kill()
+
+    killer = Thread(target=kill_one)
+    killer.start()
+    with monkeypatch.context() as patch:
+        patch.setattr(training, "train_seeds", None)  # here
+        spread = train(tmp_path / "spread")
+    killer.join()
+    assert dask.processes["worker-1"].poll() is not None
+    assert sorted(spread) == [f"seed-{seed:02d}.safetensors" for seed in range(4)]
+
+    monkeypatch.delenv(SCHEDULER_VARIABLE)
+    monkeypatch.setenv("AVSED_STORE", str(tmp_path / "another store"))
+    # Each worker had every second seed.
+    alone: dict[str, bytes] = {}
+    for seeds in ((0, 2), (1, 3)):
+        trained = training.train_seeds(
+            open_short_data(), FUSION, TRAINING, seeds=seeds, store=tmp_path / "another store"
+        )
+        alone |= {
+            trained.weights_path(seed).name: trained.weights_path(seed).read_bytes()
+            for seed in seeds
+        }
+    assert spread == alone
+
+
+@pytest.mark.slow
+def test_a_worker_that_would_train_otherwise_is_refused(dask: Dask, tmp_path: Path) -> None:
+    source = changed_source(tmp_path, "mean_teacher.py", "# another version\n")
+    dask.start_two_workers(source_of_first=source)
+    with pytest.raises(AvsedError, match=r"this worker's code is \w+, another's \w+; give all"):
+        train(tmp_path / "out")
+
+
+def changed_source(tmp_path: Path, name: str, text: str) -> Path:
     """Copy the package, with a text at a file's end; returns the folder to import it from."""
     shutil.copytree(ROOT / "src" / "avsed", tmp_path / "changed" / "avsed")
     with (tmp_path / "changed" / "avsed" / name).open("a") as file:
         file.write(text)
-    return str(tmp_path / "changed")
+    return tmp_path / "changed"
 
 
 @pytest.mark.slow
@@ -174,7 +242,7 @@ def test_a_worker_with_other_code_is_refused(
     dask: Dask, clips: tuple[Path, list[ClipRecord]], tmp_path: Path
 ) -> None:
     source = changed_source(tmp_path, "features/spectral.py", "# another version\n")
-    dask.start_worker("worker-1", PYTHONPATH=source)
+    dask.start_worker("worker-1", PYTHONPATH=str(source))
     with pytest.raises(AvsedError, match="this worker's code, weights or precision differ"):
         extract(clips, tmp_path / "features")
     assert not list((tmp_path / "store").rglob("*.h5"))
@@ -185,7 +253,7 @@ def test_a_worker_that_cannot_import_avsed_is_named(
     dask: Dask, clips: tuple[Path, list[ClipRecord]], tmp_path: Path
 ) -> None:
     source = changed_source(tmp_path, "extraction.py", "import no_such_module\n")
-    dask.start_worker("worker-1", PYTHONPATH=source)
+    dask.start_worker("worker-1", PYTHONPATH=str(source))
     until(lambda: "Registered to" in (tmp_path / "worker-1.log").read_text())
     with pytest.raises(AvsedError, match=r"cannot import avsed \(No module named 'no_such_module'"):
         extract(clips, tmp_path / "features")

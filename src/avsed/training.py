@@ -4,9 +4,10 @@ import ctypes
 import itertools
 import pickle
 import platform
+import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,12 +26,14 @@ from avsed.errors import AvsedError
 from avsed.hardware import choose_device, choose_dtype, count_cores
 from avsed.lockstep import Lockstep
 from avsed.model_card import ModelCard, write_model_card
-from avsed.store import publish, store_dir, work_key, written_whole
+from avsed.store import code_key, publish, store_dir, work_key, written_whole
 
 CHECKPOINT_INTERVAL = 60.0  # seconds: what a killed run loses, at most
 
 # Of glibc's malloc.h.
 _TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
+
+_CODE = ("avsed.lockstep",)  # decides what a seed becomes
 
 OnPoint = Callable[[Point], None]
 
@@ -297,26 +300,40 @@ def _train_on_cluster(
     """Give each worker its share of the seeds."""
     n_shares = max(1, min(cluster.n_workers, params.n_seeds))
     shares = [range(first, params.n_seeds, n_shares) for first in range(n_shares)]
-    calls = [(open_data, fusion, params, share, store) for share in shares]
-    trained = list(
-        tqdm(cluster.map(_train_on_worker, calls), total=n_shares, desc="seeds", unit="share")
+    machine = cluster.call(_describe_machine, params)
+    done = cluster.map(
+        _train_on_worker, [(machine, open_data, fusion, params, share, store) for share in shares]
     )
-    if len({one.work_dir for one in trained}) > 1:
-        raise AvsedError(
-            "the workers' code, kind of device or precision differ, and so would their seeds; give "
-            "all the same, and start the workers again"
-        )
-    return trained[0]
+    trained, *_ = tqdm(done, total=n_shares, desc="workers' shares", unit="share")
+    return trained
 
 
 def _train_on_worker(
+    machine: Mapping[str, str],
     open_data: Callable[[], TrainingData],
     fusion: Fusion,
     params: Train,
     seeds: Sequence[int],
     store: Path,
 ) -> TrainedSeeds:
+    for what, ours in _describe_machine(params).items():
+        if ours != machine[what]:
+            raise AvsedError(
+                f"{socket.gethostname()}: this worker's {what} is {ours}, another's "
+                f"{machine[what]}; give all the same, and start the workers again"
+            )
     return train_seeds(open_data(), fusion, params, seeds=seeds, store=store)
+
+
+def _describe_machine(params: Train) -> dict[str, str]:
+    """Name what seeds depend on beside data and parameters."""
+    device = choose_device()
+    return {
+        "code": code_key(_CODE)[:12],
+        "torch": torch.__version__,
+        "device": device.type,
+        "precision": str(choose_dtype(device, params.precision)),
+    }
 
 
 def deal_out(
@@ -362,7 +379,7 @@ def _describe(
         mask_padding=params.mask_padding,
         provenance={kind: dict(data.provenance[kind]) for kind in data.kinds},
     )
-    return TrainedSeeds(store / "models" / work_key(made_of, modules=("avsed.lockstep",)), card)
+    return TrainedSeeds(store / "models" / work_key(made_of, modules=_CODE), card)
 
 
 def _is_whole(path: Path) -> bool:
