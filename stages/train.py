@@ -18,8 +18,8 @@ def main() -> None:
     params = load_params()
     open_data = partial(
         open_training_data,
-        Path("data/features").resolve(),
-        Path("data/metadata").resolve(),
+        Path("data/features"),
+        Path("data/metadata"),
         parse_variant(variant),
         made_by=params.features,
     )

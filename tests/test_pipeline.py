@@ -81,6 +81,29 @@ def test_another_layer_of_vgg16_makes_and_trains_what_sees_and_no_other(clone: C
     clone.run("dvc", "checkout", "-q")
 
 
+def test_jobs_of_an_array_train_what_the_pipeline_then_only_takes(clone: Clone) -> None:
+    clone.replace("params.yaml", "learning_rate: 0.001", "learning_rate: 0.002")
+    for shard in ("1/2", "2/2"):
+        said = clone.run("python", "-m", "avsed.command", "train", "--shard", shard)
+        for variant in VARIANTS:
+            assert f"{variant}: trained seeds" in said
+    models = clone.path / ".avsed" / "models"
+    trained = {path: path.stat().st_mtime_ns for path in models.rglob("seed-*.safetensors")}
+    assert stages_run(clone.run("dvc", "repro")) >= {f"train@{variant}" for variant in VARIANTS}
+    assert trained == {path: path.stat().st_mtime_ns for path in models.rglob("seed-*.safetensors")}
+    clone.run("git", "checkout", "-q", ".")
+    clone.run("dvc", "checkout", "-q")
+
+
+def test_plots_show_draws_the_curves_of_all_variants(clone: Clone) -> None:
+    shown = json.loads(clone.run("dvc", "plots", "show", "--json"))
+    assert set(shown["data"]) == {"classification_cost", "consistency_cost"}
+    for plots in shown["data"].values():
+        drawn = json.dumps(plots)
+        for variant in VARIANTS:
+            assert f"reports/training/{variant}/plots" in drawn
+
+
 def test_features_of_other_parameters_are_refused_at_training(clone: Clone) -> None:
     clone.replace("params.yaml", "layer: fc7", "layer: fc6")
     output = clone.run("python", "stages/train.py", "visual", fails=True)

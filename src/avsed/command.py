@@ -13,9 +13,11 @@ from avsed.config import LocalDataset, YoutubeDataset, load_params
 from avsed.errors import AvsedError
 from avsed.feature_plot import plot_features
 from avsed.metadata import check_metadata, format_check
+from avsed.report import PAPER_TABLE_3
 from avsed.shard_check import FRAMES, check_shards
 from avsed.sources.youtube.ledger import ask_again_for_gone
 from avsed.sources.youtube.lists import FILES, find_lists
+from avsed.store import store_dir
 
 if TYPE_CHECKING:
     _Parsers = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -89,7 +91,32 @@ def _parser() -> argparse.ArgumentParser:
     )
     show.add_argument("clip", metavar="CLIP", help="a clip_id of data/clips.csv")
     show.add_argument("--out", type=Path, help="the picture; by default CLIP.png")
+
+    train = _add_verb(
+        nouns,
+        "train",
+        _train_shard,
+        "train one job's share of the seeds of all variants, which `dvc repro` then finds trained",
+        "avsed train --shard 3/8",
+    )
+    train.add_argument(
+        "--shard", metavar="I/N", type=_shard, required=True, help="job I of N, from 1"
+    )
+    train.add_argument(
+        "--variants",
+        metavar="VARIANT",
+        nargs="+",
+        default=list(PAPER_TABLE_3),
+        help="such as spectral+visual; by default all seven",
+    )
     return parser
+
+
+def _shard(text: str) -> tuple[int, int]:
+    shard, _, n_shards = text.partition("/")
+    if not (shard.isdecimal() and n_shards.isdecimal() and 1 <= int(shard) <= int(n_shards)):
+        raise argparse.ArgumentTypeError(f"{text!r} is none; write I/N, as 1/8 to 8/8")
+    return int(shard), int(n_shards)
 
 
 def _add_noun(nouns: "_Parsers", name: str, about: str) -> "_Parsers":
@@ -144,6 +171,25 @@ def _show_features(args: argparse.Namespace) -> None:
     out = args.out or Path(f"{args.clip}.png")
     plot_features(Path("data/features"), args.clip, out)
     print(out)
+
+
+def _train_shard(args: argparse.Namespace) -> None:
+    # torch takes seconds to load, which the other verbs do without.
+    from avsed.dataset import open_training_data, parse_variant
+    from avsed.training import deal_out, train_seeds
+
+    params = load_params()
+    shard, n_shards = args.shard
+    dealt = deal_out(args.variants, params.train.n_seeds, shard=shard, n_shards=n_shards)
+    for variant, seeds in dealt.items():
+        data = open_training_data(
+            Path("data/features"),
+            Path("data/metadata"),
+            parse_variant(variant),
+            made_by=params.features,
+        )
+        train_seeds(data, params.fusion, params.train, seeds=seeds, store=store_dir())
+        print(f"{variant}: trained seeds {', '.join(map(str, seeds))}")
 
 
 def _retry_clips(args: argparse.Namespace) -> None:

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import chdir
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -300,15 +301,14 @@ def _train_on_cluster(
     """Give each worker its share of the seeds."""
     n_shares = max(1, min(cluster.n_workers, params.n_seeds))
     shares = [range(first, params.n_seeds, n_shares) for first in range(n_shares)]
-    machine = cluster.call(_describe_machine, params)
-    done = cluster.map(
-        _train_on_worker, [(machine, open_data, fusion, params, share, store) for share in shares]
-    )
+    common = (Path.cwd(), cluster.call(_describe_machine, params), open_data, fusion, params)
+    done = cluster.map(_train_on_worker, [(*common, share, store) for share in shares])
     trained, *_ = tqdm(done, total=n_shares, desc="workers' shares", unit="share")
     return trained
 
 
 def _train_on_worker(
+    folder: Path,
     machine: Mapping[str, str],
     open_data: Callable[[], TrainingData],
     fusion: Fusion,
@@ -322,7 +322,8 @@ def _train_on_worker(
                 f"{socket.gethostname()}: this worker's {what} is {ours}, another's "
                 f"{machine[what]}; give all the same, and start the workers again"
             )
-    return train_seeds(open_data(), fusion, params, seeds=seeds, store=store)
+    with chdir(folder):
+        return train_seeds(open_data(), fusion, params, seeds=seeds, store=store)
 
 
 def _describe_machine(params: Train) -> dict[str, str]:
