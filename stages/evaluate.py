@@ -5,7 +5,7 @@ from pathlib import Path
 
 from avsed.cli import run
 from avsed.config import load_params
-from avsed.protocol import evaluate_variant
+from avsed.evaluation import evaluate_variant
 
 
 def main() -> None:

@@ -137,7 +137,7 @@ def test_an_edit_of_a_metric_trains_and_scores_nothing(clone: Clone) -> None:
     path.write_text(source + "# an edit\n")
     status = json.loads(clone.run("dvc", "status", "--json"))
     path.write_text(source)
-    assert set(status) == {"summarize", *(f"evaluate@{variant}" for variant in VARIANTS)}
+    assert set(status) - {"summarize"} == {f"evaluate@{variant}" for variant in VARIANTS}
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ STAGES: dict[str, Any] = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
 # A module imports from lines below its own.
 LAYERS = """
 command collect prepare
-training scoring report metadata shard_check feature_plot sources.youtube.download cli
+training scoring report metadata shard_check feature_plot sources.youtube.download cli evaluation
 extraction lockstep
 embedding shard_plan protocol sources.youtube.recovery sources.youtube.scheduling
 sources.youtube.cutting
