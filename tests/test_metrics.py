@@ -1,4 +1,4 @@
-"""The three F1 scores against values by hand and against counting of our own."""
+"""The three F1 scores against values by hand, counting of our own and sed_eval's averages."""
 
 import math
 import subprocess
@@ -11,7 +11,14 @@ import pytest
 
 from avsed.annotations import Event
 from avsed.errors import AvsedError
-from avsed.metrics import clip_f1, event_f1, segment_f1
+from avsed.metrics import (
+    class_f1,
+    count_events,
+    count_segments,
+    count_tags,
+    macro_f1,
+    micro_f1,
+)
 
 CLASSES = ("Cat", "Dog", "Speech")
 
@@ -22,26 +29,39 @@ def event(onset: float, offset: float, label: str = "Cat") -> Event:
     return Event(onset=onset, offset=offset, label=label)
 
 
+def clip_f1(
+    reference: Mapping[str, Sequence[str]], estimated: Mapping[str, Sequence[str]]
+) -> float:
+    return float(micro_f1(count_tags(reference, estimated, CLASSES).sum(axis=0)))
+
+
 def events_f1(
     reference: Mapping[str, Sequence[Event]],
     estimated: Mapping[str, Sequence[Event]],
     *,
+    collar: float = 0.2,
     offset_collar: Literal["larger", "smaller"] = "larger",
+    offset_collar_share: float = 0.2,
 ) -> float:
-    return event_f1(
+    counts = count_events(
         reference,
         estimated,
         CLASSES,
-        collar=0.2,
+        collar=collar,
         offset_collar=offset_collar,
-        offset_collar_share=0.2,
+        offset_collar_share=offset_collar_share,
     )
+    return float(macro_f1(counts.sum(axis=0)))
 
 
-def seconds_f1(
-    reference: Mapping[str, Sequence[Event]], estimated: Mapping[str, Sequence[Event]]
+def segments_f1(
+    reference: Mapping[str, Sequence[Event]],
+    estimated: Mapping[str, Sequence[Event]],
+    *,
+    segment_length: float = 1.0,
 ) -> float:
-    return segment_f1(reference, estimated, CLASSES, segment_length=1.0)
+    counts = count_segments(reference, estimated, CLASSES, segment_length=segment_length)
+    return float(micro_f1(counts.sum(axis=0)))
 
 
 def active_seconds(clips: Mapping[str, Sequence[Event]]) -> set[tuple[str, int, str]]:
@@ -81,7 +101,7 @@ def test_clip_f1_by_hand() -> None:
     reference = {"a": ("Cat", "Dog"), "b": ("Speech",)}
     estimated = {"a": ("Cat",), "b": ("Speech", "Dog")}
     # Two hits, one miss (Dog in a), one false alarm (Dog in b): 2 x 2 / (2 x 2 + 1 + 1).
-    assert clip_f1(reference, estimated, CLASSES) == pytest.approx(2 / 3)
+    assert clip_f1(reference, estimated) == pytest.approx(2 / 3)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -92,21 +112,21 @@ def test_clip_f1_equals_counting_tags(seed: int) -> None:
         {(clip_id, tag) for clip_id, tags in reference.items() for tag in tags},
         {(clip_id, tag) for clip_id, tags in estimated.items() for tag in tags},
     )
-    assert clip_f1(reference, estimated, CLASSES) == pytest.approx(counted, abs=1e-12)
+    assert clip_f1(reference, estimated) == pytest.approx(counted, abs=1e-12)
 
 
 def test_a_false_tag_in_a_clip_without_tags_lowers_clip_f1() -> None:
     reference = {"a": ("Cat",), "quiet": ()}
     # One hit, one false alarm: 2 / 3.
-    assert clip_f1(reference, {"a": ("Cat",), "quiet": ("Dog",)}, CLASSES) == pytest.approx(2 / 3)
-    assert clip_f1(reference, {"a": ("Cat",), "quiet": ()}, CLASSES) == 1.0
+    assert clip_f1(reference, {"a": ("Cat",), "quiet": ("Dog",)}) == pytest.approx(2 / 3)
+    assert clip_f1(reference, {"a": ("Cat",), "quiet": ()}) == 1.0
 
 
 def test_clip_f1_of_all_tags_everywhere_follows_from_their_share() -> None:
     reference = {"a": ("Cat",), "b": ("Cat", "Dog"), "c": ()}
     everything = dict.fromkeys(reference, CLASSES)
     # Three tags of nine: precision 1/3, recall 1.
-    assert clip_f1(reference, everything, CLASSES) == pytest.approx(0.5)
+    assert clip_f1(reference, everything) == pytest.approx(0.5)
 
 
 # Segments
@@ -115,11 +135,11 @@ def test_clip_f1_of_all_tags_everywhere_follows_from_their_share() -> None:
 def test_segment_f1_by_hand() -> None:
     reference = {"a": [event(0.5, 2.5)]}  # seconds 0, 1 and 2
     estimated = {"a": [event(1.1, 3.9)]}  # seconds 1, 2 and 3
-    assert seconds_f1(reference, estimated) == pytest.approx(2 / 3)
+    assert segments_f1(reference, estimated) == pytest.approx(2 / 3)
 
 
 def test_an_event_that_ends_with_a_segment_does_not_touch_the_next() -> None:
-    assert seconds_f1({"a": [event(9.5, 10.0)]}, {"a": [event(9.0, 10.0)]}) == 1.0
+    assert segments_f1({"a": [event(9.5, 10.0)]}, {"a": [event(9.0, 10.0)]}) == 1.0
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -127,26 +147,26 @@ def test_segment_f1_equals_counting_active_seconds(seed: int) -> None:
     rng = np.random.default_rng(seed)
     reference, estimated = random_events(rng, 20), random_events(rng, 20)
     counted = f1_of_sets(active_seconds(reference), active_seconds(estimated))
-    assert seconds_f1(reference, estimated) == pytest.approx(counted, abs=1e-12)
+    assert segments_f1(reference, estimated) == pytest.approx(counted, abs=1e-12)
 
 
 def test_segment_length_is_in_seconds() -> None:
     reference, estimated = {"a": [event(0.0, 1.0)]}, {"a": [event(0.0, 2.0)]}
-    assert segment_f1(reference, estimated, CLASSES, segment_length=2) == 1.0
-    assert segment_f1(reference, estimated, CLASSES, segment_length=1) == pytest.approx(2 / 3)
+    assert segments_f1(reference, estimated, segment_length=2) == 1.0
+    assert segments_f1(reference, estimated, segment_length=1) == pytest.approx(2 / 3)
 
 
 def test_a_false_event_in_a_clip_without_events_lowers_segment_f1() -> None:
     reference = {"a": [event(0, 1)], "quiet": []}
     estimated = {"a": [event(0, 1)], "quiet": [event(3, 4)]}
-    assert seconds_f1(reference, estimated) == pytest.approx(2 / 3)
+    assert segments_f1(reference, estimated) == pytest.approx(2 / 3)
 
 
 def test_segment_f1_of_all_classes_everywhere_follows_from_their_share() -> None:
     reference = {"a": [event(0, 5), event(0, 10, "Dog")]}
     everything = {"a": [event(0, 10, label) for label in CLASSES]}
     # 15 of 30 active: precision 1/2, recall 1.
-    assert seconds_f1(reference, everything) == pytest.approx(2 / 3)
+    assert segments_f1(reference, everything) == pytest.approx(2 / 3)
 
 
 # Events
@@ -192,10 +212,7 @@ def test_an_offset_within_both_collars_is_found_by_the_smaller() -> None:
 def test_the_share_is_of_the_reference_event() -> None:
     reference, estimated = {"a": [event(1.0, 2.0)]}, {"a": [event(1.0, 2.29)]}
     # 0.29 s late: within 25% of the estimated 1.29 s, not of the reference's 1 s.
-    f1 = event_f1(
-        reference, estimated, CLASSES, collar=0.1, offset_collar="larger", offset_collar_share=0.25
-    )
-    assert f1 == 0.0
+    assert events_f1(reference, estimated, collar=0.1, offset_collar_share=0.25) == 0.0
 
 
 def test_a_class_never_estimated_counts_as_zero() -> None:
@@ -252,58 +269,135 @@ def test_event_f1_equals_counting_where_no_events_compete(
     assert events_f1(reference, estimated, offset_collar=offset_collar) == pytest.approx(counted)
 
 
+# Counts
+
+
+def test_counts_by_clip_and_class_by_hand() -> None:
+    reference = {"a": [event(1, 2), event(5, 6, "Dog")], "b": [event(1, 2)]}
+    estimated = {"a": [event(1, 2), event(3, 4)], "b": [event(1, 2, "Speech")]}
+    found, nothing, missed, false = [1, 0, 0], [0, 0, 0], [0, 0, 1], [0, 1, 0]
+    assert count_events(
+        reference,
+        estimated,
+        CLASSES,
+        collar=0.2,
+        offset_collar="larger",
+        offset_collar_share=0.2,
+    ).tolist() == [[[1, 1, 0], missed, nothing], [missed, nothing, false]]
+    tags = {"a": ("Cat", "Dog"), "b": ("Cat",)}
+    assert count_tags(tags, {"a": ("Cat",), "b": ("Speech",)}, CLASSES).tolist() == [
+        [found, missed, nothing],
+        [missed, nothing, false],
+    ]
+
+
+def test_a_class_without_reference_has_no_f1() -> None:
+    f1 = class_f1(np.array([[2, 1, 1], [0, 3, 0], [0, 0, 2]]))
+    assert f1.tolist() == pytest.approx([2 / 3, math.nan, 0.0], nan_ok=True)
+
+
+def test_f1_is_computed_over_all_leading_axes() -> None:
+    counts = np.random.default_rng(0).integers(0, 4, size=(2, 5, 3, 3))
+    for average in (micro_f1, macro_f1):
+        one_by_one = [[float(average(inner)) for inner in outer] for outer in counts]
+        assert average(counts).tolist() == one_by_one
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_sum_of_counts_gives_the_averages_of_sed_eval(seed: int) -> None:
+    # After avsed.metrics, which silences a warning of the import.
+    from sed_eval.sound_event import EventBasedMetrics, SegmentBasedMetrics
+
+    rng = np.random.default_rng(seed)
+    reference, estimated = random_events(rng, 20), random_events(rng, 20)
+    estimated |= {clip_id: reference[clip_id] for clip_id in list(reference)[:5]}
+    segments = SegmentBasedMetrics(list(CLASSES), time_resolution=1.0)
+    events = EventBasedMetrics(list(CLASSES), t_collar=0.2, percentage_of_length=0.2)
+    for clip_id in reference:
+        both = [
+            [{"onset": e.onset, "offset": e.offset, "event_label": e.label} for e in side[clip_id]]
+            for side in (reference, estimated)
+        ]
+        segments.evaluate(*both)
+        events.evaluate(*both)
+    assert segments_f1(reference, estimated) == pytest.approx(
+        segments.results_overall_metrics()["f_measure"]["f_measure"], abs=1e-12
+    )
+    assert events_f1(reference, estimated) == pytest.approx(
+        events.results_class_wise_average_metrics()["f_measure"]["f_measure"], abs=1e-12
+    )
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_sum_of_counted_tags_gives_the_micro_average_of_sed_eval(seed: int) -> None:
+    from sed_eval.audio_tag import AudioTaggingMetrics
+
+    rng = np.random.default_rng(seed)
+    reference, estimated = random_tags(rng, 30), random_tags(rng, 30)
+    metrics = AudioTaggingMetrics(tags=list(CLASSES))
+    metrics.evaluate(
+        *(
+            [{"filename": clip_id, "tags": list(tags)} for clip_id, tags in side.items()]
+            for side in (reference, estimated)
+        )
+    )
+    assert clip_f1(reference, estimated) == pytest.approx(
+        metrics.results_overall_metrics()["f_measure"]["f_measure"], abs=1e-12
+    )
+
+
 # All three
 
 
 def test_a_perfect_estimate_scores_one() -> None:
     rng = np.random.default_rng(0)
     tags, events = random_tags(rng, 20), random_events(rng, 20)
-    assert clip_f1(tags, tags, CLASSES) == 1.0
-    assert seconds_f1(events, events) == 1.0
+    assert clip_f1(tags, tags) == 1.0
+    assert segments_f1(events, events) == 1.0
     assert events_f1(events, events, offset_collar="smaller") == 1.0
 
 
 def test_estimating_nothing_scores_zero() -> None:
-    assert clip_f1({"a": ("Cat",)}, {"a": ()}, CLASSES) == 0.0
-    assert seconds_f1({"a": [event(1, 2)]}, {"a": []}) == 0.0
+    assert clip_f1({"a": ("Cat",)}, {"a": ()}) == 0.0
+    assert segments_f1({"a": [event(1, 2)]}, {"a": []}) == 0.0
     assert events_f1({"a": [event(1, 2)]}, {"a": []}) == 0.0
 
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("n_estimated", [0, 1])
 def test_f1_without_any_reference_is_nan_without_a_warning(n_estimated: int) -> None:
-    assert math.isnan(clip_f1({"a": ()}, {"a": ("Cat",) * n_estimated}, CLASSES))
-    assert math.isnan(seconds_f1({"a": []}, {"a": [event(1, 2)] * n_estimated}))
+    assert math.isnan(clip_f1({"a": ()}, {"a": ("Cat",) * n_estimated}))
+    assert math.isnan(segments_f1({"a": []}, {"a": [event(1, 2)] * n_estimated}))
     assert math.isnan(events_f1({"a": []}, {"a": [event(1, 2)] * n_estimated}))
 
 
 def test_no_clips_at_all_are_nan() -> None:
-    assert math.isnan(clip_f1({}, {}, CLASSES))
-    assert math.isnan(seconds_f1({}, {}))
+    assert math.isnan(clip_f1({}, {}))
+    assert math.isnan(segments_f1({}, {}))
     assert math.isnan(events_f1({}, {}))
 
 
 def test_clips_on_one_side_only_are_refused() -> None:
     with pytest.raises(ValueError, match=r"1 clips .* such as b"):
-        clip_f1({"a": ()}, {"a": (), "b": ("Cat",)}, CLASSES)
+        clip_f1({"a": ()}, {"a": (), "b": ("Cat",)})
     with pytest.raises(ValueError, match="such as a"):
-        seconds_f1({"a": []}, {})
+        segments_f1({"a": []}, {})
     with pytest.raises(ValueError, match="such as b"):
         events_f1({}, {"b": []})
 
 
 def test_labels_outside_the_classes_are_refused() -> None:
     with pytest.raises(ValueError, match="'Bird' is not among the classes"):
-        clip_f1({"a": ("Cat",)}, {"a": ("Bird",)}, CLASSES)
+        clip_f1({"a": ("Cat",)}, {"a": ("Bird",)})
     with pytest.raises(ValueError, match="'Bird' is not among the classes"):
-        seconds_f1({"a": [event(1, 2, "Bird")]}, {"a": []})
+        segments_f1({"a": [event(1, 2, "Bird")]}, {"a": []})
     with pytest.raises(ValueError, match="'Bird' is not among the classes"):
         events_f1({"a": [event(1, 2)]}, {"a": [event(1, 2, "Bird")]})
 
 
 def test_a_class_named_none_is_refused() -> None:
     with pytest.raises(AvsedError, match="rename the class"):
-        segment_f1({}, {}, ("None", "Cat"), segment_length=1.0)
+        count_segments({}, {}, ("None", "Cat"), segment_length=1.0)
 
 
 def test_an_unknown_offset_collar_is_refused() -> None:

@@ -10,7 +10,7 @@ from avsed.annotations import AnnotatedClip, read_classes, read_list
 from avsed.clips import read_clips
 from avsed.config import Evaluation, Postprocess
 from avsed.errors import AvsedError
-from avsed.metrics import clip_f1, event_f1, segment_f1
+from avsed.metrics import F1_AVERAGES, count_events, count_segments, count_tags
 from avsed.postprocess import decide_tags, scores_to_events
 from avsed.scores import ScoredSplit, Scores, read_scores
 
@@ -117,12 +117,12 @@ def score_system(
             scored.clip_ids, scores.frame_scores, scored.valid_frames, strict=True
         )
     }
-    return {
-        "clip_f1": clip_f1(true_tags, tags, classes),
-        "segment_f1": segment_f1(
+    counts = {
+        "clip_f1": count_tags(true_tags, tags, classes),
+        "segment_f1": count_segments(
             true_events, events, classes, segment_length=params.segment_length
         ),
-        "event_f1": event_f1(
+        "event_f1": count_events(
             true_events,
             events,
             classes,
@@ -130,4 +130,8 @@ def score_system(
             offset_collar=params.offset_collar,
             offset_collar_share=params.offset_collar_share,
         ),
+    }
+    return {
+        metric: float(average(counts[metric].sum(axis=0)))
+        for metric, average in F1_AVERAGES.items()
     }

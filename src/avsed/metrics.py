@@ -1,17 +1,20 @@
-"""The three F1 scores, counted and averaged by sed_eval (Section 4.3.2).
+"""The three F1 scores, from what sed_eval counts in each clip (Section 4.3.2).
 
 All three compare what was estimated with a reference, clip by clip. A clip in which nothing is
 annotated is scored like any other: whatever is estimated there is wrong. So both sides name the
 same clips, and a clip without tags or events has an empty sequence.
 
-All three are fractions in [0, 1]: 0 where something is annotated and nothing estimated, NaN
-where nothing at all is annotated, since F1 is then undefined.
+What is counted, of each clip and class, are hits, false alarms and misses (TP, FP, FN). An F1 of
+many clips is that of their sum. It is a fraction in [0, 1]: 0 where something is annotated and
+nothing estimated, NaN where nothing at all is annotated, since F1 is then undefined.
 """
 
-import math
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from avsed.annotations import Event
 from avsed.errors import AvsedError
@@ -22,27 +25,23 @@ with warnings.catch_warnings():
     from sed_eval.audio_tag import AudioTaggingMetrics
     from sed_eval.sound_event import EventBasedMetrics, SegmentBasedMetrics
 
-# sed_eval's default leaves F1 undefined where nothing is estimated. A class never estimated would
-# then drop out of the macro average and raise it; the challenge's own scoring counts it as 0.
-_NOTHING_ESTIMATED = "zero_score"
 
-
-def clip_f1(
+def count_tags(
     reference: Mapping[str, Sequence[str]],
     estimated: Mapping[str, Sequence[str]],
     classes: Sequence[str],
-) -> float:
-    """Score tags: micro-average F1 over clips and classes.
+) -> NDArray[np.int64]:
+    """Count tags that were found, falsely found and missed.
 
     Section 4.3.2.
 
     Args:
-        reference: annotated tags by clip.
+        reference: annotated tags of n clips.
         estimated: estimated tags of the same clips.
-        classes: the label vocabulary.
+        classes: the label vocabulary; K classes.
 
     Returns:
-        A fraction in [0, 1]; NaN if the reference has no tag.
+        (n, K, 3) hits, false alarms and misses; clips as the reference has them.
 
     Raises:
         AvsedError: if a class has a name that sed_eval cannot take.
@@ -52,50 +51,43 @@ def clip_f1(
     _check_labels(
         (tag for side in (reference, estimated) for tags in side.values() for tag in tags), classes
     )
-
     metrics = AudioTaggingMetrics(tags=list(classes))
+    counts = []
     for clip_id, tags in reference.items():
-        # One clip a call: sed_eval searches the whole of a list for each of its clips and classes.
-        metrics.evaluate(_tag_list(tags), _tag_list(estimated[clip_id]))
-    results = metrics.results_overall_metrics()
-    if results["count"]["Nref"] and not results["count"]["Nsys"]:
-        return 0.0  # AudioTaggingMetrics has no such option as _NOTHING_ESTIMATED, and says NaN
-    f1 = results["f_measure"]["f_measure"]
-    return math.nan if f1 is None else float(f1)
+        metrics.reset().evaluate(_tag_list(tags), _tag_list(estimated[clip_id]))
+        counts.append(_class_counts(metrics.tag_wise, classes))
+    return _stacked(counts, classes)
 
 
-def segment_f1(
+def count_segments(
     reference: Mapping[str, Sequence[Event]],
     estimated: Mapping[str, Sequence[Event]],
     classes: Sequence[str],
     *,
     segment_length: float,
-) -> float:
-    """Score events by segments: micro-average F1 over clips, segments and classes.
+) -> NDArray[np.int64]:
+    """Count segments in which a class was found, falsely found and missed.
 
     Section 4.3.2. A class is active in every segment that one of its events touches.
 
     Args:
-        reference: annotated events by clip.
+        reference: annotated events of n clips.
         estimated: estimated events of the same clips.
-        classes: the label vocabulary.
+        classes: the label vocabulary; K classes.
         segment_length: seconds.
 
     Returns:
-        A fraction in [0, 1]; NaN if the reference has no event.
+        (n, K, 3) hits, false alarms and misses; clips as the reference has them.
 
     Raises:
         AvsedError: if a class has a name that sed_eval cannot take.
         ValueError: if the two sides name different clips, or a label is not among the classes.
     """
     metrics = SegmentBasedMetrics(list(classes), time_resolution=float(segment_length))
-    # Its constructor does not take the option, but its base class reads it.
-    metrics.empty_system_output_handling = _NOTHING_ESTIMATED
-    _evaluate_events(metrics, reference, estimated, classes)
-    return float(metrics.results_overall_metrics()["f_measure"]["f_measure"])
+    return _count_by_clip(metrics, reference, estimated, classes)
 
 
-def event_f1(
+def count_events(
     reference: Mapping[str, Sequence[Event]],
     estimated: Mapping[str, Sequence[Event]],
     classes: Sequence[str],
@@ -103,26 +95,23 @@ def event_f1(
     collar: float,
     offset_collar: Literal["larger", "smaller"],
     offset_collar_share: float,
-) -> float:
-    """Score whole events: macro-average F1 over classes.
+) -> NDArray[np.int64]:
+    """Count whole events that were found, falsely found and missed.
 
     Section 4.3.2. An event is found where an estimated one of its class, matched to no other,
     starts within the onset collar of its onset and ends within the offset collar of its offset.
 
-    A class without a reference event has no F1. sed_eval leaves it out of the average, and with
-    it what is falsely estimated of that class.
-
     Args:
-        reference: annotated events by clip.
+        reference: annotated events of n clips.
         estimated: estimated events of the same clips.
-        classes: the label vocabulary.
+        classes: the label vocabulary; K classes.
         collar: seconds, more than 0; the onset collar, and one of two offset collars.
         offset_collar: which counts, of `collar` and the share of the event's length: `larger`
             as in sed_eval and DCASE, or `smaller`.
         offset_collar_share: of the reference event's length, in [0, 1].
 
     Returns:
-        A fraction in [0, 1]; NaN if the reference has no event.
+        (n, K, 3) hits, false alarms and misses; clips as the reference has them.
 
     Raises:
         AvsedError: if a class has a name that sed_eval cannot take.
@@ -136,12 +125,62 @@ def event_f1(
         list(classes),
         t_collar=float(collar),
         percentage_of_length=float(offset_collar_share),
-        empty_system_output_handling=_NOTHING_ESTIMATED,
     )
-    _evaluate_events(metrics, reference, estimated, classes)
-    if not any(reference.values()):
-        return math.nan  # sed_eval says so too, but with numpy's warning of an empty mean
-    return float(metrics.results_class_wise_average_metrics()["f_measure"]["f_measure"])
+    return _count_by_clip(metrics, reference, estimated, classes)
+
+
+def class_f1(counts: NDArray[Any]) -> NDArray[np.float64]:
+    """Give the F1 of each class.
+
+    Args:
+        counts: (..., K, 3) hits, false alarms and misses.
+
+    Returns:
+        (..., K) in [0, 1]; NaN of a class without reference, as in sed_eval.
+    """
+    hits, false_alarms, misses = np.moveaxis(np.asarray(counts, np.float64), -1, 0)
+    both = 2 * hits + false_alarms + misses
+    f1 = np.divide(2 * hits, both, out=np.zeros_like(both), where=both > 0)
+    return np.where(hits + misses > 0, f1, np.nan)
+
+
+def micro_f1(counts: NDArray[Any]) -> NDArray[np.float64]:
+    """Average F1 over classes by their counts.
+
+    Args:
+        counts: (..., K, 3) hits, false alarms and misses.
+
+    Returns:
+        (...) in [0, 1]; NaN without any reference.
+    """
+    return class_f1(counts.sum(axis=-2))
+
+
+def macro_f1(counts: NDArray[Any]) -> NDArray[np.float64]:
+    """Average F1 over classes, each counting the same.
+
+    A class without reference has no F1. As in sed_eval it is left out of the average, and with it
+    what is falsely estimated of that class. One that is never estimated counts as 0, as in the
+    challenge's own scoring; sed_eval would leave it out too, unless told otherwise.
+
+    Args:
+        counts: (..., K, 3) hits, false alarms and misses.
+
+    Returns:
+        (...) in [0, 1]; NaN without any reference.
+    """
+    f1 = class_f1(counts)
+    n_classes = np.sum(~np.isnan(f1), axis=-1)
+    mean = np.nansum(f1, axis=-1) / np.maximum(n_classes, 1)
+    return np.where(n_classes > 0, mean, np.nan)
+
+
+# Section 4.3.2: how the F1 of each kind of count is averaged.
+F1_AVERAGES: Mapping[str, Callable[[NDArray[Any]], NDArray[np.float64]]] = {
+    "clip_f1": micro_f1,
+    "segment_f1": micro_f1,
+    "event_f1": macro_f1,
+}
 
 
 class _SmallerOffsetCollar(EventBasedMetrics):  # type: ignore[misc]  # sed_eval has no types
@@ -162,17 +201,31 @@ class _SmallerOffsetCollar(EventBasedMetrics):  # type: ignore[misc]  # sed_eval
         return bool(distance <= min(t_collar, percentage_of_length * length))
 
 
-def _evaluate_events(
+def _count_by_clip(
     metrics: Any,
     reference: Mapping[str, Sequence[Event]],
     estimated: Mapping[str, Sequence[Event]],
     classes: Sequence[str],
-) -> None:
+) -> NDArray[np.int64]:
     _check_clips(reference, estimated)
     events = (event for side in (reference, estimated) for clip in side.values() for event in clip)
     _check_labels((event.label for event in events), classes)
+    counts = []
     for clip_id, annotated in reference.items():
+        metrics.reset()
         metrics.evaluate(_event_list(annotated), _event_list(estimated[clip_id]))
+        counts.append(_class_counts(metrics.class_wise, classes))
+    return _stacked(counts, classes)
+
+
+def _class_counts(
+    by_class: Mapping[str, Mapping[str, float]], classes: Sequence[str]
+) -> list[list[int]]:
+    return [[int(by_class[label][key]) for key in ("Ntp", "Nfp", "Nfn")] for label in classes]
+
+
+def _stacked(counts: list[list[list[int]]], classes: Sequence[str]) -> NDArray[np.int64]:
+    return np.array(counts, dtype=np.int64).reshape(len(counts), len(classes), 3)
 
 
 def _tag_list(tags: Sequence[str]) -> list[dict[str, Any]]:
