@@ -9,7 +9,7 @@ import pytest
 from avsed.config import LocalDataset, load_params
 from avsed.errors import AvsedError
 from avsed.protocol import METRICS, Result, average_best
-from avsed.report import PAPER_TABLE_3, render_table, summarize
+from avsed.report import PAPER_TABLE_3, Row, render_report, summarize
 
 from .conftest import ROOT
 
@@ -24,16 +24,24 @@ def seeds(*scores: tuple[float, float, float]) -> dict[str, dict[str, float]]:
 def test_seeds_are_chosen_on_validation_for_each_metric_and_averaged_on_test() -> None:
     validation = seeds((0.9, 0.1, 0.5), (0.5, 0.2, 0.5), (0.7, 0.3, 0.5))
     test = seeds((0.1, 0.4, 0.2), (0.9, 0.6, 0.4), (0.3, 0.8, 0.9))
-    results = average_best(validation, test, n_best=2)
+    results = average_best("visual", validation, test, n_best=2)
     assert results["clip_f1"].mean == pytest.approx((10 + 30) / 2)
     assert results["segment_f1"].mean == pytest.approx((60 + 80) / 2)
     assert results["event_f1"].mean == pytest.approx((20 + 40) / 2)  # equal: the first ones
     assert results["clip_f1"].deviation == pytest.approx(math.sqrt(200))
+    assert results["clip_f1"].seeds == ("0", "2")
 
 
 def test_one_seed_has_no_deviation() -> None:
-    results = average_best(seeds((0.5, 0.5, 0.5)), seeds((0.5, 0.5, 0.5)), n_best=1)
+    scores = seeds((0.5, 0.5, 0.5))
+    results = average_best("visual", scores, scores, n_best=1)
     assert math.isnan(results["clip_f1"].deviation)
+
+
+def test_fewer_seeds_than_are_to_be_kept_are_refused() -> None:
+    scores = seeds((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+    with pytest.raises(AvsedError, match=r"visual: 2 seeds have scores, .*n_best is 5; lower it"):
+        average_best("visual", scores, scores, n_best=5)
 
 
 def test_the_table_has_seven_rows_beside_the_papers_and_names_its_setup(tmp_path: Path) -> None:
@@ -53,11 +61,23 @@ def test_the_table_has_seven_rows_beside_the_papers_and_names_its_setup(tmp_path
     )
 
 
+def row(*, n_seeds: int) -> Row:
+    result = Result(mean=50.0, deviation=2.0, seeds=("0", "1"))
+    return Row(results=dict.fromkeys(METRICS, result), n_seeds=n_seeds, n_clips="4")
+
+
+def test_the_report_says_which_variants_lack_seeds() -> None:
+    assert PARAMS.train.n_seeds == 2
+    complete = render_report({"visual": row(n_seeds=2)}, PARAMS)
+    assert "Not all" not in complete
+    report = render_report({"visual": row(n_seeds=2), "auditory": row(n_seeds=1)}, PARAMS)
+    assert "Not all 2 seeds have scores: auditory has 1.\n" in report
+
+
 def test_the_table_of_own_clips_has_no_figures_of_the_paper() -> None:
     dataset = LocalDataset(source="local", classes=("Cat",))
-    result = {metric: Result(mean=50.0, deviation=2.0) for metric in METRICS}
     params = PARAMS.model_copy(update={"dataset": dataset})
-    table = render_table({"visual": result}, {"visual": "4"}, params)
+    table = render_report({"visual": row(n_seeds=2)}, params)
     assert "| visual | 50.00 ± 2.00 | 50.00 ± 2.00 | 50.00 ± 2.00 | 4 |" in table
 
 

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,21 @@ PAPER_TABLE_3 = {
 _TITLES = ("clip micro F1", "segment micro F1", "event macro F1")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """What the report says of a variant.
+
+    Attributes:
+        results: by metric.
+        n_seeds: seeds that have scores; fewer than were trained where some diverged.
+        n_clips: the test clips it was scored on, in words.
+    """
+
+    results: Mapping[str, Result]
+    n_seeds: int
+    n_clips: str
+
+
 def summarize(
     evaluations_dir: Path, params: Params, *, table_path: Path, report_path: Path
 ) -> None:
@@ -36,27 +52,31 @@ def summarize(
         report_path: becomes Markdown, with the paper's figures beside ours.
 
     Raises:
-        AvsedError: if a variant's evaluation is missing.
+        AvsedError: if a variant's evaluation is missing, or has fewer seeds than are to be kept.
     """
     evaluations = {
         variant: _read_evaluation(evaluations_dir / f"{variant}.json") for variant in PAPER_TABLE_3
     }
-    results = {
-        variant: average_best(
-            evaluation["validation"]["seeds"],
-            evaluation["test"]["seeds"],
-            n_best=params.evaluation.n_best,
+    rows = {
+        variant: Row(
+            results=average_best(
+                variant,
+                evaluation["validation"]["seeds"],
+                evaluation["test"]["seeds"],
+                n_best=params.evaluation.n_best,
+            ),
+            n_seeds=len(evaluation["test"]["seeds"]),
+            n_clips=_test_clips(evaluation),
         )
         for variant, evaluation in evaluations.items()
     }
-    n_clips = {variant: _test_clips(evaluation) for variant, evaluation in evaluations.items()}
     table = {
-        variant: {metric: round(result.mean, 2) for metric, result in metrics.items()}
-        for variant, metrics in results.items()
+        variant: {metric: round(result.mean, 2) for metric, result in row.results.items()}
+        for variant, row in rows.items()
     }
     for path, text in (
         (table_path, json.dumps(table, indent=2) + "\n"),
-        (report_path, render_table(results, n_clips, params)),
+        (report_path, render_report(rows, params)),
     ):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, "utf-8")
@@ -71,33 +91,38 @@ def _read_evaluation(path: Path) -> Any:
         ) from None
 
 
-def render_table(
-    results: Mapping[str, Mapping[str, Result]], n_clips: Mapping[str, str], params: Params
-) -> str:
-    """Render the table as Markdown.
+def render_report(rows: Mapping[str, Row], params: Params) -> str:
+    """Render the report as Markdown.
 
     Args:
-        results: variant to metric to result.
-        n_clips: variant to the test clips it was scored on, in words.
+        rows: variant to what is said of it.
         params: the set-up.
     """
     lines = [
         f"# Test scores, {describe_setup(params)}",
         "",
         *_explanation(params),
+        *_missing_seeds(rows, params),
         "",
+        *_table_of_scores(rows, params),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _table_of_scores(rows: Mapping[str, Row], params: Params) -> list[str]:
+    lines = [
         f"| variant | {' | '.join(_TITLES)} | test clips |",
         "| --- | ---: | ---: | ---: | ---: |",
     ]
     # Beside the scores of one's own clips the paper's would say nothing.
     with_paper = params.dataset.source != "local"
-    for variant, metrics in results.items():
+    for variant, row in rows.items():
         cells = [
-            _with_deviation(metrics[metric]) + (f" ({paper:.2f})" if with_paper else "")
+            _with_deviation(row.results[metric]) + (f" ({paper:.2f})" if with_paper else "")
             for metric, paper in zip(METRICS, PAPER_TABLE_3[variant], strict=True)
         ]
-        lines.append(f"| {variant} | {' | '.join(cells)} | {n_clips[variant]} |")
-    return "\n".join(lines) + "\n"
+        lines.append(f"| {variant} | {' | '.join(cells)} | {row.n_clips} |")
+    return lines
 
 
 def describe_setup(params: Params) -> str:
@@ -131,6 +156,17 @@ def _explanation(params: Params) -> list[str]:
             "pretrained features do.**",
         ]
     return lines
+
+
+def _missing_seeds(rows: Mapping[str, Row], params: Params) -> list[str]:
+    fewer = [
+        f"{variant} has {row.n_seeds}"
+        for variant, row in rows.items()
+        if row.n_seeds != params.train.n_seeds
+    ]
+    if not fewer:
+        return []
+    return ["", f"Not all {params.train.n_seeds} seeds have scores: {', '.join(fewer)}."]
 
 
 def _weights(weights: str) -> str:
