@@ -64,6 +64,8 @@ def test_scores_that_say_what_is_annotated_are_perfect() -> None:
         "clip_f1": 1.0,
         "segment_f1": 1.0,
         "event_f1": 1.0,
+        "psds1": 1.0,
+        "psds2": 1.0,
     }
 
 

@@ -8,6 +8,8 @@ from typing import Literal, TypeVar
 
 import numpy as np
 import pytest
+from sed_eval.audio_tag import AudioTaggingMetrics
+from sed_eval.sound_event import EventBasedMetrics, SegmentBasedMetrics
 
 from avsed.annotations import Event
 from avsed.errors import AvsedError
@@ -305,9 +307,6 @@ def test_f1_is_computed_over_all_leading_axes() -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_sum_of_counts_gives_the_averages_of_sed_eval(seed: int) -> None:
-    # After avsed.metrics, which silences a warning of the import.
-    from sed_eval.sound_event import EventBasedMetrics, SegmentBasedMetrics
-
     rng = np.random.default_rng(seed)
     reference, estimated = random_events(rng, 20), random_events(rng, 20)
     estimated |= {clip_id: reference[clip_id] for clip_id in list(reference)[:5]}
@@ -330,8 +329,6 @@ def test_the_sum_of_counts_gives_the_averages_of_sed_eval(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_sum_of_counted_tags_gives_the_micro_average_of_sed_eval(seed: int) -> None:
-    from sed_eval.audio_tag import AudioTaggingMetrics
-
     rng = np.random.default_rng(seed)
     reference, estimated = random_tags(rng, 30), random_tags(rng, 30)
     metrics = AudioTaggingMetrics(tags=list(CLASSES))
@@ -408,7 +405,7 @@ def test_an_unknown_offset_collar_is_refused() -> None:
 def test_importing_the_metrics_warns_of_nothing() -> None:
     # A fresh interpreter: modules warn at their first import only.
     done = subprocess.run(
-        [sys.executable, "-W", "default", "-c", "import avsed.metrics"],
+        [sys.executable, "-W", "default", "-c", "import avsed.psds, avsed.metrics"],
         capture_output=True,
         text=True,
         check=True,

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from avsed.annotations import Event
 from avsed.framing import FRAME_HOP, N_FRAMES
-from avsed.postprocess import decide, decide_tags, decisions_to_events, scores_to_events
+from avsed.postprocess import decide, decide_tags, decisions_to_events, scores_to_events, smooth
 
 
 def one_class(*active: int, n_frames: int = 40) -> NDArray[np.float64]:
@@ -55,6 +55,24 @@ def test_median_filter_fills_a_gap_of_three_frames() -> None:
 def test_median_filter_keeps_a_gap_of_four_frames() -> None:
     before, after = range(10, 16), range(20, 26)
     assert active_frames(one_class(*before, *after)) == [*before, *after]
+
+
+@pytest.mark.parametrize("threshold", [0.1, 0.5, 0.83])
+@pytest.mark.parametrize("n_valid", [1, 4, 40])
+def test_smoothed_scores_give_the_same_decisions_at_any_threshold(
+    threshold: float, n_valid: int
+) -> None:
+    scores = np.random.default_rng(0).random((40, 3))
+    smoothed = smooth(scores, median_filter_frames=7, n_valid=n_valid)
+    decisions = decide(scores, threshold=threshold, median_filter_frames=7, n_valid=n_valid)
+    assert smoothed.shape == (n_valid, 3)
+    assert (decisions[:n_valid] == (smoothed > threshold)).all()
+
+
+def test_a_score_that_is_nan_is_not_smoothed_away() -> None:
+    scores = np.array([[0.1], [np.nan], [0.1]])
+    with pytest.raises(ValueError, match="a score is NaN"):
+        smooth(scores, median_filter_frames=3, n_valid=3)
 
 
 @pytest.mark.parametrize("n_active", [1, 2, 3])

@@ -20,7 +20,7 @@ extraction lockstep
 embedding shard_plan protocol sources.youtube.recovery sources.youtube.scheduling
 sources.youtube.cutting
 sources.youtube.fetching sources.youtube.ledger
-dataset scores model mean_teacher metrics postprocess sources.local sources.demo.render
+dataset scores model mean_teacher metrics psds postprocess sources.local sources.demo.render
 sources.youtube.lists sources.youtube.failures inventory
 model_card features.auditory features.visual features.spectral sources.demo.sounds
 sources.demo.pictures

@@ -11,7 +11,8 @@ from avsed.clips import read_clips
 from avsed.config import Evaluation, Postprocess
 from avsed.errors import AvsedError
 from avsed.metrics import F1_AVERAGES, count_events, count_segments, count_tags
-from avsed.postprocess import decide_tags, scores_to_events
+from avsed.postprocess import decide_tags, scores_to_events, smooth
+from avsed.psds import polyphonic_scores
 from avsed.scores import ScoredSplit, Scores, read_scores
 
 
@@ -75,7 +76,9 @@ def score_system(
     postprocess: Postprocess,
     params: Evaluation,
 ) -> dict[str, float]:
-    """Compute the three metrics of one system on one split (Section 4.3.2).
+    """Compute all metrics of one system on one split.
+
+    Section 4.3.2; PSDS is not in the paper.
 
     Args:
         scores: of the split's n clips.
@@ -131,7 +134,19 @@ def score_system(
             offset_collar_share=params.offset_collar_share,
         ),
     }
-    return {
+    f1 = {
         metric: float(average(counts[metric].sum(axis=0)))
         for metric, average in F1_AVERAGES.items()
     }
+    # Smoothed like the decisions, so that PSDS sees the events of all thresholds.
+    smoothed = {
+        clip_id: smooth(
+            frame_scores,
+            median_filter_frames=postprocess.median_filter_frames,
+            n_valid=int(n_valid),
+        )
+        for clip_id, frame_scores, n_valid in zip(
+            scored.clip_ids, scores.frame_scores, scored.valid_frames, strict=True
+        )
+    }
+    return f1 | polyphonic_scores(smoothed, true_events, classes, durations=durations)

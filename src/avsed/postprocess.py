@@ -1,7 +1,7 @@
 """Decisions, tags and events from a network's scores (Section 2.2)."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +9,8 @@ from scipy import ndimage
 
 from avsed.annotations import Event
 from avsed.framing import CLIP_DURATION, frame_onset
+
+Kind = TypeVar("Kind", bound=np.generic)
 
 
 def decide_tags(
@@ -57,18 +59,35 @@ def decide(
         ValueError: if a valid frame's score is NaN, the filter's length is not odd, or `n_valid`
             is not from 1 to T.
     """
-    if median_filter_frames < 1 or median_filter_frames % 2 == 0:
-        raise ValueError(f"the median filter has {median_filter_frames} frames; odd lengths only")
-    if not 1 <= n_valid <= len(frame_scores):
-        raise ValueError(f"{n_valid} frames of {len(frame_scores)} are said to be valid")
-
+    _check_frames(frame_scores, median_filter_frames, n_valid)
     decisions = np.zeros(frame_scores.shape, dtype=np.bool_)
-    # The paper does not say how the filter meets the clip's ends; we reflect the decisions there,
-    # as the DCASE baselines do. It must not see the padding: its decisions are no silence.
-    decisions[:n_valid] = ndimage.median_filter(
-        _above(frame_scores[:n_valid], threshold), size=(median_filter_frames, 1), mode="reflect"
-    )
+    # It must not see the padding: its decisions are no silence.
+    decisions[:n_valid] = _filtered(_above(frame_scores[:n_valid], threshold), median_filter_frames)
     return decisions
+
+
+def smooth(
+    frame_scores: NDArray[np.floating[Any]], *, median_filter_frames: int, n_valid: int
+) -> NDArray[np.floating[Any]]:
+    """Smooth a clip's frame scores in time with the median filter, for metrics without threshold.
+
+    A median of an odd number of scores lies above a threshold where most of the scores do: the
+    events that these have at any threshold are those of `decide`.
+
+    Args:
+        frame_scores: (T, K) in [0, 1].
+        median_filter_frames: the filter's length; odd.
+        n_valid: frames of the clip itself, from 1 to T; padding follows.
+
+    Returns:
+        (n_valid, K)
+
+    Raises:
+        ValueError: as of `decide`.
+    """
+    _check_frames(frame_scores, median_filter_frames, n_valid)
+    _refuse_nan(frame_scores[:n_valid])
+    return _filtered(frame_scores[:n_valid], median_filter_frames)
 
 
 def decisions_to_events(
@@ -127,9 +146,31 @@ def scores_to_events(
 
 
 def _above(scores: NDArray[np.floating[Any]], threshold: float) -> NDArray[np.bool_]:
-    # NaN lies above no threshold: a network that has diverged would pass for a silent one.
-    if np.isnan(scores).any():
-        raise ValueError("a score is NaN")
+    _refuse_nan(scores)
     # The paper does not say on which side a score equal to the threshold falls; we leave it
     # inactive, as the DCASE baselines do.
     return np.asarray(scores > threshold)
+
+
+def _refuse_nan(scores: NDArray[np.floating[Any]]) -> None:
+    # NaN lies above no threshold: a network that has diverged would pass for a silent one.
+    if np.isnan(scores).any():
+        raise ValueError("a score is NaN")
+
+
+def _check_frames(
+    frame_scores: NDArray[np.floating[Any]], median_filter_frames: int, n_valid: int
+) -> None:
+    if median_filter_frames < 1 or median_filter_frames % 2 == 0:
+        raise ValueError(f"the median filter has {median_filter_frames} frames; odd lengths only")
+    if not 1 <= n_valid <= len(frame_scores):
+        raise ValueError(f"{n_valid} frames of {len(frame_scores)} are said to be valid")
+
+
+def _filtered(frames: NDArray[Kind], median_filter_frames: int) -> NDArray[Kind]:
+    # The paper does not say how the filter meets the clip's ends; we reflect the frames there,
+    # as the DCASE baselines do.
+    filtered: NDArray[Kind] = ndimage.median_filter(
+        frames, size=(median_filter_frames, 1), mode="reflect"
+    )
+    return filtered

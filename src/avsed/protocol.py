@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from avsed.errors import AvsedError
 
-METRICS = ("clip_f1", "segment_f1", "event_f1")
+METRICS = ("clip_f1", "segment_f1", "event_f1", "psds1", "psds2")
 
 
 @dataclass(frozen=True, kw_only=True)
