@@ -1,54 +1,74 @@
-"""From scores to metrics, with what was annotated and with files of scores."""
+"""Every seed of a variant, with files of scores, lists and clips."""
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-from avsed.annotations import AnnotatedClip, Event
-from avsed.config import load_params
+from avsed.annotations import AnnotatedClip, Event, write_classes, write_list
+from avsed.clips import write_clips
+from avsed.config import Evaluation, load_params
 from avsed.errors import AvsedError
-from avsed.evaluation import score_system
+from avsed.evaluation import evaluate_variant
 from avsed.scores import ScoredSplit, Scores, read_scores, write_scores
 
-from .conftest import ROOT
+from .conftest import ROOT, clip_record
 
 CLASSES = ("Cat", "Dog")
 PARAMS = load_params(ROOT / "params.yaml")
-CLIPS = {
-    "a": AnnotatedClip(
-        clip_id="a", tags=("Cat",), events=(Event(onset=2.0, offset=4.0, label="Cat"),)
-    ),
-    "b": AnnotatedClip(clip_id="b", tags=(), events=()),
-}
+TUNED = PARAMS.evaluation.model_copy(update={"thresholds": "tuned"})
+A_CAT = Event(onset=2.0, offset=4.0, label="Cat")
 
 
-def split(frame_scores: NDArray[np.float32], clip_scores: list[list[float]]) -> ScoredSplit:
-    scores = Scores(frame_scores=frame_scores, clip_scores=np.array(clip_scores, np.float32))
-    return ScoredSplit(clip_ids=("a", "b"), valid_frames=np.array([151, 151]), seeds={0: scores})
+def scored(*cats: float) -> ScoredSplit:
+    """Score the cat of clip a as each seed does, and nothing in b."""
+    seeds = {}
+    for seed, score in enumerate(cats):
+        frame_scores = np.zeros((2, 151, 2), np.float32)
+        frame_scores[0, 31:60, 0] = score  # 2.05 s to 3.97 s
+        seeds[seed] = Scores(frame_scores=frame_scores, clip_scores=frame_scores.max(axis=1))
+    return ScoredSplit(clip_ids=("a", "b"), valid_frames=np.array([151, 151]), seeds=seeds)
 
 
-def score(scored: ScoredSplit, clips: dict[str, AnnotatedClip] = CLIPS) -> dict[str, float]:
-    return score_system(
-        scored.seeds[0],
-        scored,
-        clips=clips,
-        durations={"a": 10.0, "b": 10.0},
-        classes=CLASSES,
+def evaluate(
+    folder: Path,
+    splits: Mapping[str, ScoredSplit],
+    *,
+    events: tuple[Event, ...] = (A_CAT,),
+    params: Evaluation = PARAMS.evaluation,
+) -> Any:
+    write_scores(folder / "visual.h5", splits)
+    write_classes(folder, CLASSES)
+    for split in splits:
+        clips = [
+            AnnotatedClip(clip_id="a", tags=("Cat",), events=events),
+            AnnotatedClip(clip_id="b", tags=(), events=()),
+            AnnotatedClip(clip_id="no-video", tags=(), events=()),
+        ]
+        write_list(folder, split, clips)
+    write_clips(folder / "clips.csv", [clip_record("a"), clip_record("b")])
+    evaluate_variant(
+        folder / "visual.h5",
+        metadata_dir=folder,
+        clips_path=folder / "clips.csv",
         postprocess=PARAMS.postprocess,
-        params=PARAMS.evaluation,
+        params=params,
+        out_path=folder / "visual.json",
     )
+    return json.loads((folder / "visual.json").read_text())
 
 
 def test_scores_are_read_back(tmp_path: Path) -> None:
-    scored = split(np.random.default_rng(0).random((2, 151, 2), np.float32), [[0.1, 0.2]] * 2)
-    write_scores(tmp_path / "scores.h5", {"test": scored})
+    written = scored(0.9)
+    write_scores(tmp_path / "scores.h5", {"test": written})
     read = read_scores(tmp_path / "scores.h5")["test"]
     assert read.clip_ids == ("a", "b")
     assert read.valid_frames.tolist() == [151, 151]
-    assert (read.seeds[0].frame_scores == scored.seeds[0].frame_scores).all()
-    assert (read.seeds[0].clip_scores == scored.seeds[0].clip_scores).all()
+    assert (read.seeds[0].frame_scores == written.seeds[0].frame_scores).all()
+    assert (read.seeds[0].clip_scores == written.seeds[0].clip_scores).all()
 
 
 def test_scores_that_cannot_be_read_say_which_stage_to_run(tmp_path: Path) -> None:
@@ -57,27 +77,37 @@ def test_scores_that_cannot_be_read_say_which_stage_to_run(tmp_path: Path) -> No
         read_scores(tmp_path / "visual.h5")
 
 
-def test_scores_that_say_what_is_annotated_are_perfect() -> None:
-    frames = np.zeros((2, 151, 2), np.float32)
-    frames[0, 31:60, 0] = 0.9  # 2.05 s to 3.97 s
-    assert score(split(frames, [[0.9, 0.1], [0.1, 0.1]])) == {
-        "clip_f1": 1.0,
-        "segment_f1": 1.0,
-        "event_f1": 1.0,
-        "psds1": 1.0,
-        "psds2": 1.0,
-    }
+def test_each_seed_has_its_metrics_on_both_splits(tmp_path: Path) -> None:
+    evaluation = evaluate(tmp_path, {"test": scored(0.9, 0.4), "validation": scored(0.4, 0.9)})
+    assert set(evaluation) == {"test", "validation"}
+    assert evaluation["test"]["n_clips"] == 2
+    assert evaluation["test"]["n_listed"] == 3
+    f1 = {split: evaluation[split]["seeds"] for split in evaluation}
+    assert [f1["test"][seed]["event_f1"] for seed in "01"] == [1.0, 0.0]
+    assert [f1["validation"][seed]["event_f1"] for seed in "01"] == [0.0, 1.0]
 
 
-def test_a_false_tag_in_a_clip_without_events_counts() -> None:
-    frames = np.zeros((2, 151, 2), np.float32)
-    scores = score(split(frames, [[0.9, 0.1], [0.9, 0.1]]))
-    assert scores["clip_f1"] == pytest.approx(2 / 3)  # 1 right, 1 false, 0 missed
-    assert scores["event_f1"] == 0.0
+def test_thresholds_are_tuned_for_each_seed_on_validation_alone(tmp_path: Path) -> None:
+    # On test, 0.4 would be as good for both seeds.
+    splits = {"test": scored(0.45, 0.45), "validation": scored(0.72, 0.22)}
+    evaluation = evaluate(tmp_path, splits, params=TUNED)
+    thresholds = evaluation["thresholds"]
+    assert thresholds["0"] == {"tags": {"Cat": 0.5, "Dog": 0.5}, "events": {"Cat": 0.5, "Dog": 0.5}}
+    assert thresholds["1"] == {"tags": {"Cat": 0.2, "Dog": 0.5}, "events": {"Cat": 0.2, "Dog": 0.5}}
+    f1 = {split: evaluation[split]["seeds"] for split in splits}
+    assert [f1["validation"][seed]["clip_f1"] for seed in "01"] == [1.0, 1.0]
+    assert [f1["test"][seed]["clip_f1"] for seed in "01"] == [0.0, 1.0]
 
 
-def test_nothing_annotated_is_an_error_and_no_score() -> None:
-    frames = np.zeros((2, 151, 2), np.float32)
-    silent = {name: AnnotatedClip(clip_id=name, tags=(), events=()) for name in CLIPS}
+def test_test_scores_do_not_reach_the_thresholds(tmp_path: Path) -> None:
+    one, other = (
+        evaluate(tmp_path, {"test": scored(test), "validation": scored(0.22)}, params=TUNED)
+        for test in (0.1, 0.9)
+    )
+    assert one["thresholds"] == other["thresholds"]
+    assert one["test"] != other["test"]
+
+
+def test_nothing_annotated_is_an_error_and_no_score(tmp_path: Path) -> None:
     with pytest.raises(AvsedError, match="none of the 2 clips has an annotated event"):
-        score(split(frames, [[0.0, 0.0]] * 2), silent)
+        evaluate(tmp_path, {"validation": scored(0.9)}, events=())

@@ -140,6 +140,13 @@ def test_an_edit_of_a_metric_trains_and_scores_nothing(clone: Clone) -> None:
     assert set(status) - {"summarize"} == {f"evaluate@{variant}" for variant in VARIANTS}
 
 
+def test_tuned_thresholds_train_and_score_nothing(clone: Clone) -> None:
+    clone.replace("params.yaml", "thresholds: fixed", "thresholds: tuned")
+    status = json.loads(clone.run("dvc", "status", "--json"))
+    clone.run("git", "checkout", "-q", ".")
+    assert set(status) == {"summarize", *(f"evaluate@{variant}" for variant in VARIANTS)}
+
+
 @pytest.mark.parametrize(
     ("file", "pattern", "text", "message"),
     [

@@ -47,6 +47,14 @@ def test_a_score_equal_to_the_threshold_is_inactive() -> None:
     assert decide_tags(scores[0], threshold=0.5, classes=("Cat", "Dog")) == ("Dog",)
 
 
+def test_each_class_may_have_a_threshold_of_its_own() -> None:
+    scores = np.array([[0.4, 0.4]])
+    thresholds = np.array([0.3, 0.5])
+    assert decide_tags(scores[0], threshold=thresholds, classes=("Cat", "Dog")) == ("Cat",)
+    decisions = decide(scores, threshold=thresholds, median_filter_frames=1, n_valid=1)
+    assert decisions.tolist() == [[True, False]]
+
+
 def test_median_filter_fills_a_gap_of_three_frames() -> None:
     before, after = range(10, 16), range(19, 25)
     assert active_frames(one_class(*before, *after)) == list(range(10, 25))

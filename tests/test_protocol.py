@@ -82,6 +82,14 @@ def test_the_report_says_which_variants_lack_seeds() -> None:
     assert "Not all 2 seeds have scores: auditory has 1.\n" in report
 
 
+def test_the_report_says_that_thresholds_are_tuned() -> None:
+    tuned = PARAMS.evaluation.model_copy(update={"thresholds": "tuned"})
+    rows = {"visual": row(n_seeds=2)}
+    report = render_report(rows, PARAMS.model_copy(update={"evaluation": tuned}))
+    assert "are tuned on validation" in report
+    assert "are tuned on validation" not in render_report(rows, PARAMS)
+
+
 def test_the_table_of_own_clips_has_no_figures_of_the_paper() -> None:
     dataset = LocalDataset(source="local", classes=("Cat",))
     params = PARAMS.model_copy(update={"dataset": dataset})

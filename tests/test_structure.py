@@ -16,7 +16,7 @@ STAGES: dict[str, Any] = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
 LAYERS = """
 command collect prepare
 training scoring report metadata shard_check feature_plot sources.youtube.download cli evaluation
-extraction lockstep
+extraction lockstep system
 embedding shard_plan protocol sources.youtube.recovery sources.youtube.scheduling
 sources.youtube.cutting
 sources.youtube.fetching sources.youtube.ledger

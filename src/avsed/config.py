@@ -176,6 +176,7 @@ class Postprocess(Section):
 class Evaluation(Section):
     """Metrics and the choice of seeds (Sections 4.3.2 and 5)."""
 
+    thresholds: Literal["fixed", "tuned"]
     segment_length: Annotated[float, Field(gt=0)]
     event_collar: Annotated[float, Field(gt=0)]
     offset_collar: Literal["larger", "smaller"]

@@ -10,11 +10,13 @@ from scipy import ndimage
 from avsed.annotations import Event
 from avsed.framing import CLIP_DURATION, frame_onset
 
+# Of all classes, or one for each: (K,).
+Threshold = float | NDArray[np.floating[Any]]
 Kind = TypeVar("Kind", bound=np.generic)
 
 
 def decide_tags(
-    clip_scores: NDArray[np.floating[Any]], *, threshold: float, classes: Sequence[str]
+    clip_scores: NDArray[np.floating[Any]], *, threshold: Threshold, classes: Sequence[str]
 ) -> tuple[str, ...]:
     """Name the classes that a clip contains.
 
@@ -22,7 +24,7 @@ def decide_tags(
 
     Args:
         clip_scores: (K,) in [0, 1].
-        threshold: in [0, 1]; a tag's score lies above it.
+        threshold: in [0, 1], for all classes or (K,); a tag's score lies above it.
         classes: K labels.
 
     Returns:
@@ -38,7 +40,7 @@ def decide_tags(
 def decide(
     frame_scores: NDArray[np.floating[Any]],
     *,
-    threshold: float,
+    threshold: Threshold,
     median_filter_frames: int,
     n_valid: int,
 ) -> NDArray[np.bool_]:
@@ -48,7 +50,7 @@ def decide(
 
     Args:
         frame_scores: (T, K) in [0, 1].
-        threshold: in [0, 1]; the score of an active class lies above it.
+        threshold: in [0, 1], for all classes or (K,); the score of an active class lies above it.
         median_filter_frames: the filter's length; odd.
         n_valid: frames of the clip itself, from 1 to T; padding follows.
 
@@ -127,7 +129,7 @@ def scores_to_events(
     frame_scores: NDArray[np.floating[Any]],
     *,
     classes: Sequence[str],
-    threshold: float,
+    threshold: Threshold,
     median_filter_frames: int,
     n_valid: int,
     duration: float,
@@ -145,7 +147,7 @@ def scores_to_events(
     return decisions_to_events(decisions, classes=classes, duration=duration)
 
 
-def _above(scores: NDArray[np.floating[Any]], threshold: float) -> NDArray[np.bool_]:
+def _above(scores: NDArray[np.floating[Any]], threshold: Threshold) -> NDArray[np.bool_]:
     _refuse_nan(scores)
     # The paper does not say on which side a score equal to the threshold falls; we leave it
     # inactive, as the DCASE baselines do.
