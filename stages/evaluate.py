@@ -21,6 +21,7 @@ def main() -> None:
         postprocess=params.postprocess,
         params=params.evaluation,
         out_path=Path("data/evaluations") / f"{variant}.json",
+        counts_path=Path("data/evaluations") / f"{variant}.h5",
     )
 
 

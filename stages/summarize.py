@@ -12,6 +12,7 @@ def main() -> None:
         Path("data/evaluations"),
         load_params(),
         table_path=Path("metrics/table.json"),
+        intervals_path=Path("metrics/intervals.json"),
         report_path=Path("reports/table.md"),
     )
 

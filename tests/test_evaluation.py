@@ -11,6 +11,7 @@ import pytest
 from avsed.annotations import AnnotatedClip, Event, write_classes, write_list
 from avsed.clips import write_clips
 from avsed.config import Evaluation, load_params
+from avsed.counts import read_counts
 from avsed.errors import AvsedError
 from avsed.evaluation import evaluate_variant
 from avsed.scores import ScoredSplit, Scores, read_scores, write_scores
@@ -57,6 +58,7 @@ def evaluate(
         postprocess=PARAMS.postprocess,
         params=params,
         out_path=folder / "visual.json",
+        counts_path=folder / "counts.h5",
     )
     return json.loads((folder / "visual.json").read_text())
 
@@ -85,6 +87,26 @@ def test_each_seed_has_its_metrics_on_both_splits(tmp_path: Path) -> None:
     f1 = {split: evaluation[split]["seeds"] for split in evaluation}
     assert [f1["test"][seed]["event_f1"] for seed in "01"] == [1.0, 0.0]
     assert [f1["validation"][seed]["event_f1"] for seed in "01"] == [0.0, 1.0]
+
+
+def test_the_counts_of_test_clips_are_kept_for_each_seed(tmp_path: Path) -> None:
+    evaluate(tmp_path, {"test": scored(0.9, 0.4), "validation": scored(0.4, 0.9)})
+    counted = read_counts(tmp_path / "counts.h5")
+    nothing = [0, 0, 0]
+    assert counted.clip_ids == ("a", "b")
+    assert list(counted.seeds) == ["0", "1"]
+    for metric, n_found in {"clip_f1": 1, "segment_f1": 2, "event_f1": 1}.items():
+        found, missed = (
+            [[hits, nothing], [nothing, nothing]] for hits in ([n_found, 0, 0], [0, 0, n_found])
+        )
+        assert counted.seeds["0"][metric].tolist() == found
+        assert counted.seeds["1"][metric].tolist() == missed
+
+
+def test_counts_that_cannot_be_read_say_which_stage_to_run(tmp_path: Path) -> None:
+    (tmp_path / "visual.h5").write_bytes(b"no HDF5")
+    with pytest.raises(AvsedError, match=r"visual.h5: cannot be read .* `dvc repro evaluate@vis"):
+        read_counts(tmp_path / "visual.h5")
 
 
 def test_thresholds_are_tuned_for_each_seed_on_validation_alone(tmp_path: Path) -> None:

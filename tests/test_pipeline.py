@@ -32,7 +32,10 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
 def test_repro_makes_the_table_of_seven_variants(clone: Clone) -> None:
     table = json.loads((clone.path / "metrics" / "table.json").read_text())
     assert tuple(table) == VARIANTS
-    assert (clone.path / "reports" / "table.md").read_text().count("\n| ") == 9
+    # Scores, intervals, differences from spectral; each with a header of two lines.
+    assert (clone.path / "reports" / "table.md").read_text().count("\n| ") == 9 + 9 + 8
+    intervals = json.loads((clone.path / "metrics" / "intervals.json").read_text())
+    assert tuple(intervals) == VARIANTS
 
 
 def test_a_second_repro_has_nothing_to_do(clone: Clone) -> None:

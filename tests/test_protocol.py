@@ -4,10 +4,14 @@ import json
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from avsed.bootstrap import Difference, Interval
 from avsed.config import LocalDataset, load_params
+from avsed.counts import CountedClips, write_counts
 from avsed.errors import AvsedError
+from avsed.metrics import F1_AVERAGES
 from avsed.protocol import METRICS, Result, average_best
 from avsed.report import PAPER_TABLE_3, Row, render_report, summarize
 
@@ -47,13 +51,56 @@ def test_fewer_seeds_than_are_to_be_kept_are_refused() -> None:
         average_best("visual", scores, scores, n_best=5)
 
 
-def test_the_table_has_seven_rows_beside_the_papers_and_names_its_setup(tmp_path: Path) -> None:
+def evaluate_all(folder: Path, *, better: str = "") -> None:
+    """Write evaluations in which all variants find half of the events, and one all of them."""
     for variant in PAPER_TABLE_3:
         split = {"n_clips": 39, "n_listed": 40, "seeds": seeds((0.5, 0.25, 0.125))}
-        (tmp_path / f"{variant}.json").write_text(json.dumps({"validation": split, "test": split}))
-    table_path, report_path = tmp_path / "metrics" / "table.json", tmp_path / "table.md"
-    summarize(tmp_path, PARAMS, table_path=table_path, report_path=report_path)
-    table = json.loads(table_path.read_text())
+        evaluation = {"validation": split, "test": split}
+        (folder / f"{variant}.json").write_text(json.dumps(evaluation))
+        counts = np.zeros((40, 1, 3), np.int64)
+        counts[:, 0, 0] = 1
+        if variant != better:
+            counts[::2, 0] = (0, 0, 1)
+        clip_ids = tuple(f"clip{i}" for i in range(40))
+        counted = CountedClips(clip_ids=clip_ids, seeds={"0": dict.fromkeys(F1_AVERAGES, counts)})
+        write_counts(folder / f"{variant}.h5", counted)
+
+
+def summarize_into(folder: Path) -> None:
+    summarize(
+        folder,
+        PARAMS,
+        table_path=folder / "metrics" / "table.json",
+        intervals_path=folder / "metrics" / "intervals.json",
+        report_path=folder / "reports" / "table.md",
+    )
+
+
+def test_the_report_gives_intervals_and_marks_what_differs_from_spectral(tmp_path: Path) -> None:
+    evaluate_all(tmp_path, better="visual")
+    summarize_into(tmp_path)
+    intervals = json.loads((tmp_path / "metrics" / "intervals.json").read_text())
+    assert list(intervals) == list(PAPER_TABLE_3)
+    # Recall 1/2 without false alarms: F1 2/3.
+    spectral, visual = intervals["spectral"]["clip_f1"], intervals["visual"]["clip_f1"]
+    assert spectral.keys() == {"low", "high"}
+    assert spectral["low"] < 66.67 < spectral["high"]
+    assert (visual["low"], visual["high"], visual["difference"]) == (100.0, 100.0, 33.33)
+    assert 0 < visual["difference_low"] < 33.33 < visual["difference_high"]
+    assert intervals["auditory"]["clip_f1"]["difference"] == 0.0
+
+    report = (tmp_path / "reports" / "table.md").read_text()
+    low, high = f"{spectral['low']:.2f}", f"{spectral['high']:.2f}"
+    assert f"| spectral | {low} to {high} |" in report
+    low, high = (f"{visual[end]:.2f}" for end in ("difference_low", "difference_high"))
+    assert f"| visual | **+33.33** ({low} to {high}) |" in report
+    assert f"| auditory |{' +0.00 (0.00 to 0.00) |' * 3} 40 |" in report
+
+
+def test_the_table_has_seven_rows_beside_the_papers_and_names_its_setup(tmp_path: Path) -> None:
+    evaluate_all(tmp_path)
+    summarize_into(tmp_path)
+    table = json.loads((tmp_path / "metrics" / "table.json").read_text())
     assert list(table) == list(PAPER_TABLE_3)
     assert table["spectral+visual"] == {
         "clip_f1": 50.0,
@@ -62,7 +109,7 @@ def test_the_table_has_seven_rows_beside_the_papers_and_names_its_setup(tmp_path
         "psds1": 12.5,
         "psds2": 12.5,
     }
-    report = report_path.read_text()
+    report = (tmp_path / "reports" / "table.md").read_text()
     assert "profile demo: synthesized clips, VGGish with random weights" in report.splitlines()[0]
     assert "Random weights: this table shows that the machinery works" in report
     scores = "50.00 (80.04) | 25.00 (71.01) | 12.50 (22.31) | 12.50 | 12.50"
@@ -71,7 +118,16 @@ def test_the_table_has_seven_rows_beside_the_papers_and_names_its_setup(tmp_path
 
 def row(*, n_seeds: int) -> Row:
     result = Result(mean=50.0, deviation=2.0, seeds=("0", "1"))
-    return Row(results=dict.fromkeys(METRICS, result), n_seeds=n_seeds, n_clips="4")
+    undefined = Interval(low=math.nan, high=math.nan)
+    difference = Difference(mean=math.nan, interval=undefined)
+    return Row(
+        results=dict.fromkeys(METRICS, result),
+        n_seeds=n_seeds,
+        n_clips="4",
+        intervals=dict.fromkeys(F1_AVERAGES, Interval(low=40.0, high=60.0)),
+        differences=dict.fromkeys(F1_AVERAGES, difference),
+        n_common=0,
+    )
 
 
 def test_the_report_says_which_variants_lack_seeds() -> None:
@@ -80,6 +136,12 @@ def test_the_report_says_which_variants_lack_seeds() -> None:
     assert "Not all" not in complete
     report = render_report({"visual": row(n_seeds=2), "auditory": row(n_seeds=1)}, PARAMS)
     assert "Not all 2 seeds have scores: auditory has 1.\n" in report
+
+
+def test_a_difference_without_common_clips_is_said_to_be_undefined() -> None:
+    report = render_report({"visual": row(n_seeds=2)}, PARAMS)
+    assert f"| visual |{' undefined |' * 3} 0 |" in report
+    assert f"| visual |{' 40.00 to 60.00 |' * 3}" in report
 
 
 def test_the_report_says_that_thresholds_are_tuned() -> None:
@@ -99,4 +161,4 @@ def test_the_table_of_own_clips_has_no_figures_of_the_paper() -> None:
 
 def test_a_missing_evaluation_says_which_stage_to_run(tmp_path: Path) -> None:
     with pytest.raises(AvsedError, match=r"`dvc repro evaluate@spectral`"):
-        summarize(tmp_path, PARAMS, table_path=tmp_path / "t", report_path=tmp_path / "r")
+        summarize_into(tmp_path)

@@ -17,10 +17,10 @@ LAYERS = """
 command collect prepare
 training scoring report metadata shard_check feature_plot sources.youtube.download cli evaluation
 extraction lockstep system
-embedding shard_plan protocol sources.youtube.recovery sources.youtube.scheduling
+embedding shard_plan protocol sources.youtube.recovery sources.youtube.scheduling bootstrap
 sources.youtube.cutting
 sources.youtube.fetching sources.youtube.ledger
-dataset scores model mean_teacher metrics psds postprocess sources.local sources.demo.render
+dataset scores counts model mean_teacher metrics psds postprocess sources.local sources.demo.render
 sources.youtube.lists sources.youtube.failures inventory
 model_card features.auditory features.visual features.spectral sources.demo.sounds
 sources.demo.pictures

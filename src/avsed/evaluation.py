@@ -9,9 +9,10 @@ from tqdm import tqdm
 from avsed.annotations import AnnotatedClip, read_classes, read_list
 from avsed.clips import read_clips
 from avsed.config import Evaluation, Postprocess
+from avsed.counts import CountedClips, write_counts
 from avsed.errors import AvsedError
 from avsed.scores import ScoredSplit, read_scores
-from avsed.system import Reference, Thresholds, choose_thresholds, score_system
+from avsed.system import Reference, SystemResult, Thresholds, choose_thresholds, score_system
 
 
 def evaluate_variant(
@@ -22,6 +23,7 @@ def evaluate_variant(
     postprocess: Postprocess,
     params: Evaluation,
     out_path: Path,
+    counts_path: Path,
 ) -> None:
     """Compute all metrics of every seed of a variant on validation and test.
 
@@ -36,6 +38,7 @@ def evaluate_variant(
         params: the metrics.
         out_path: becomes JSON: split to numbers of clips, and seed to metrics in [0, 1]; where
             thresholds are tuned, seed to these by class.
+        counts_path: becomes the counts that the test clips' F1 scores come of.
 
     Raises:
         AvsedError: if a file is missing, or nothing is annotated in a split.
@@ -48,7 +51,7 @@ def evaluate_variant(
         split: find_reference(scored, lists[split], durations=durations, classes=classes)
         for split, scored in splits.items()
     }
-    metrics: dict[str, dict[str, dict[str, float]]] = {split: {} for split in splits}
+    results: dict[str, dict[str, SystemResult]] = {split: {} for split in splits}
     tuned = {}
     for seed in tqdm(splits["validation"].seeds, desc=scores_path.stem, unit="seed"):
         thresholds = choose_thresholds(
@@ -60,7 +63,7 @@ def evaluate_variant(
         if params.thresholds == "tuned":
             tuned[str(seed)] = _by_class(thresholds, classes)
         for split, scored in splits.items():
-            metrics[split][str(seed)] = score_system(
+            results[split][str(seed)] = score_system(
                 scored.seeds[seed],
                 references[split],
                 thresholds=thresholds,
@@ -71,7 +74,7 @@ def evaluate_variant(
         split: {
             "n_clips": len(splits[split].clip_ids),
             "n_listed": len(lists[split]),
-            "seeds": metrics[split],
+            "seeds": {seed: result.metrics for seed, result in results[split].items()},
         }
         for split in splits
     }
@@ -79,6 +82,13 @@ def evaluate_variant(
         evaluation["thresholds"] = tuned
     out_path.parent.mkdir(parents=True, exist_ok=True)
     out_path.write_text(json.dumps(evaluation, indent=2) + "\n", "utf-8")
+    write_counts(
+        counts_path,
+        CountedClips(
+            clip_ids=references["test"].clip_ids,
+            seeds={seed: result.counts for seed, result in results["test"].items()},
+        ),
+    )
 
 
 def find_reference(

@@ -1,4 +1,7 @@
-"""The metrics table: as JSON for DVC, as Markdown beside the paper's Table 3 for people."""
+"""The metrics table: as JSON for DVC, as Markdown beside the paper's Table 3 for people.
+
+Beyond the paper: 95% intervals of the F1 scores, and of their differences from `spectral`.
+"""
 
 import json
 import math
@@ -7,8 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from avsed.bootstrap import (
+    N_RESAMPLES,
+    Difference,
+    Interval,
+    bootstrap_differences,
+    bootstrap_intervals,
+    common_clips,
+)
 from avsed.config import Params
+from avsed.counts import read_counts
 from avsed.errors import AvsedError
+from avsed.metrics import F1_AVERAGES
 from avsed.protocol import Result, average_best
 
 # Table 3, in %: clip micro F1, segment micro F1, event macro F1. It has no PSDS.
@@ -22,6 +35,8 @@ PAPER_TABLE_3 = {
     "auditory+visual": (80.04, 71.01, 22.31),
 }
 
+BASELINE = "spectral"
+
 _TITLES = {
     "clip_f1": "clip micro F1",
     "segment_f1": "segment micro F1",
@@ -29,6 +44,7 @@ _TITLES = {
     "psds1": "PSDS 1",
     "psds2": "PSDS 2",
 }
+_F1_TITLES = [_TITLES[metric] for metric in F1_AVERAGES]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,53 +55,97 @@ class Row:
         results: by metric.
         n_seeds: seeds that have scores; fewer than were trained where some diverged.
         n_clips: the test clips it was scored on, in words.
+        intervals: by F1 score.
+        differences: from the baseline, by F1 score; of the baseline, none.
+        n_common: test clips that the baseline has too.
     """
 
     results: Mapping[str, Result]
     n_seeds: int
     n_clips: str
+    intervals: Mapping[str, Interval]
+    differences: Mapping[str, Difference]
+    n_common: int
 
 
 def summarize(
-    evaluations_dir: Path, params: Params, *, table_path: Path, report_path: Path
+    evaluations_dir: Path,
+    params: Params,
+    *,
+    table_path: Path,
+    intervals_path: Path,
+    report_path: Path,
 ) -> None:
     """Write the table of all variants.
 
     Args:
-        evaluations_dir: a JSON file for each variant, as `evaluate_variant` writes them.
+        evaluations_dir: two files for each variant, as `evaluate_variant` writes them.
         params: the set-up, named in the report.
         table_path: becomes JSON: variant to metrics in %.
+        intervals_path: becomes JSON: variant to F1 scores to the ends of their intervals, and to
+            their differences from the baseline, in %.
         report_path: becomes Markdown, with the paper's figures beside ours.
 
     Raises:
         AvsedError: if a variant's evaluation is missing, or has fewer seeds than are to be kept.
     """
-    evaluations = {
-        variant: _read_evaluation(evaluations_dir / f"{variant}.json") for variant in PAPER_TABLE_3
-    }
-    rows = {
-        variant: Row(
-            results=average_best(
-                variant,
-                evaluation["validation"]["seeds"],
-                evaluation["test"]["seeds"],
-                n_best=params.evaluation.n_best,
-            ),
-            n_seeds=len(evaluation["test"]["seeds"]),
-            n_clips=_test_clips(evaluation),
-        )
-        for variant, evaluation in evaluations.items()
-    }
+    rows = _rows(evaluations_dir, params)
     table = {
         variant: {metric: round(result.mean, 2) for metric, result in row.results.items()}
         for variant, row in rows.items()
     }
+    intervals = {variant: _bounds(row) for variant, row in rows.items()}
     for path, text in (
         (table_path, json.dumps(table, indent=2) + "\n"),
+        (intervals_path, json.dumps(intervals, indent=2) + "\n"),
         (report_path, render_report(rows, params)),
     ):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, "utf-8")
+
+
+def _rows(evaluations_dir: Path, params: Params) -> dict[str, Row]:
+    rows = {}
+    for variant in PAPER_TABLE_3:  # the baseline first
+        evaluation = _read_evaluation(evaluations_dir / f"{variant}.json")
+        results = average_best(
+            variant,
+            evaluation["validation"]["seeds"],
+            evaluation["test"]["seeds"],
+            n_best=params.evaluation.n_best,
+        )
+        seeds = {metric: result.seeds for metric, result in results.items()}
+        counted = read_counts(evaluations_dir / f"{variant}.h5")
+        if variant == BASELINE:
+            baseline, baseline_seeds = counted, seeds
+        rows[variant] = Row(
+            results=results,
+            n_seeds=len(counted.seeds),
+            n_clips=_test_clips(evaluation),
+            intervals=bootstrap_intervals(counted, seeds),
+            differences={}
+            if variant == BASELINE
+            else bootstrap_differences(counted, seeds, baseline, baseline_seeds),
+            n_common=len(common_clips(counted, baseline)),
+        )
+    return rows
+
+
+def _bounds(row: Row) -> dict[str, dict[str, float | None]]:
+    """Lay out a variant's intervals as flat numbers; None where undefined."""
+    bounds = {}
+    for metric, interval in row.intervals.items():
+        numbers = {"low": interval.low, "high": interval.high}
+        if metric in row.differences:
+            difference = row.differences[metric]
+            numbers["difference"] = difference.mean
+            numbers["difference_low"] = difference.interval.low
+            numbers["difference_high"] = difference.interval.high
+        bounds[metric] = {
+            name: None if math.isnan(number) else round(number, 2)
+            for name, number in numbers.items()
+        }
+    return bounds
 
 
 def _read_evaluation(path: Path) -> Any:
@@ -111,15 +171,16 @@ def render_report(rows: Mapping[str, Row], params: Params) -> str:
         *_missing_seeds(rows, params),
         "",
         *_table_of_scores(rows, params),
+        "",
+        *_table_of_intervals(rows),
+        "",
+        *_table_of_differences(rows),
     ]
     return "\n".join(lines) + "\n"
 
 
 def _table_of_scores(rows: Mapping[str, Row], params: Params) -> list[str]:
-    lines = [
-        f"| variant | {' | '.join(_TITLES.values())} | test clips |",
-        f"| --- |{' ---: |' * (len(_TITLES) + 1)}",
-    ]
+    lines = _header(*_TITLES.values(), "test clips")
     # Beside the scores of one's own clips the paper's would say nothing.
     with_paper = params.dataset.source != "local"
     for variant, row in rows.items():
@@ -129,6 +190,43 @@ def _table_of_scores(rows: Mapping[str, Row], params: Params) -> list[str]:
                 cells[number] += f" ({paper:.2f})"
         lines.append(f"| {variant} | {' | '.join(cells)} | {row.n_clips} |")
     return lines
+
+
+def _table_of_intervals(rows: Mapping[str, Row]) -> list[str]:
+    lines = [
+        "## 95% intervals",
+        "",
+        f"Of the means above, over {N_RESAMPLES:,} resamples of the test clips: how much hangs on "
+        "these clips,",
+        "not on the chance in training. PSDS has none: it would take hours.",
+        "",
+        *_header(*_F1_TITLES),
+    ]
+    for variant, row in rows.items():
+        cells = [_with_ends(row.intervals[metric]) for metric in F1_AVERAGES]
+        lines.append(f"| {variant} | {' | '.join(cells)} |")
+    return lines
+
+
+def _table_of_differences(rows: Mapping[str, Row]) -> list[str]:
+    lines = [
+        f"## Differences from {BASELINE}",
+        "",
+        "On the clips that both have, resampled together, with 95% intervals. **Bold** where the "
+        "interval",
+        "excludes 0; of 20 equal variants one would be bold by chance.",
+        "",
+        *_header(*_F1_TITLES, "common clips"),
+    ]
+    for variant, row in rows.items():
+        if variant != BASELINE:
+            cells = [_with_interval(row.differences[metric]) for metric in F1_AVERAGES]
+            lines.append(f"| {variant} | {' | '.join(cells)} | {row.n_common} |")
+    return lines
+
+
+def _header(*titles: str) -> list[str]:
+    return [f"| variant | {' | '.join(titles)} |", f"| --- |{' ---: |' * len(titles)}"]
 
 
 def describe_setup(params: Params) -> str:
@@ -185,6 +283,21 @@ def _with_deviation(result: Result) -> str:
     if math.isnan(result.deviation):
         return f"{result.mean:.2f}"
     return f"{result.mean:.2f} ± {result.deviation:.2f}"
+
+
+def _with_ends(interval: Interval) -> str:
+    if math.isnan(interval.low):
+        return "undefined"
+    return f"{interval.low:.2f} to {interval.high:.2f}"
+
+
+def _with_interval(difference: Difference) -> str:
+    if math.isnan(difference.interval.low):
+        return "undefined"
+    mean = f"{difference.mean:+.2f}"
+    if difference.is_significant:
+        mean = f"**{mean}**"
+    return f"{mean} ({_with_ends(difference.interval)})"
 
 
 def _test_clips(evaluation: Mapping[str, Mapping[str, int]]) -> str:

@@ -52,6 +52,19 @@ class Reference:
     events: Mapping[str, tuple[Event, ...]]
 
 
+@dataclass(frozen=True, kw_only=True)
+class SystemResult:
+    """What a system scored on a split.
+
+    Attributes:
+        metrics: metric to its value in [0, 1].
+        counts: F1 score to the (n, K, 3) hits, false alarms and misses that it comes of.
+    """
+
+    metrics: Mapping[str, float]
+    counts: Mapping[str, NDArray[np.int64]]
+
+
 def choose_thresholds(
     scores: Scores, reference: Reference, *, postprocess: Postprocess, params: Evaluation
 ) -> Thresholds:
@@ -110,7 +123,7 @@ def score_system(
     thresholds: Thresholds,
     postprocess: Postprocess,
     params: Evaluation,
-) -> dict[str, float]:
+) -> SystemResult:
     """Compute all metrics of one system on one split.
 
     Section 4.3.2; PSDS is not in the paper.
@@ -121,9 +134,6 @@ def score_system(
         thresholds: of the system.
         postprocess: the median filter.
         params: the metrics.
-
-    Returns:
-        Metric to its value in [0, 1].
     """
     tags = _estimate_tags(scores, reference, thresholds.tags)
     events = _estimate_events(scores, reference, thresholds.events, postprocess)
@@ -147,9 +157,10 @@ def score_system(
         )
         for clip_id, frame_scores, n_valid in _frames_by_clip(scores, reference)
     }
-    return f1 | polyphonic_scores(
+    psds = polyphonic_scores(
         smoothed, reference.events, reference.classes, durations=reference.durations
     )
+    return SystemResult(metrics=f1 | psds, counts=counts)
 
 
 def _estimate_tags(

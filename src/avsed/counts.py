@@ -1,0 +1,70 @@
+"""Files of counts by test clip and class, which intervals are computed from."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from avsed.errors import AvsedError
+from avsed.store import written_whole
+
+
+@dataclass(frozen=True, kw_only=True)
+class CountedClips:
+    """What all seeds of a variant found in n clips.
+
+    Attributes:
+        clip_ids: n clips.
+        seeds: seed to metric to (n, K, 3) hits, false alarms and misses.
+    """
+
+    clip_ids: tuple[str, ...]
+    seeds: Mapping[str, Mapping[str, NDArray[np.int64]]]
+
+
+def write_counts(path: Path, counted: CountedClips) -> None:
+    """Write the counts of a variant, whole or not at all.
+
+    Args:
+        path: becomes an HDF5 file with a group for each seed.
+        counted: what is written.
+    """
+    with written_whole(path) as part, h5py.File(part, "w") as file:
+        file.create_dataset("clip_id", data=list(counted.clip_ids), dtype=h5py.string_dtype())
+        for seed, by_metric in counted.seeds.items():
+            group = file.create_group(f"seeds/{seed}")
+            for metric, counts in by_metric.items():
+                # No clip has 65,536 segments, let alone events.
+                group.create_dataset(metric, data=counts.astype(np.uint16), compression="lzf")
+
+
+def read_counts(path: Path) -> CountedClips:
+    """Read what `write_counts` wrote.
+
+    Raises:
+        AvsedError: if the file cannot be read.
+    """
+    with _opened(path) as file:
+        return CountedClips(
+            clip_ids=tuple(file["clip_id"].asstr()[:]),
+            seeds={
+                seed: {metric: counts[:].astype(np.int64) for metric, counts in group.items()}
+                for seed, group in file.get("seeds", {}).items()
+            },
+        )
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[h5py.File]:
+    try:
+        file = h5py.File(path, "r")
+    except OSError as error:
+        raise AvsedError(
+            f"{path}: cannot be read ({error}); run `dvc repro evaluate@{path.stem}`"
+        ) from None
+    with file:
+        yield file
