@@ -11,6 +11,7 @@ nothing estimated, NaN where nothing at all is annotated, since F1 is then undef
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -51,12 +52,13 @@ def count_tags(
     _check_labels(
         (tag for side in (reference, estimated) for tags in side.values() for tag in tags), classes
     )
-    metrics = AudioTaggingMetrics(tags=list(classes))
-    counts = []
-    for clip_id, tags in reference.items():
-        metrics.reset().evaluate(_tag_list(tags), _tag_list(estimated[clip_id]))
-        counts.append(_class_counts(metrics.tag_wise, classes))
-    return _stacked(counts, classes)
+    counts = np.zeros((len(reference), len(classes), 3), dtype=np.int64)
+    for number, (clip_id, tags) in enumerate(reference.items()):
+        labels = _present({*tags, *estimated[clip_id]}, classes)
+        metrics = AudioTaggingMetrics(tags=labels)
+        metrics.evaluate(_tag_list(tags), _tag_list(estimated[clip_id]))
+        _put(counts[number], metrics.tag_wise, classes)
+    return counts
 
 
 def count_segments(
@@ -83,8 +85,8 @@ def count_segments(
         AvsedError: if a class has a name that sed_eval cannot take.
         ValueError: if the two sides name different clips, or a label is not among the classes.
     """
-    metrics = SegmentBasedMetrics(list(classes), time_resolution=float(segment_length))
-    return _count_by_clip(metrics, reference, estimated, classes)
+    make_metrics = partial(SegmentBasedMetrics, time_resolution=float(segment_length))
+    return _count_by_clip(make_metrics, reference, estimated, classes)
 
 
 def count_events(
@@ -121,12 +123,12 @@ def count_events(
     collars = {"larger": EventBasedMetrics, "smaller": _SmallerOffsetCollar}
     if offset_collar not in collars:
         raise ValueError(f"offset_collar is {offset_collar!r}; one of {', '.join(collars)}")
-    metrics = collars[offset_collar](
-        list(classes),
+    make_metrics = partial(
+        collars[offset_collar],
         t_collar=float(collar),
         percentage_of_length=float(offset_collar_share),
     )
-    return _count_by_clip(metrics, reference, estimated, classes)
+    return _count_by_clip(make_metrics, reference, estimated, classes)
 
 
 def class_f1(counts: NDArray[Any]) -> NDArray[np.float64]:
@@ -202,7 +204,7 @@ class _SmallerOffsetCollar(EventBasedMetrics):  # type: ignore[misc]  # sed_eval
 
 
 def _count_by_clip(
-    metrics: Any,
+    make_metrics: Callable[[list[str]], Any],
     reference: Mapping[str, Sequence[Event]],
     estimated: Mapping[str, Sequence[Event]],
     classes: Sequence[str],
@@ -210,22 +212,26 @@ def _count_by_clip(
     _check_clips(reference, estimated)
     events = (event for side in (reference, estimated) for clip in side.values() for event in clip)
     _check_labels((event.label for event in events), classes)
-    counts = []
-    for clip_id, annotated in reference.items():
-        metrics.reset()
+    counts = np.zeros((len(reference), len(classes), 3), dtype=np.int64)
+    for number, (clip_id, annotated) in enumerate(reference.items()):
+        labels = _present({event.label for event in (*annotated, *estimated[clip_id])}, classes)
+        metrics = make_metrics(labels)
         metrics.evaluate(_event_list(annotated), _event_list(estimated[clip_id]))
-        counts.append(_class_counts(metrics.class_wise, classes))
-    return _stacked(counts, classes)
+        _put(counts[number], metrics.class_wise, classes)
+    return counts
 
 
-def _class_counts(
-    by_class: Mapping[str, Mapping[str, float]], classes: Sequence[str]
-) -> list[list[int]]:
-    return [[int(by_class[label][key]) for key in ("Ntp", "Nfp", "Nfn")] for label in classes]
+def _present(labels: set[str], classes: Sequence[str]) -> list[str]:
+    # sed_eval copies and searches both lists for each class that it is given, present or not.
+    return [label for label in classes if label in labels]
 
 
-def _stacked(counts: list[list[list[int]]], classes: Sequence[str]) -> NDArray[np.int64]:
-    return np.array(counts, dtype=np.int64).reshape(len(counts), len(classes), 3)
+def _put(
+    counts: NDArray[np.int64], by_class: Mapping[str, Mapping[str, float]], classes: Sequence[str]
+) -> None:
+    for k, label in enumerate(classes):
+        if label in by_class:
+            counts[k] = [by_class[label][key] for key in ("Ntp", "Nfp", "Nfn")]
 
 
 def _tag_list(tags: Sequence[str]) -> list[dict[str, Any]]:
