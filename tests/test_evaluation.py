@@ -103,6 +103,12 @@ def test_the_counts_of_test_clips_are_kept_for_each_seed(tmp_path: Path) -> None
         assert counted.seeds["1"][metric].tolist() == missed
 
 
+def test_a_variant_all_of_whose_seeds_diverged_has_no_scores(tmp_path: Path) -> None:
+    evaluation = evaluate(tmp_path, {"test": scored(), "validation": scored()})
+    assert evaluation["test"]["seeds"] == {}
+    assert read_counts(tmp_path / "counts.h5").seeds == {}
+
+
 def test_counts_that_cannot_be_read_say_which_stage_to_run(tmp_path: Path) -> None:
     (tmp_path / "visual.h5").write_bytes(b"no HDF5")
     with pytest.raises(AvsedError, match=r"visual.h5: cannot be read .* `dvc repro evaluate@vis"):

@@ -253,6 +253,7 @@ def _explanation(params: Params) -> list[str]:
         "± their standard deviation where there are several."
         + ("" if params.dataset.source == "local" else " In brackets the paper's Table 3."),
     ]
+    lines.append("PSDS is not in the paper.")
     if params.evaluation.thresholds == "tuned":
         lines.append("Thresholds of each seed and class are tuned on validation.")
     if "random" in (params.auditory.weights, params.visual.weights):
