@@ -1,6 +1,7 @@
 """One system's thresholds and metrics, from scores and what was annotated."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -52,11 +53,13 @@ def choose(scores: Scores, *, postprocess: Postprocess = PARAMS.postprocess) -> 
     return choose_thresholds(scores, REFERENCE, postprocess=postprocess, params=TUNED)
 
 
-def score(scores: Scores, thresholds: Thresholds | None = None) -> dict[str, float]:
+def score(
+    scores: Scores, thresholds: Thresholds | None = None, *, reference: Reference = REFERENCE
+) -> dict[str, float]:
     half = np.full(2, 0.5)
     result = score_system(
         scores,
-        REFERENCE,
+        reference,
         thresholds=thresholds or Thresholds(tags=half, events=half),
         postprocess=PARAMS.postprocess,
         params=FIXED,
@@ -78,6 +81,14 @@ def test_a_false_tag_in_a_clip_without_events_counts() -> None:
     scores = score(system(frames(0.0), [[0.9, 0.1], [0.9, 0.1]]))
     assert scores["clip_f1"] == pytest.approx(2 / 3)  # 1 right, 1 false, 0 missed
     assert scores["event_f1"] == 0.0
+
+
+def test_padding_counts_in_no_metric() -> None:
+    scores = system(frames(0.9), [[0.9, 0.1], [0.1, 0.1]])
+    scores.frame_scores[:, 91:] = 0.99
+    short = replace(REFERENCE, valid_frames=np.array([91, 91]), durations={"a": 6.0, "b": 6.0})
+    assert set(score(scores, reference=short).values()) == {1.0}
+    assert set(score(scores).values()) != {1.0}
 
 
 # Thresholds

@@ -12,6 +12,7 @@ from avsed.config import Evaluation, Postprocess
 from avsed.counts import CountedClips, write_counts
 from avsed.errors import AvsedError
 from avsed.scores import ScoredSplit, read_scores
+from avsed.store import written_whole
 from avsed.system import Reference, SystemResult, Thresholds, choose_thresholds, score_system
 
 
@@ -51,22 +52,18 @@ def evaluate_variant(
         split: find_reference(scored, lists[split], durations=durations, classes=classes)
         for split, scored in splits.items()
     }
+    thresholds: dict[str, Thresholds] = {}
     results: dict[str, dict[str, SystemResult]] = {split: {} for split in splits}
-    tuned = {}
-    for seed in tqdm(splits["validation"].seeds, desc=scores_path.stem, unit="seed"):
-        thresholds = choose_thresholds(
-            splits["validation"].seeds[seed],
-            references["validation"],
-            postprocess=postprocess,
-            params=params,
+    for number, scores in tqdm(splits["validation"].seeds.items(), scores_path.stem, unit="seed"):
+        seed = str(number)
+        thresholds[seed] = choose_thresholds(
+            scores, references["validation"], postprocess=postprocess, params=params
         )
-        if params.thresholds == "tuned":
-            tuned[str(seed)] = _by_class(thresholds, classes)
         for split, scored in splits.items():
-            results[split][str(seed)] = score_system(
-                scored.seeds[seed],
+            results[split][seed] = score_system(
+                scored.seeds[number],
                 references[split],
-                thresholds=thresholds,
+                thresholds=thresholds[seed],
                 postprocess=postprocess,
                 params=params,
             )
@@ -78,10 +75,12 @@ def evaluate_variant(
         }
         for split in splits
     }
-    if tuned:
-        evaluation["thresholds"] = tuned
-    out_path.parent.mkdir(parents=True, exist_ok=True)
-    out_path.write_text(json.dumps(evaluation, indent=2) + "\n", "utf-8")
+    if params.thresholds == "tuned":
+        evaluation["thresholds"] = {
+            seed: _by_class(thresholds[seed], classes) for seed in thresholds
+        }
+    with written_whole(out_path) as part:
+        part.write_text(json.dumps(evaluation, indent=2) + "\n", "utf-8")
     write_counts(
         counts_path,
         CountedClips(
