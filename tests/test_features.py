@@ -182,14 +182,19 @@ class Hostile:
 
 def test_weights_that_are_none_are_refused_and_run_nothing(tmp_path: Path) -> None:
     path = tmp_path / "weights.pth"
-    contents: list[bytes] = [b"<html>404</html>", b""]
+    none = r"weights.pth: holds no weights that PyTorch can read; fetch it again from"
+    others = r"weights.pth: is no state dict of Linear \(size mismatch for weight: .*\); fetch it"
+    refused: list[tuple[bytes, str]] = [(b"<html>404</html>", none), (b"", none)]
     torch.save(Hostile(tmp_path / "touched"), path)
-    contents.append(path.read_bytes())
+    refused.append((path.read_bytes(), none))
+    torch.save([1, 2], path)
+    refused.append((path.read_bytes(), r"is no state dict of Linear \(no state dict\)"))
     torch.save(torch.nn.Linear(2, 4).state_dict(), path)
-    contents.append(path.read_bytes())
-    for content in contents:
+    refused.append((path.read_bytes(), others))
+    refused.append((path.read_bytes()[:-300], none))
+    for content, message in refused:
         path.write_bytes(content)
-        with pytest.raises(AvsedError, match=r"weights.pth: is no state dict of Linear") as caught:
+        with pytest.raises(AvsedError, match=message) as caught:
             load_weights(torch.nn.Linear(2, 3), str(path), NOWHERE)
         assert "\n" not in str(caught.value)
     assert not (tmp_path / "touched").exists()

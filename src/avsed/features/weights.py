@@ -13,8 +13,8 @@ from avsed.store import file_sha256
 
 RANDOM_SEED = 2021
 
-# What torch raises for a file that is none, or another network's.
-_NO_STATE_DICT = (
+# What torch raises for a file that is none.
+_UNREADABLE = (
     OSError,
     EOFError,
     RuntimeError,
@@ -43,15 +43,19 @@ def load_weights(network: nn.Module, weights: str, published: PublishedWeights) 
     path = find_weights(weights, published)
     if path is None:
         return _randomize(network)
+    again = f"fetch it again from {published.url}"
     try:
         # weights_only: a pickle could otherwise run what it holds.
         state = torch.load(path, map_location="cpu", weights_only=True)
+    except _UNREADABLE:
+        raise AvsedError(f"{path}: holds no weights that PyTorch can read; {again}") from None
+    try:
         network.load_state_dict(state, strict=True)
-    except _NO_STATE_DICT as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+    except (RuntimeError, TypeError, AttributeError) as error:
+        # torch's first line names the network only.
+        reason = " ".join(" ".join(str(error).splitlines()[1:2]).split())[:200] or "no state dict"
         raise AvsedError(
-            f"{path}: is no state dict of {type(network).__name__} ({reason}); "
-            f"fetch it again from {published.url}"
+            f"{path}: is no state dict of {type(network).__name__} ({reason}); {again}"
         ) from None
     return file_sha256(path)
 
