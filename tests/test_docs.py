@@ -1,0 +1,209 @@
+"""README and docs: their links lead somewhere, and every command in them is run."""
+
+import os
+import re
+import shutil
+import signal
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from .cloned import Clone
+from .conftest import ROOT
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files_and_headings(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", page.read_text()):
+        if target.startswith("https://"):
+            continue
+        name, _, heading = target.partition("#")
+        path = page.parent / name if name else page
+        assert path.exists(), target
+        if heading:
+            headings = re.findall(r"^#+ (.*)$", path.read_text(), re.MULTILINE)
+            slugs = [re.sub(r"[^\w -]", "", text.lower()).replace(" ", "-") for text in headings]
+            assert heading in slugs, target
+
+
+def commands(page: Path) -> list[str]:
+    """List the commands of a page, without comments."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+    lines = "".join(blocks).replace("\\\n", "").splitlines()
+    return [" ".join(line.split("  #")[0].split()) for line in lines]
+
+
+# What is not run here: the commands by which tests are run and installed for, and what needs
+# YouTube (test_pipeline_youtube.py has a site of its own) or machines to reach by SSH.
+NOT_RUN = {
+    "make demo",
+    "make test",
+    "pip install -e '.[cluster]'",
+    "pip install paramiko",
+    "dvc exp run -S profile=paper",
+    "dask ssh head node1 node2 --nworkers 1 --nthreads 1 --memory-limit 0 --remote-python "
+    '"$PWD/.venv/bin/python"',
+}
+
+SLURM = r"""#!/bin/bash
+# As Slurm's sbatch, but with two jobs instead of eight, all on this machine.
+command="${@: -1}"
+for job in 1 2; do
+    SLURM_ARRAY_TASK_ID=$job setsid bash -c "${command//\/8//2}" >job-$job.log 2>&1 &
+    echo $! >>jobs
+done
+[[ $command == *train* ]] && wait
+echo Submitted
+"""
+
+
+@pytest.fixture
+def clone(finished_demo: Path, tmp_path: Path) -> Iterator[Clone]:
+    """Give a clone with a finished demo, and the programs that its pages call."""
+    shutil.copytree(finished_demo, tmp_path / "clone", symlinks=True)
+    clone = Clone(tmp_path / "clone")
+    programs = clone.path / ".venv" / "bin"
+    programs.mkdir(parents=True)
+    for name in ("python", "dask"):
+        write_program(programs / name, f'exec {Path(sys.executable).parent / name} "$@"')
+    write_program(programs / "avsed", f'exec {sys.executable} -m avsed.command "$@"')
+    write_program(programs / "sbatch", SLURM)
+    (programs / "activate").touch()
+    yield clone
+    if (clone.path / "jobs").exists():
+        for job in (clone.path / "jobs").read_text().split():
+            with suppress(ProcessLookupError):
+                os.killpg(int(job), signal.SIGKILL)
+
+
+def write_program(path: Path, script: str) -> None:
+    path.write_text(script if script.startswith("#!") else f"#!/bin/bash\n{script}\n")
+    path.chmod(0o755)
+
+
+def follow(clone: Clone, page: str, expected: Mapping[str, str], **named: str) -> None:
+    """Run a page's commands one after the other; each must say what is expected, and succeed.
+
+    Args:
+        clone: where to run them.
+        page: of this repository.
+        expected: all its commands in their order, with words of what each says; it must fail if
+            these begin with "error: ".
+        named: a word in capitals to the shell's words for what it stands for.
+    """
+    assert [command for command in commands(ROOT / page) if command not in NOT_RUN] == [*expected]
+    for command, words in expected.items():
+        for name, meaning in named.items():
+            command = re.sub(rf"\\b{name}\\b", meaning, command)
+        if command.endswith("&"):
+            command = f"setsid {command} echo $! >>jobs"
+        command = f'PATH="$PWD/.venv/bin:$PATH"; {command}'
+        output = clone.run("bash", "-c", command, fails=words.startswith("error: "))
+        assert words in output, f"{command}\n{output}"
+
+
+@pytest.mark.slow
+def test_the_readmes_commands_do_what_it_says(clone: Clone) -> None:
+    follow(
+        clone,
+        "README.md",
+        {
+            "source .venv/bin/activate": "",
+            "dvc exp run -S fusion.visual_dim=8": "Running stage 'train@spectral+visual'",
+            "dvc metrics diff": "",
+            "dvc exp show": "workspace",
+            "dvc exp apply NAME": "",
+        },
+        NAME="$(dvc exp list --name-only)",
+    )
+
+
+@pytest.mark.slow
+def test_questions_are_answered_by_what_runs(clone: Clone) -> None:
+    follow(
+        clone,
+        "docs/questions.md",
+        {
+            "dvc status": "up to date",
+            "git checkout .": "",
+            "dvc checkout": "",
+            "dvc exp run --queue -S fusion.visual_dim=8": "Queued",
+            "dvc exp run --queue -S fusion.visual_dim=16": "Queued",
+            "dvc exp run --run-all": "Ran experiment",
+        },
+    )
+    assert len(clone.run("dvc", "exp", "list", "--name-only").split()) == 2
+
+
+@pytest.mark.slow
+def test_features_are_checked_and_shown(clone: Clone) -> None:
+    follow(
+        clone,
+        "docs/speed.md",
+        {"avsed features check": "0 errors", "avsed features show CLIP": ".png"},
+        CLIP="$(sed -n 2p data/clips.csv | cut -d, -f1)",
+    )
+
+
+@pytest.mark.slow
+def test_own_clips_are_trained_on(clone: Clone) -> None:
+    media, lists = clone.path / "data/local/media", clone.path / "data/local/metadata"
+    for clip in (clone.path / "data/clips").iterdir():
+        shutil.copy(clip, media)
+    for name in ("weak", "unlabeled", "validation", "test"):
+        shutil.copy(clone.path / "data/metadata" / f"{name}.tsv", lists)
+    classes = ", ".join((clone.path / "data/metadata/classes.txt").read_text().split())
+    small = {
+        r"classes: \[.*\]": f"classes: [{classes}]",
+        "auditory:\n  weights: pretrained": "auditory:\n  weights: random",
+        "visual:\n  weights: pretrained": "visual:\n  weights: random",
+        "resize_size: 256": "resize_size: 64",
+        "crop_size: 224": "crop_size: 64",
+        "steps: 5000": "steps: 2",
+        "n_weak: 24": "n_weak: 2",
+        "n_unlabeled: 24": "n_unlabeled: 1",
+        "n_seeds: 5": "n_seeds: 2",
+    }
+    for pattern, text in small.items():
+        clone.replace("profiles/local.yaml", pattern, text)
+    clone.commit()
+    weights = "-S profiles/local.yaml:{}.weights=random"
+    follow(
+        clone,
+        "docs/own-data.md",
+        {
+            "avsed metadata check data/local/metadata": "0 errors",
+            "dvc exp run -S profile=local": "Running stage 'summarize'",
+            "git checkout .": "Updated",
+            "dvc checkout": "M",
+            "dvc exp run -S profile=local "
+            f"{weights.format('auditory')} {weights.format('visual')}": "",
+        },
+    )
+    assert "profile local" in (clone.path / "reports/table.md").read_text()
+
+
+@pytest.mark.slow
+def test_clusters_and_arrays_of_jobs_do_the_work(clone: Clone) -> None:
+    clone.replace("params.yaml", "learning_rate: 0.001", "learning_rate: 0.002")
+    slurm = "sbatch --array=1-8 --gpus=1"
+    worker = "--scheduler-file $PWD/scheduler.json --nthreads 1 --memory-limit 0"
+    shard = "train --shard \\$SLURM_ARRAY_TASK_ID/8"
+    follow(
+        clone,
+        "docs/clusters.md",
+        {
+            "AVSED_SCHEDULER=tcp://head:8786 dvc repro": "error: tcp://head:8786: no Dask",
+            "dask scheduler --scheduler-file scheduler.json &": "",
+            f'{slurm} --cpus-per-task=16 --wrap "$PWD/.venv/bin/dask worker {worker}"': "Submitted",
+            "AVSED_SCHEDULER=$PWD/scheduler.json dvc repro": "workers' shares: 100%",
+            "dvc repro extract": "up to date",
+            f'{slurm} --wrap "$PWD/.venv/bin/avsed {shard}"': "Submitted",
+            "dvc repro": "",
+        },
+    )
