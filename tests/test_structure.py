@@ -15,8 +15,12 @@ STAGES: dict[str, Any] = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
 # A module imports from lines below its own.
 LAYERS = """
 command collect prepare
+prediction_command
+prediction_files prediction_plot prediction_page
+prediction
 training scoring report metadata shard_check feature_plot sources.youtube.download cli evaluation
 extraction lockstep system
+media_windows model_features
 embedding shard_plan protocol sources.youtube.recovery sources.youtube.scheduling bootstrap
 sources.youtube.cutting
 sources.youtube.fetching sources.youtube.ledger
