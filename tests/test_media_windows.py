@@ -127,7 +127,7 @@ def test_windows_are_decoded_when_they_are_asked_for(half_a_minute: Path) -> Non
     windows = read_windows(half_a_minute, each_image=lambda image: seen.append(None))
     next(windows)
     assert 100 < len(seen) <= N_FRAMES + 2
-    windows.close()  # type: ignore[attr-defined]
+    windows.close()
 
 
 def test_what_has_no_sound_cannot_be_read_as_such(tmp_path: Path) -> None:

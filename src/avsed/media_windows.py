@@ -9,7 +9,7 @@ import itertools
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +62,7 @@ def read_windows(
     *,
     sample_rates: Sequence[int] = (),
     each_image: Callable[[Image], T] | None = None,
-) -> Iterator[Window[T]]:
+) -> Generator[Window[T]]:
     """Decode a media file window by window, one every `WINDOW_HOP` frames.
 
     Args:

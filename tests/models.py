@@ -1,0 +1,62 @@
+"""Models of every variant, made by hand: random students with a real card."""
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+
+from avsed.config import Auditory, Fusion, Section, Spectral, Visual
+from avsed.extraction import Recipe
+from avsed.features.auditory import make_extractor as make_auditory
+from avsed.features.extractor import FeatureSpec
+from avsed.features.spectral import make_extractor as make_spectral
+from avsed.features.visual import make_extractor as make_visual
+from avsed.model import Crnn
+from avsed.model_card import ModelCard, write_model_card
+
+CLASSES = ("Cat", "Dog", "Speech")
+FUSION = Fusion(auditory_dim=4, visual_dim=4, standalone_auditory_dim=8, standalone_visual_dim=8)
+PARAMS: Mapping[str, Section] = {
+    "spectral": Spectral(window_length=2048, log_floor=1e-5),
+    "auditory": Auditory(alignment="paper", activation="relu", precision="auto", weights="random"),
+    "visual": Visual(layer="fc7", precision="auto", resize_size=32, crop_size=32, weights="random"),
+}
+MAKERS = {"spectral": make_spectral, "auditory": make_auditory, "visual": make_visual}
+RECIPES = {kind: Recipe(MAKERS[kind], PARAMS[kind]) for kind in PARAMS}  # type: ignore[arg-type]
+
+
+@cache
+def spec_of(kind: str) -> FeatureSpec:
+    """Say what a kind's features are, which takes seconds where there is a network."""
+    return RECIPES[kind].make_extractor(PARAMS[kind]).spec
+
+
+def write_model(model_dir: Path, *kinds: str, n_seeds: int = 1, mask_padding: bool = True) -> Path:
+    """Write a variant whose scores vary over the clip, though they mean nothing."""
+    card = ModelCard(
+        kinds=kinds,
+        feature_dims=tuple(spec_of(kind).dims for kind in kinds),
+        classes=CLASSES,
+        fusion=FUSION,
+        mask_padding=mask_padding,
+        provenance={kind: dict(spec_of(kind).provenance) for kind in kinds},
+    )
+    write_model_card(card, model_dir)
+    for seed in range(n_seeds):
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            student = Crnn(
+                dict(zip(kinds, card.feature_dims, strict=True)),
+                fusion=FUSION,
+                n_classes=len(CLASSES),
+                dropout=0.0,
+                generator=torch.Generator(),
+                cnn_dtype=torch.float32,
+            )
+        weights = student.state_dict()
+        weights["classifier.weight"] *= 30.0
+        save_file({name: tensor.contiguous() for name, tensor in weights.items()},
+                  model_dir / f"seed-{seed:02d}.safetensors")  # fmt: skip
+    return model_dir
