@@ -143,7 +143,7 @@ def test_without_a_folder_the_papers_lists_must_be_the_published_ones(
 
 
 @pytest.mark.parametrize(
-    "level", [[], ["metadata", "check"], ["clips", "retry"], ["features", "check"]]
+    "level", [[], ["metadata", "check"], ["clips", "retry"], ["features", "check"], ["predict"]]
 )
 def test_help_gives_an_example(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], level: list[str]

@@ -1,4 +1,4 @@
-"""The command `avsed`: what a data set needs beside the stages of the pipeline."""
+"""The command `avsed`: what a data set and a model need beside the stages of the pipeline."""
 
 import argparse
 import sys
@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pydantic import ValidationError
+
 from avsed.annotations import DCASE_2018_CLASSES, SPLITS, list_path, read_classes
 from avsed.cli import run
 from avsed.clips import read_clips
-from avsed.config import LocalDataset, YoutubeDataset, load_params
+from avsed.config import LocalDataset, Postprocess, YoutubeDataset, load_params
 from avsed.errors import AvsedError
 from avsed.feature_plot import plot_features
 from avsed.metadata import check_metadata, format_check
@@ -37,10 +39,12 @@ def _parser() -> argparse.ArgumentParser:
     """Give each noun a group of verbs; a verb is a function of the arguments."""
     parser = argparse.ArgumentParser(
         prog="avsed",
-        description="What a data set needs beside the stages of the pipeline.",
+        description="What a data set and a model need beside the stages of the pipeline.",
         epilog="example: avsed metadata check",
     )
-    nouns = parser.add_subparsers(title="nouns", metavar="NOUN", required=True)
+    nouns = parser.add_subparsers(
+        title="nouns, and the verb predict", metavar="NOUN", required=True
+    )
 
     metadata = _add_noun(nouns, "metadata", "the lists of clips and their annotations")
     check = _add_verb(
@@ -109,6 +113,8 @@ def _parser() -> argparse.ArgumentParser:
         default=list(PAPER_TABLE_3),
         help="such as spectral+visual; by default all seven",
     )
+
+    _add_predict(nouns)
     return parser
 
 
@@ -117,6 +123,56 @@ def _shard(text: str) -> tuple[int, int]:
     if not (shard.isdecimal() and n_shards.isdecimal() and 1 <= int(shard) <= int(n_shards)):
         raise argparse.ArgumentTypeError(f"{text!r} is none; write I/N, as 1/8 to 8/8")
     return int(shard), int(n_shards)
+
+
+def _add_predict(verbs: "_Parsers") -> None:
+    predict = _add_verb(
+        verbs,
+        "predict",
+        _predict,
+        "find tags and events in media of any length by a trained model (exit status 1 if a file "
+        "cannot be scored; the others are)",
+        "avsed predict film.mp4 --model data/models/spectral+visual --html film.html",
+    )
+    predict.add_argument("media", metavar="MEDIA", type=Path, nargs="+", help="what ffmpeg reads")
+    predict.add_argument(
+        "--model",
+        metavar="FOLDER",
+        type=Path,
+        required=True,
+        help="of a variant, as data/models/spectral; the scores of all its seeds are averaged",
+    )
+    predict.add_argument(
+        "--weights",
+        metavar="KIND=PATH",
+        type=_named_path,
+        action="append",
+        default=[],
+        help="file of the auditory or visual network, where it is neither random nor published",
+    )
+    predict.add_argument(
+        "--threshold",
+        metavar="T",
+        type=float,
+        help="of scores; by default that of params.yaml, or 0.5 where there is no such file",
+    )
+    predict.add_argument(
+        "--median-filter-frames",
+        metavar="N",
+        type=int,
+        help="of decisions; by default that of params.yaml, or 7 where there is no such file",
+    )
+    predict.add_argument(
+        "--out",
+        metavar="FOLDER",
+        type=Path,
+        help="gets events.tsv of all files (DCASE's columns), and for each MEDIA.json (tags, "
+        "events, scores) and MEDIA.txt (labels for Audacity)",
+    )
+    predict.add_argument("--plot", metavar="PNG", type=Path, help="a picture; of one file only")
+    predict.add_argument(
+        "--html", metavar="HTML", type=Path, help="a page with a player; of one file only"
+    )
 
 
 def _add_noun(nouns: "_Parsers", name: str, about: str) -> "_Parsers":
@@ -190,6 +246,46 @@ def _train_shard(args: argparse.Namespace) -> None:
         )
         train_seeds(data, params.fusion, params.train, seeds=seeds, store=store_dir())
         print(f"{variant}: trained seeds {', '.join(map(str, seeds))}")
+
+
+def _predict(args: argparse.Namespace) -> None:
+    from avsed.prediction_command import predict_files  # torch takes seconds to load
+
+    n_failed = predict_files(
+        args.media,
+        model_dir=args.model,
+        weights=dict(args.weights),
+        postprocess=_decide_by(args.threshold, args.median_filter_frames),
+        out_dir=args.out,
+        plot_path=args.plot,
+        page_path=args.html,
+    )
+    if n_failed:
+        sys.exit(1)
+
+
+def _named_path(text: str) -> tuple[str, Path]:
+    name, separator, path = text.partition("=")
+    if not separator or not path:
+        raise argparse.ArgumentTypeError(f"{text!r} is not of the form auditory=PATH")
+    return name, Path(path)
+
+
+def _decide_by(threshold: float | None, median_filter_frames: int | None) -> Postprocess:
+    """Take the parameters of the folder, or else the paper's, and what was asked for instead."""
+    params = Postprocess(threshold=0.5, median_filter_frames=7)
+    if Path("params.yaml").is_file():
+        params = load_params().postprocess
+    asked = {"threshold": threshold, "median_filter_frames": median_filter_frames}
+    try:
+        return Postprocess.model_validate(
+            params.model_dump()
+            | {name: value for name, value in asked.items() if value is not None}
+        )
+    except ValidationError as error:
+        reason = error.errors()[0]
+        option = "".join(f"--{name}: " for name in reason["loc"]).replace("_", "-")
+        raise AvsedError(f"{option}{reason['msg'].removeprefix('Value error, ')}") from None
 
 
 def _retry_clips(args: argparse.Namespace) -> None:
