@@ -10,10 +10,10 @@ import soundfile
 import torch
 from safetensors.torch import load_file, save_file
 
-from avsed.annotations import Event
+from avsed.annotations import SPLITS, Event, write_classes, write_list
 from avsed.clips import inspect_clip
-from avsed.config import Postprocess
-from avsed.dataset import ClipFeatures
+from avsed.config import Postprocess, load_params
+from avsed.dataset import ClipFeatures, open_training_data
 from avsed.errors import AvsedError
 from avsed.extraction import extract_features
 from avsed.features.auditory import Vggish
@@ -22,13 +22,15 @@ from avsed.media import run_ffmpeg
 from avsed.model_card import read_model_card
 from avsed.postprocess import decide_tags, scores_to_events
 from avsed.prediction import Prediction, find_events, join_windows, load_model, predict
-from avsed.scores import Scores
-from avsed.scoring import load_student, score_clips
+from avsed.scores import Scores, read_scores
+from avsed.scoring import load_student, score_clips, score_variant
 from avsed.sources.demo.render import render_audio, render_clip
-from avsed.sources.demo.scenes import Scene
+from avsed.sources.demo.scenes import Scene, annotated
 from avsed.store import file_sha256, read_features
+from avsed.training import train_variant
 
-from .models import CLASSES, RECIPES, spec_of, write_model
+from .conftest import ROOT
+from .models import CLASSES, FUSION, PARAMS, RECIPES, spec_of, write_model
 
 CPU = torch.device("cpu")
 DECISIONS = Postprocess(threshold=0.5, median_filter_frames=7)
@@ -102,6 +104,46 @@ def test_a_clip_has_the_pipelines_scores_tags_and_events_to_the_bit(
         n_valid=n_valid,
         duration=inspect_clip("clip", path).duration,
     )
+
+
+@pytest.mark.slow
+def test_a_trained_variant_gives_a_clip_the_scores_that_its_stage_writes(tmp_path: Path) -> None:
+    """From media to the file of scores as the stages do it, training included."""
+    clips_dir, features_dir, metadata_dir, model_dir = (
+        tmp_path / name for name in ("clips", "features", "metadata", "spectral")
+    )
+    clips_dir.mkdir()
+    write_classes(metadata_dir, CLASSES)
+    records = []
+    for number, split in enumerate(SPLITS):
+        scene = replace(SCENE, clip_id=split, duration=7.0, events=SCENE.events[:1], seed=number)
+        render_clip(scene, clips_dir / f"{split}.mp4")
+        records.append(inspect_clip(split, clips_dir / f"{split}.mp4"))
+        write_list(metadata_dir, split, [annotated(scene, split)])
+    extract_features(
+        {"spectral": RECIPES["spectral"]}, records, clips_dir=clips_dir, out_dir=features_dir
+    )
+    data = open_training_data(features_dir, metadata_dir, ("spectral",), made_by=PARAMS)
+    params = load_params(ROOT / "params.yaml").train
+    few = params.model_copy(
+        update={"steps": 3, "ramp_steps": 1, "n_weak": 1, "n_unlabeled": 1, "n_seeds": 2}
+    )
+    train_variant(data, FUSION, few, out_dir=model_dir)
+    score_variant(
+        model_dir,
+        features_dir=features_dir,
+        metadata_dir=metadata_dir,
+        out_path=tmp_path / "scores.h5",
+    )
+    scored = read_scores(tmp_path / "scores.h5")["test"]
+    n_valid = int(scored.valid_frames[0])
+    seeds = scored.seeds.values()
+
+    found = predict(load_model(model_dir, {}), clips_dir / "test.mp4", DECISIONS)
+    expected = np.mean([scores.frame_scores[0, :n_valid] for scores in seeds], axis=0)
+    assert np.array_equal(found.frame_scores, expected)
+    expected = np.mean([scores.clip_scores[0] for scores in seeds], axis=0)
+    assert np.array_equal(found.clip_scores, expected)
 
 
 def test_a_model_that_counts_padding_counts_it_here_too(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Draw what was predicted of a media file: sound, pictures and classes on one time axis."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from avsed.errors import AvsedError
 from avsed.framing import FRAME_HOP, SPECTRAL_HOP_LENGTH, SPECTRAL_SAMPLE_RATE, TIME_POOLING
 from avsed.media import DecodeError, Image
-from avsed.media_windows import WINDOW_HOP, read_windows
+from avsed.media_windows import WINDOW_HOP, Window, read_windows
 from avsed.prediction import OVERLAP, Prediction
 
 WIDTH = 12.0  # inches
@@ -84,7 +85,10 @@ def _spectrogram(prediction: Prediction) -> tuple[NDArray[np.floating[Any]], flo
     pooled = 1 if len(prediction.frame_scores) <= FINE_FRAMES else TIME_POOLING
     n_hop, n_overlap = (n * TIME_POOLING // pooled for n in (WINDOW_HOP, OVERLAP))
     parts: list[NDArray[np.float32]] = []
-    for window in read_windows(prediction.path.resolve(), sample_rates=[SPECTRAL_SAMPLE_RATE]):  # type: ignore[var-annotated]
+    windows: Iterator[Window[None]] = read_windows(
+        prediction.path.resolve(), sample_rates=[SPECTRAL_SAMPLE_RATE]
+    )
+    for window in windows:
         magnitudes = _magnitudes(window.media.waveforms[SPECTRAL_SAMPLE_RATE], pooled)
         if parts:  # windows meet in the middle of what they share, away from their edges
             parts[-1] = parts[-1][:, : n_hop if len(parts) > 1 else n_hop + n_overlap // 2]
