@@ -78,8 +78,6 @@ def score_in_the_pipeline(model_dir: Path, path: Path, work_dir: Path) -> tuple[
     "variant",
     [
         "spectral",
-        pytest.param("auditory", marks=pytest.mark.slow),
-        pytest.param("visual", marks=pytest.mark.slow),
         pytest.param("spectral+auditory+visual", marks=pytest.mark.slow),
     ],
 )

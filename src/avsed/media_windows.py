@@ -20,6 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avsed.framing import CLIP_DURATION, FRAME_HOP, N_FRAMES, frame_onset, n_samples
+
+# With the filters of clips themselves, which are private there.
 from avsed.media import (
     TIME_LIMIT,
     TOLERANCE,
