@@ -208,6 +208,16 @@ def test_windows_fade_into_each_other() -> None:
     assert (np.diff(joined[100:152]) > 0).all()
 
 
+def test_scores_that_are_thinned_out_keep_their_peaks(tmp_path: Path) -> None:
+    found = predict_spectral(tmp_path, write_audio(tmp_path / "clip.wav", 0, SPECTRAL_SAMPLE_RATE))
+    assert np.array_equal(found.highest_scores(1000), found.frame_scores)
+    scores = np.zeros((301, 2), np.float32)
+    scores[150, 1] = 0.7
+    thin = replace(found, frame_scores=scores).highest_scores(10)
+    assert np.argwhere(thin).tolist() == [[5, 1]]  # which starts at 5 x 30.1
+    assert thin.max() == np.float32(0.7)
+
+
 def test_what_is_wrong_with_a_file_is_remarked_upon(tmp_path: Path) -> None:
     path = tmp_path / "clip.mp4"
     render_clip(replace(SCENE, duration=12.0, events=()), path)

@@ -98,6 +98,16 @@ class Prediction:
         """The file's name, without what would break lists and consoles."""
         return "".join(letter if letter.isprintable() else "?" for letter in self.path.name)
 
+    def highest_scores(self, n_points: int) -> NDArray[np.float32]:
+        """Thin the frame scores out for drawing, without losing what is brief.
+
+        Returns:
+            (n, K), the highest scores of n equal parts of the file; at most `n_points` parts.
+        """
+        starts = np.linspace(0, len(self.frame_scores), n_points, endpoint=False).astype(int)
+        highest: NDArray[np.float32] = np.maximum.reduceat(self.frame_scores, np.unique(starts))
+        return highest
+
 
 @dataclass(frozen=True, kw_only=True)
 class _WindowInputs:

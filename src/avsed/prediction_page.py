@@ -114,10 +114,8 @@ def _fields(prediction: Prediction) -> dict[str, str]:
 
 def _tracks(prediction: Prediction) -> Iterator[str]:
     """Draw each class's scores, and its events upon them."""
-    n_frames = len(prediction.frame_scores)
-    starts = np.unique(np.linspace(0, n_frames, N_POINTS, endpoint=False).astype(int))
-    highest = np.maximum.reduceat(prediction.frame_scores, starts, axis=0)
-    for label, scores in zip(prediction.classes, highest.T.tolist(), strict=True):
+    curves = prediction.highest_scores(N_POINTS).T.tolist()
+    for label, scores in zip(prediction.classes, curves, strict=True):
         curve = " ".join(f"{x},{1 - y:.3f}" for x, y in enumerate(scores))
         bars = "".join(
             f'<div class="event" title="{escape(label)} {event.onset:.2f} to {event.offset:.2f} s" '

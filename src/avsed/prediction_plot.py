@@ -17,6 +17,7 @@ from avsed.media_windows import WINDOW_HOP, Window, read_windows
 from avsed.prediction import OVERLAP, Prediction
 
 WIDTH = 12.0  # inches
+N_POINTS = 1000  # of a class's scores, at most
 N_MELS = 128
 WINDOW_LENGTH = 2048  # samples
 FLOOR = -100.0  # dB
@@ -158,12 +159,13 @@ def _shrink(image: Image) -> Image:
 def _draw_classes(axes: Axes, prediction: Prediction) -> None:
     n_frames, n_classes = prediction.frame_scores.shape
     axes.imshow(
-        prediction.frame_scores.T,
+        prediction.highest_scores(N_POINTS).T,
         aspect="auto",
         extent=(0.0, n_frames * FRAME_HOP, n_classes, 0.0),
         vmin=0.0,
         vmax=1.0,
         cmap="Greys",
+        interpolation="nearest",  # classes are not to run into each other
     )
     for row, label in enumerate(prediction.classes):
         spans = [
