@@ -9,7 +9,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from .cloned import Clone
 from .conftest import ROOT
@@ -107,8 +109,18 @@ def follow(clone: Clone, page: str, expected: Mapping[str, str], **named: str) -
         assert words in output, f"{command}\n{output}"
 
 
+def write_media(clone: Clone) -> None:
+    clips = sorted((clone.path / "data" / "clips").iterdir())
+    (clone.path / "films").mkdir()
+    for name, clip in zip(("film.mp4", "films/one.mp4", "films/two.mp4"), clips, strict=False):
+        shutil.copy(clip, clone.path / name)
+    noise = np.random.default_rng(0).normal(scale=0.1, size=12 * 22_050)
+    soundfile.write(clone.path / "talk.mp3", noise, 22_050)
+
+
 @pytest.mark.slow
 def test_the_readmes_commands_do_what_it_says(clone: Clone) -> None:
+    write_media(clone)
     follow(
         clone,
         "README.md",
@@ -118,9 +130,33 @@ def test_the_readmes_commands_do_what_it_says(clone: Clone) -> None:
             "dvc metrics diff": "",
             "dvc exp show": "workspace",
             "dvc exp apply NAME": "",
+            "avsed predict talk.mp3 --model data/models/spectral": "talk.mp3",
+            "avsed predict film.mp4 --model data/models/spectral+visual "
+            "--plot film.png --html film.html": "film.mp4",
         },
         NAME="$(dvc exp list --name-only)",
     )
+    assert "<html" in (clone.path / "film.html").read_text()
+
+
+@pytest.mark.slow
+def test_a_trained_model_is_used_on_any_media(clone: Clone) -> None:
+    write_media(clone)
+    follow(
+        clone,
+        "docs/predict.md",
+        {
+            "avsed predict talk.mp3 --model data/models/spectral": "talk.mp3",
+            "avsed predict films/*.mp4 --model data/models/spectral+visual --out found": "one.mp4",
+            "avsed predict film.mp4 --model data/models/spectral+visual "
+            "--plot film.png --html film.html": "film.mp4",
+        },
+    )
+    assert {path.name for path in (clone.path / "found").iterdir()} >= {
+        "events.tsv",
+        "one.mp4.json",
+        "two.mp4.txt",
+    }
 
 
 @pytest.mark.slow

@@ -168,9 +168,25 @@ def test_events_are_sorted_by_onset_then_label() -> None:
 
 @pytest.mark.parametrize(("duration", "offset"), [(10.0, 10.0), (10.03, 10.0), (9.98, 9.98)])
 def test_an_event_in_the_last_frame_ends_with_the_clip(duration: float, offset: float) -> None:
-    decisions = np.ones((N_FRAMES, 1), dtype=bool)
-    events = decisions_to_events(decisions, classes=("Dog",), duration=duration)
+    events = scores_to_events(
+        np.ones((N_FRAMES, 1), dtype=np.float32),
+        classes=("Dog",),
+        threshold=0.5,
+        median_filter_frames=7,
+        n_valid=N_FRAMES,
+        duration=duration,
+    )
     assert events == (Event(onset=0.0, offset=offset, label="Dog"),)
+
+
+def test_events_of_longer_media_end_with_them() -> None:
+    decisions = np.zeros((300, 2), dtype=bool)
+    decisions[10:20, 1] = decisions[140:290, 0] = decisions[295:, 1] = True
+    assert decisions_to_events(decisions, classes=("Cat", "Dog"), duration=19.8) == (
+        Event(onset=10 * FRAME_HOP, offset=20 * FRAME_HOP, label="Dog"),
+        Event(onset=140 * FRAME_HOP, offset=290 * FRAME_HOP, label="Cat"),
+        Event(onset=295 * FRAME_HOP, offset=19.8, label="Dog"),
+    )
 
 
 def test_a_run_behind_the_end_of_the_clip_is_no_event() -> None:

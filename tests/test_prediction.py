@@ -17,11 +17,11 @@ from avsed.dataset import ClipFeatures, open_training_data
 from avsed.errors import AvsedError
 from avsed.extraction import extract_features
 from avsed.features.auditory import Vggish
-from avsed.framing import FRAME_HOP, N_FRAMES, SPECTRAL_SAMPLE_RATE
+from avsed.framing import N_FRAMES, SPECTRAL_SAMPLE_RATE
 from avsed.media import run_ffmpeg
 from avsed.model_card import read_model_card
 from avsed.postprocess import decide_tags, scores_to_events
-from avsed.prediction import Prediction, find_events, join_windows, load_model, predict
+from avsed.prediction import Prediction, join_windows, load_model, predict
 from avsed.scores import Scores, read_scores
 from avsed.scoring import load_student, score_clips, score_variant
 from avsed.sources.demo.render import render_audio, render_clip
@@ -121,12 +121,17 @@ def test_a_trained_variant_gives_a_clip_the_scores_that_its_stage_writes(tmp_pat
     extract_features(
         {"spectral": RECIPES["spectral"]}, records, clips_dir=clips_dir, out_dir=features_dir
     )
-    data = open_training_data(features_dir, metadata_dir, ("spectral",), made_by=PARAMS)
     params = load_params(ROOT / "params.yaml").train
     few = params.model_copy(
         update={"steps": 3, "ramp_steps": 1, "n_weak": 1, "n_unlabeled": 1, "n_seeds": 2}
     )
-    train_variant(data, FUSION, few, out_dir=model_dir)
+    train_variant(
+        lambda: open_training_data(features_dir, metadata_dir, ("spectral",), made_by=PARAMS),
+        FUSION,
+        few,
+        out_dir=model_dir,
+        curve_dir=tmp_path / "curve",
+    )
     score_variant(
         model_dir,
         features_dir=features_dir,
@@ -184,17 +189,6 @@ def test_windows_of_a_long_file_are_scored_like_clips_cut_at_their_places(tmp_pa
     assert whole.frame_scores[125] == pytest.approx(middle, abs=1e-6)
     largest = np.max([clip.clip_scores for clip in clips], axis=0)
     assert whole.clip_scores == pytest.approx(largest, abs=1e-6)
-
-
-def test_events_of_a_long_file_lie_past_a_clips_end_and_end_with_the_file(tmp_path: Path) -> None:
-    decisions = np.zeros((300, 2), dtype=bool)
-    decisions[10:20, 1] = decisions[140:290, 0] = decisions[295:, 1] = True
-    events = find_events(decisions, classes=("Cat", "Dog"), duration=19.8)
-    assert events == (
-        Event(onset=10 * FRAME_HOP, offset=20 * FRAME_HOP, label="Dog"),
-        Event(onset=140 * FRAME_HOP, offset=290 * FRAME_HOP, label="Cat"),
-        Event(onset=295 * FRAME_HOP, offset=19.8, label="Dog"),
-    )
 
 
 def test_windows_fade_into_each_other() -> None:

@@ -74,7 +74,7 @@ def embed_clips(
         return decode_clip(asked, path, records[clip_id].duration, stopped=stopped)
 
     found = {kind: ClipFeatures() for kind in wanted}
-    batchers = {kind: _Batcher(extractors[kind], found[kind].features) for kind in wanted}
+    batchers = {kind: Batcher(extractors[kind], found[kind].features) for kind in wanted}
     clip_ids = sorted(records)
     with closing(_decode_ahead(decode, clip_ids, stopped)) as stream:
         for clip_id, decoded in zip(clip_ids, stream, strict=True):
@@ -159,7 +159,7 @@ def _decode_ahead(
         pool.shutdown(cancel_futures=True)
 
 
-class _Batcher:
+class Batcher:
     """Collects rows of clips, runs the network on full batches, and hands the results back."""
 
     def __init__(self, extractor: Extractor, features: dict[str, NDArray[np.float16]]) -> None:

@@ -176,9 +176,9 @@ def _one_pass(
     source = ffmpeg.input(str(path), t=CLIP_DURATION, reinit_filter=0)
     with tempfile.TemporaryDirectory() as folder:
         samples = {rate: Path(folder) / f"{rate}.f32" for rate in sample_rates}
-        outputs = [_audio_output(source, rate, path) for rate, path in samples.items()]
+        outputs = [audio_output(source, rate, path) for rate, path in samples.items()]
         if each_image:
-            outputs.append(_image_output(source))
+            outputs.append(image_output(source))
         command = ffmpeg.merge_outputs(*outputs) if len(outputs) > 1 else outputs[0]
         command = command.global_args("-hide_banner", "-loglevel", "error").overwrite_output()
         (images, image_index), complaint = _stream_ffmpeg(
@@ -201,7 +201,8 @@ def _one_pass(
     )
 
 
-def _audio_output(source: Any, sample_rate: int, path: Path) -> Any:
+def audio_output(source: Any, sample_rate: int, path: Path) -> Any:
+    """Give the mean of all channels at one rate, from time 0 and without gaps, as float32."""
     # `async` fills what timestamps leave out, `first_pts` what lies before the first of them, and
     # `rematrix_maxval` makes one channel the mean of two: their sum times 0.71 is ffmpeg's own way.
     filling = {"async": 1, "first_pts": 0, "rematrix_maxval": 1.0}
@@ -209,7 +210,7 @@ def _audio_output(source: Any, sample_rate: int, path: Path) -> Any:
     return resampled.output(str(path), format="f32le", acodec="pcm_f32le", ac=1)
 
 
-def _image_output(source: Any) -> Any:
+def image_output(source: Any) -> Any:
     """Give each frame its nearest picture, as PPM.
 
     A picture is nearest from half way between it and the one before. So each is moved there, and a
@@ -267,7 +268,7 @@ def read_header(path: Path) -> Header:
     except subprocess.TimeoutExpired:
         raise DecodeError(f"ffmpeg takes more than {TIME_LIMIT} s") from None
     if "Stream #" not in described:
-        raise DecodeError(_reason(described))
+        raise DecodeError(reason_in(described))
     duration = _DURATION.search(described)
     hours, minutes, seconds, start = duration.groups() if duration else ("0", "0", "0", None)
     end = int(hours) * 3600 + int(minutes) * 60 + float(seconds)
@@ -307,7 +308,7 @@ def run_ffmpeg(arguments: Sequence[str], *, stdin: bytes = b"") -> tuple[bytes, 
                 check=True,
             )
         except subprocess.CalledProcessError as error:
-            _refuse_trouble_of_the_machine(error)
+            refuse_trouble_of_the_machine(error)
             raise
         except subprocess.TimeoutExpired:
             if attempt == ATTEMPTS - 1:
@@ -351,15 +352,15 @@ def _stream_ffmpeg(arguments: Sequence[str], consume: Callable[[IO[bytes]], R]) 
             log.seek(0)
             said = log.read()
             if process.returncode:
-                _refuse_trouble_of_the_machine(
+                refuse_trouble_of_the_machine(
                     subprocess.CalledProcessError(process.returncode, process.args, stderr=said)
                 )
-                raise DecodeError(_reason(said.decode("utf-8", "replace")))
-            return result, _reason(said.decode("utf-8", "replace")) if said.strip() else ""
+                raise DecodeError(reason_in(said.decode("utf-8", "replace")))
+            return result, reason_in(said.decode("utf-8", "replace")) if said.strip() else ""
     raise DecodeError(f"ffmpeg takes more than {TIME_LIMIT} s")
 
 
-def _refuse_trouble_of_the_machine(error: subprocess.CalledProcessError) -> None:
+def refuse_trouble_of_the_machine(error: subprocess.CalledProcessError) -> None:
     """Stop where a failure says nothing of the clip, which would be left out for good."""
     # A crash, on the other hand, is the clip's doing. Signals that ask it to end make it exit 255.
     if error.returncode in (-signal.SIGKILL, 255):
@@ -374,7 +375,7 @@ def _refuse_trouble_of_the_machine(error: subprocess.CalledProcessError) -> None
         )
 
 
-def _reason(log: str) -> str:
+def reason_in(log: str) -> str:
     """Give the first complaint of ffmpeg, without the address it prints before it."""
     if "matches no streams" in log:
         return "there is none"

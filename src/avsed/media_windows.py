@@ -29,11 +29,11 @@ from avsed.media import (
     Image,
     Media,
     Stream,
-    _audio_output,
-    _image_output,
-    _reason,
-    _refuse_trouble_of_the_machine,
+    audio_output,
     ffmpeg_path,
+    image_output,
+    reason_in,
+    refuse_trouble_of_the_machine,
 )
 
 WINDOW_HOP = 101  # frames, 6.7 s: two windows share a third
@@ -182,12 +182,12 @@ class _Decoder:
             raise DecodeError(f"{self.stream}: ffmpeg hangs after {self.length:.1f} s")
         if returncode:
             error = subprocess.CalledProcessError(returncode, self._process.args, stderr=said)
-            _refuse_trouble_of_the_machine(error)
-            raise DecodeError(f"{self.stream}: {_reason(said.decode('utf-8', 'replace'))}")
+            refuse_trouble_of_the_machine(error)
+            raise DecodeError(f"{self.stream}: {reason_in(said.decode('utf-8', 'replace'))}")
         if not self.length:
             raise DecodeError(f"{self.stream}: nothing can be decoded")
         if said.strip():
-            self.complaint = _reason(said.decode("utf-8", "replace"))
+            self.complaint = reason_in(said.decode("utf-8", "replace"))
 
     def _kill(self) -> None:
         self._hangs = True
@@ -203,7 +203,7 @@ class _Samples(_Decoder):
     """The samples of a file at one rate."""
 
     def __init__(self, path: Path, sample_rate: int) -> None:
-        super().__init__("audio", _audio_output(_source(path), sample_rate, Path("pipe:")))
+        super().__init__("audio", audio_output(_source(path), sample_rate, Path("pipe:")))
         self.sample_rate = sample_rate
         self._first = 0  # of the samples that are kept
         self._kept = np.empty(0, np.float32)
@@ -236,7 +236,7 @@ class _Pictures(_Decoder, Generic[T]):
     """The picture of each frame of a file."""
 
     def __init__(self, path: Path, each_image: Callable[[Image], T]) -> None:
-        super().__init__("video", _image_output(_source(path)))
+        super().__init__("video", image_output(_source(path)))
         self.n_frames = 0  # that were read
         self._each_image = each_image
         self._previous = b""

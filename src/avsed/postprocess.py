@@ -103,24 +103,22 @@ def decisions_to_events(
     Args:
         decisions: (T, K).
         classes: K labels.
-        duration: seconds of the clip; more than `CLIP_DURATION` counts as `CLIP_DURATION`.
+        duration: seconds of the clip, or of longer media.
 
     Returns:
-        Events by onset, then label, none of which lasts past the clip's end.
+        Events by onset, then label, none of which lasts past the end.
 
     Raises:
         ValueError: if there are not as many columns of decisions as classes.
     """
-    # The 151 frames end at 10.002 s. An event up to there would enter an eleventh segment of 1 s.
-    clip_end = min(duration, CLIP_DURATION)
     steps = np.diff(decisions.astype(np.int8), axis=0, prepend=0, append=0)  # (T + 1, K)
     events = [
-        Event(onset=frame_onset(first), offset=min(frame_onset(end), clip_end), label=label)
+        Event(onset=frame_onset(first), offset=min(frame_onset(end), duration), label=label)
         for label, step in zip(classes, steps.T, strict=True)
         for first, end in zip(
             np.flatnonzero(step == 1).tolist(), np.flatnonzero(step == -1).tolist(), strict=True
         )
-        if frame_onset(first) < clip_end
+        if frame_onset(first) < duration
     ]
     return tuple(sorted(events, key=lambda event: (event.onset, event.label)))
 
@@ -137,6 +135,9 @@ def scores_to_events(
     """Find a clip's events in its frame scores: `decide`, then `decisions_to_events`.
 
     Section 2.2. Arguments, result and refusals are those of the two.
+
+    The 151 frames end at 10.002 s; events end at `CLIP_DURATION` at most, or one up to there would
+    enter an eleventh segment of 1 s.
     """
     decisions = decide(
         frame_scores,
@@ -144,7 +145,7 @@ def scores_to_events(
         median_filter_frames=median_filter_frames,
         n_valid=n_valid,
     )
-    return decisions_to_events(decisions, classes=classes, duration=duration)
+    return decisions_to_events(decisions, classes=classes, duration=min(duration, CLIP_DURATION))
 
 
 def _above(scores: NDArray[np.floating[Any]], threshold: Threshold) -> NDArray[np.bool_]:

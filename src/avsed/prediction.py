@@ -21,7 +21,7 @@ from avsed.annotations import Event
 from avsed.clips import ClipRecord, inspect_clip
 from avsed.config import Postprocess
 from avsed.dataset import ClipFeatures
-from avsed.embedding import _Batcher, decode_clip
+from avsed.embedding import Batcher, decode_clip
 from avsed.errors import AvsedError
 from avsed.features.extractor import ClipInputs, Extractor
 from avsed.framing import N_FRAMES, frame_onset, valid_frames
@@ -31,7 +31,7 @@ from avsed.media_windows import WINDOW_HOP, Window, read_windows
 from avsed.model import Crnn
 from avsed.model_card import ModelCard, read_model_card
 from avsed.model_features import make_extractors
-from avsed.postprocess import decide, decide_tags
+from avsed.postprocess import decide, decide_tags, decisions_to_events
 from avsed.scoring import load_student, score_clips
 
 WINDOWS_AT_ONCE = 4  # that are held in memory
@@ -206,7 +206,7 @@ def predict(model: TrainedModel, path: Path, postprocess: Postprocess) -> Predic
         frame_scores=frame_scores,
         clip_scores=clip_scores,
         tags=decide_tags(clip_scores, threshold=postprocess.threshold, classes=classes),
-        events=find_events(decisions, classes=classes, duration=duration),
+        events=decisions_to_events(decisions, classes=classes, duration=duration),
         remark=scores[-1].remark,
     )
 
@@ -296,7 +296,7 @@ def _score_windows(
 def _embed(extractor: Extractor, inputs: Sequence[ClipInputs]) -> Tensor:
     """Compute the features of windows as the pipeline does those of clips: (n, frames, dims)."""
     features: dict[str, NDArray[np.float16]] = {}
-    batcher = _Batcher(extractor, features)
+    batcher = Batcher(extractor, features)
     for number, window in enumerate(inputs):
         batcher.add(str(number), window)
     batcher.finish()
@@ -321,30 +321,3 @@ def join_windows(windows: Sequence[tuple[int, NDArray[np.float32]]]) -> NDArray[
         total[first : first + len(scores)] += weight * scores
         weights[first : first + len(scores)] += weight
     return (total / weights).astype(np.float32)
-
-
-def find_events(
-    decisions: NDArray[np.bool_], *, classes: Sequence[str], duration: float
-) -> tuple[Event, ...]:
-    """Turn every run of active frames into an event, in media of any length.
-
-    Section 2.2. As `postprocess.decisions_to_events`, which ends where a clip does.
-
-    Args:
-        decisions: (T, K).
-        classes: K labels.
-        duration: seconds of the media.
-
-    Returns:
-        Events by onset, then label, none of which lasts past the end.
-    """
-    steps = np.diff(decisions.astype(np.int8), axis=0, prepend=0, append=0)  # (T + 1, K)
-    events = []
-    for label, step in zip(classes, steps.T, strict=True):
-        starts, ends = (np.flatnonzero(step == sign).tolist() for sign in (1, -1))
-        events += [
-            Event(onset=frame_onset(first), offset=min(frame_onset(end), duration), label=label)
-            for first, end in zip(starts, ends, strict=True)
-            if frame_onset(first) < duration
-        ]
-    return tuple(sorted(events, key=lambda event: (event.onset, event.label)))
