@@ -101,9 +101,9 @@ def follow(clone: Clone, page: str, expected: Mapping[str, str], **named: str) -
     assert [command for command in commands(ROOT / page) if command not in NOT_RUN] == [*expected]
     for command, words in expected.items():
         for name, meaning in named.items():
-            command = re.sub(rf"\\b{name}\\b", meaning, command)
+            command = re.sub(rf"\b{name}\b", meaning, command)
         if command.endswith("&"):
-            command = f"setsid {command} echo $! >>jobs"
+            command = f"setsid {command[:-1]} >background.log 2>&1 & echo $! >>jobs"
         command = f'PATH="$PWD/.venv/bin:$PATH"; {command}'
         output = clone.run("bash", "-c", command, fails=words.startswith("error: "))
         assert words in output, f"{command}\n{output}"
