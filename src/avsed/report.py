@@ -37,14 +37,14 @@ PAPER_TABLE_3 = {
 
 BASELINE = "spectral"
 
-_TITLES = {
+TITLES = {
     "clip_f1": "clip micro F1",
     "segment_f1": "segment micro F1",
     "event_f1": "event macro F1",
     "psds1": "PSDS 1",
     "psds2": "PSDS 2",
 }
-_F1_TITLES = [_TITLES[metric] for metric in F1_AVERAGES]
+_F1_TITLES = [TITLES[metric] for metric in F1_AVERAGES]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +89,7 @@ def summarize(
     Raises:
         AvsedError: if a variant's evaluation is missing, or has fewer seeds than are to be kept.
     """
-    rows = _rows(evaluations_dir, params)
+    rows = read_rows(evaluations_dir, params)
     table = {
         variant: {metric: round(result.mean, 2) for metric, result in row.results.items()}
         for variant, row in rows.items()
@@ -104,10 +104,19 @@ def summarize(
         path.write_text(text, "utf-8")
 
 
-def _rows(evaluations_dir: Path, params: Params) -> dict[str, Row]:
+def read_rows(evaluations_dir: Path, params: Params) -> dict[str, Row]:
+    """Compute what the report says of each variant, the baseline first.
+
+    Args:
+        evaluations_dir: two files for each variant, as `evaluate_variant` writes them.
+        params: the set-up.
+
+    Raises:
+        AvsedError: if a variant's evaluation is missing, or has fewer seeds than are to be kept.
+    """
     rows = {}
-    for variant in PAPER_TABLE_3:  # the baseline first
-        evaluation = _read_evaluation(evaluations_dir / f"{variant}.json")
+    for variant in PAPER_TABLE_3:
+        evaluation = read_evaluation(evaluations_dir / f"{variant}.json")
         results = average_best(
             variant,
             evaluation["validation"]["seeds"],
@@ -148,7 +157,12 @@ def _bounds(row: Row) -> dict[str, dict[str, float | None]]:
     return bounds
 
 
-def _read_evaluation(path: Path) -> Any:
+def read_evaluation(path: Path) -> Any:
+    """Read a variant's evaluation: JSON, as `evaluate_variant` writes it.
+
+    Raises:
+        AvsedError: if it cannot be read.
+    """
     try:
         return json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
@@ -180,11 +194,11 @@ def render_report(rows: Mapping[str, Row], params: Params) -> str:
 
 
 def _table_of_scores(rows: Mapping[str, Row], params: Params) -> list[str]:
-    lines = _header(*_TITLES.values(), "test clips")
+    lines = _header(*TITLES.values(), "test clips")
     # Beside the scores of one's own clips the paper's would say nothing.
     with_paper = params.dataset.source != "local"
     for variant, row in rows.items():
-        cells = [_with_deviation(row.results[metric]) for metric in _TITLES]
+        cells = [_with_deviation(row.results[metric]) for metric in TITLES]
         if with_paper:
             for number, paper in enumerate(PAPER_TABLE_3[variant]):
                 cells[number] += f" ({paper:.2f})"

@@ -88,7 +88,7 @@ def choose_thresholds(
     tag_f1, event_f1 = [], []
     for threshold in candidates.tolist():
         tags = _estimate_tags(scores, reference, threshold)
-        events = _estimate_events(scores, reference, threshold, postprocess)
+        events = estimate_events(scores, reference, threshold=threshold, postprocess=postprocess)
         tag_f1.append(class_f1(_tag_counts(reference, tags).sum(axis=0)))
         event_f1.append(class_f1(_event_counts(reference, events, params).sum(axis=0)))
     return Thresholds(
@@ -136,7 +136,9 @@ def score_system(
         params: the metrics.
     """
     tags = _estimate_tags(scores, reference, thresholds.tags)
-    events = _estimate_events(scores, reference, thresholds.events, postprocess)
+    events = estimate_events(
+        scores, reference, threshold=thresholds.events, postprocess=postprocess
+    )
     counts = {
         "clip_f1": _tag_counts(reference, tags),
         "segment_f1": count_segments(
@@ -163,18 +165,26 @@ def score_system(
     return SystemResult(metrics=f1 | psds, counts=counts)
 
 
-def _estimate_tags(
-    scores: Scores, reference: Reference, threshold: Threshold
-) -> dict[str, tuple[str, ...]]:
-    return {
-        clip_id: decide_tags(clip_scores, threshold=threshold, classes=reference.classes)
-        for clip_id, clip_scores in zip(reference.clip_ids, scores.clip_scores, strict=True)
-    }
-
-
-def _estimate_events(
-    scores: Scores, reference: Reference, threshold: Threshold, postprocess: Postprocess
+def estimate_events(
+    scores: Scores,
+    reference: Reference,
+    *,
+    threshold: Threshold,
+    postprocess: Postprocess,
 ) -> dict[str, tuple[Event, ...]]:
+    """Find the events of all clips of a split in a system's frame scores.
+
+    Section 2.2.
+
+    Args:
+        scores: of the split's clips.
+        reference: of the same clips.
+        threshold: in [0, 1], for all classes or (K,).
+        postprocess: the median filter.
+
+    Returns:
+        Events by clip.
+    """
     return {
         clip_id: scores_to_events(
             frame_scores,
@@ -185,6 +195,15 @@ def _estimate_events(
             duration=reference.durations[clip_id],
         )
         for clip_id, frame_scores, n_valid in _frames_by_clip(scores, reference)
+    }
+
+
+def _estimate_tags(
+    scores: Scores, reference: Reference, threshold: Threshold
+) -> dict[str, tuple[str, ...]]:
+    return {
+        clip_id: decide_tags(clip_scores, threshold=threshold, classes=reference.classes)
+        for clip_id, clip_scores in zip(reference.clip_ids, scores.clip_scores, strict=True)
     }
 
 
