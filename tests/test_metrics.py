@@ -14,8 +14,10 @@ from sed_eval.sound_event import EventBasedMetrics, SegmentBasedMetrics
 from avsed.annotations import Event
 from avsed.errors import AvsedError
 from avsed.metrics import (
+    SegmentErrors,
     class_f1,
     count_events,
+    count_segment_errors,
     count_segments,
     count_tags,
     macro_f1,
@@ -172,6 +174,17 @@ def test_segment_f1_of_all_classes_everywhere_follows_from_their_share() -> None
 
 
 # Events
+
+
+def test_kinds_of_segment_errors_by_hand() -> None:
+    reference = {"a": [event(0, 3), event(1, 2, "Dog")], "b": []}
+    # Second by second: Dog for Cat; Dog missed; Speech added. In b, Cat added.
+    estimated = {
+        "a": [event(0, 1, "Dog"), event(1, 3), event(2, 3, "Speech")],
+        "b": [event(0, 1)],
+    }
+    errors = count_segment_errors(reference, estimated, CLASSES, segment_length=1.0)
+    assert errors == SegmentErrors(substitutions=1, deletions=1, insertions=2, n_reference=4)
 
 
 def test_event_f1_by_hand() -> None:

@@ -7,10 +7,13 @@ same clips, and a clip without tags or events has an empty sequence.
 What is counted, of each clip and class, are hits, false alarms and misses (TP, FP, FN). An F1 of
 many clips is that of their sum. It is a fraction in [0, 1]: 0 where something is annotated and
 nothing estimated, NaN where nothing at all is annotated, since F1 is then undefined.
+
+Beside them, not in the paper, the kinds of segment errors that sed_eval's error rate adds up.
 """
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
@@ -131,6 +134,51 @@ def count_events(
     return _count_by_clip(make_metrics, reference, estimated, classes)
 
 
+@dataclass(frozen=True, kw_only=True)
+class SegmentErrors:
+    """How a system errs in segments, all classes together.
+
+    In a segment with r annotated and e estimated classes, h of them the same, min(r, e) - h are
+    substitutions; deletions are the r - e that are left where r is larger, insertions the e - r
+    where e is (A. Mesaros et al., "Metrics for polyphonic sound event detection", 2016).
+
+    Attributes:
+        substitutions: one class in place of another.
+        deletions: missed classes without a false one in the same segment.
+        insertions: false classes without a missed one in the same segment.
+        n_reference: annotated classes, summed over segments.
+    """
+
+    substitutions: int
+    deletions: int
+    insertions: int
+    n_reference: int
+
+
+def count_segment_errors(
+    reference: Mapping[str, Sequence[Event]],
+    estimated: Mapping[str, Sequence[Event]],
+    classes: Sequence[str],
+    *,
+    segment_length: float,
+) -> SegmentErrors:
+    """Count the kinds of errors in all segments, as sed_eval's error rate does.
+
+    Arguments and refusals are those of `count_segments`.
+    """
+    _check_both_sides(reference, estimated, classes)
+    metrics = SegmentBasedMetrics(list(classes), time_resolution=float(segment_length))
+    for clip_id, annotated in reference.items():
+        metrics.evaluate(_event_list(annotated), _event_list(estimated[clip_id]))
+    counted = metrics.overall
+    return SegmentErrors(
+        substitutions=int(counted["S"]),
+        deletions=int(counted["D"]),
+        insertions=int(counted["I"]),
+        n_reference=int(counted["Nref"]),
+    )
+
+
 def class_f1(counts: NDArray[Any]) -> NDArray[np.float64]:
     """Give the F1 of each class.
 
@@ -209,9 +257,7 @@ def _count_by_clip(
     estimated: Mapping[str, Sequence[Event]],
     classes: Sequence[str],
 ) -> NDArray[np.int64]:
-    _check_clips(reference, estimated)
-    events = (event for side in (reference, estimated) for clip in side.values() for event in clip)
-    _check_labels((event.label for event in events), classes)
+    _check_both_sides(reference, estimated, classes)
     counts = np.zeros((len(reference), len(classes), 3), dtype=np.int64)
     for number, (clip_id, annotated) in enumerate(reference.items()):
         labels = _present({event.label for event in (*annotated, *estimated[clip_id])}, classes)
@@ -243,6 +289,16 @@ def _event_list(events: Sequence[Event]) -> list[dict[str, Any]]:
         {"onset": event.onset, "offset": event.offset, "event_label": event.label}
         for event in events
     ]
+
+
+def _check_both_sides(
+    reference: Mapping[str, Sequence[Event]],
+    estimated: Mapping[str, Sequence[Event]],
+    classes: Sequence[str],
+) -> None:
+    _check_clips(reference, estimated)
+    events = (event for side in (reference, estimated) for clip in side.values() for event in clip)
+    _check_labels((event.label for event in events), classes)
 
 
 def _check_clips(reference: Mapping[str, object], estimated: Mapping[str, object]) -> None:
