@@ -25,7 +25,7 @@ embedding shard_plan protocol sources.youtube.recovery sources.youtube.schedulin
 sources.youtube.cutting
 sources.youtube.fetching sources.youtube.ledger
 dataset scores counts model mean_teacher metrics psds postprocess sources.local sources.demo.render
-sources.youtube.lists sources.youtube.failures inventory
+sources.youtube.lists sources.youtube.failures inventory matching
 model_card features.auditory features.visual features.spectral sources.demo.sounds
 sources.demo.pictures
 sources.demo.scenes features.extractor features.weights clips
