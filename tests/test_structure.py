@@ -19,7 +19,7 @@ prediction_command
 prediction_files prediction_plot prediction_page
 prediction
 training scoring report metadata shard_check feature_plot sources.youtube.download cli evaluation
-extraction lockstep system
+extraction lockstep system telling_clips
 media_windows model_features
 embedding shard_plan protocol sources.youtube.recovery sources.youtube.scheduling bootstrap
 sources.youtube.cutting
