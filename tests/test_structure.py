@@ -16,7 +16,7 @@ STAGES: dict[str, Any] = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
 LAYERS = """
 command collect prepare
 prediction_command
-prediction_files prediction_plot prediction_page
+prediction_files prediction_plot prediction_page analysis
 prediction
 training scoring report metadata shard_check feature_plot sources.youtube.download cli evaluation
 extraction lockstep system telling_clips
