@@ -15,7 +15,7 @@ STAGES: dict[str, Any] = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
 # A module imports from lines below its own.
 LAYERS = """
 command collect prepare
-prediction_command
+prediction_command figures
 prediction_files prediction_plot prediction_page analysis
 prediction
 training scoring report metadata shard_check feature_plot sources.youtube.download cli evaluation
