@@ -19,6 +19,7 @@ VARIANTS = (
     "auditory",
     "auditory+visual",
 )
+CURVES = ("classification_cost", "consistency_cost")
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +39,14 @@ def test_repro_makes_the_table_of_seven_variants(clone: Clone) -> None:
     assert tuple(intervals) == VARIANTS
 
 
+def test_repro_makes_a_page_of_results(clone: Clone) -> None:
+    page = (clone.path / "reports" / "index.html").read_text()
+    table = json.loads((clone.path / "metrics" / "table.json").read_text())
+    for variant, scores in table.items():
+        assert f">{variant}</th>" in page
+        assert f"{scores['clip_f1']:.2f}" in page
+
+
 def test_a_second_repro_has_nothing_to_do(clone: Clone) -> None:
     output = clone.run("dvc", "repro")
     assert stages_run(output) == set()
@@ -54,6 +63,7 @@ def test_another_visual_size_trains_the_variants_that_use_it_and_no_other(clone:
     scored = {f"score@{variant}" for variant in changed}
     assert stages_run(output) - trained - scored <= {
         "summarize",
+        "illustrate",
         *(f"evaluate@{variant}" for variant in changed),
     }
 
@@ -100,9 +110,9 @@ def test_jobs_of_an_array_train_what_the_pipeline_then_only_takes(clone: Clone) 
 
 def test_plots_show_draws_the_curves_of_all_variants(clone: Clone) -> None:
     shown = json.loads(clone.run("dvc", "plots", "show", "--json"))
-    assert set(shown["data"]) == {"classification_cost", "consistency_cost"}
-    for cost, plots in shown["data"].items():
-        points = plots[0]["content"]["data"]["values"]
+    assert set(shown["data"]) == set(CURVES)
+    for cost in CURVES:
+        points = shown["data"][cost][0]["content"]["data"]["values"]
         assert {point["filename"] for point in points} == {
             f"{variant}/plots/metrics/{cost}.tsv" for variant in VARIANTS
         }
@@ -142,14 +152,28 @@ def test_an_edit_of_a_metric_trains_and_scores_nothing(clone: Clone) -> None:
     path.write_text(source + "# an edit\n")
     status = json.loads(clone.run("dvc", "status", "--json"))
     path.write_text(source)
-    assert set(status) - {"summarize"} == {f"evaluate@{variant}" for variant in VARIANTS}
+    evaluated = {f"evaluate@{variant}" for variant in VARIANTS}
+    assert set(status) - {"summarize", "illustrate"} == evaluated
 
 
 def test_tuned_thresholds_train_and_score_nothing(clone: Clone) -> None:
     clone.replace("params.yaml", "thresholds: fixed", "thresholds: tuned")
     status = json.loads(clone.run("dvc", "status", "--json"))
     clone.run("git", "checkout", "-q", ".")
-    assert set(status) == {"summarize", *(f"evaluate@{variant}" for variant in VARIANTS)}
+    assert set(status) == {
+        "summarize",
+        "illustrate",
+        *(f"evaluate@{variant}" for variant in VARIANTS),
+    }
+
+
+def test_an_edit_of_a_figure_draws_and_does_nothing_else(clone: Clone) -> None:
+    path = clone.path / "src" / "avsed" / "figures.py"
+    source = path.read_text()
+    path.write_text(source + "# an edit\n")
+    status = json.loads(clone.run("dvc", "status", "--json"))
+    path.write_text(source)
+    assert set(status) == {"illustrate"}
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ STAGES: dict[str, Any] = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
 
 # A module imports from lines below its own.
 LAYERS = """
-command collect prepare
-prediction_command figures
+command collect prepare illustration
+prediction_command results_page figures figure_data
 prediction_files prediction_plot prediction_page analysis
 prediction
 training scoring report metadata shard_check feature_plot sources.youtube.download cli evaluation

@@ -198,7 +198,7 @@ def _table_of_scores(rows: Mapping[str, Row], params: Params) -> list[str]:
     # Beside the scores of one's own clips the paper's would say nothing.
     with_paper = params.dataset.source != "local"
     for variant, row in rows.items():
-        cells = [_with_deviation(row.results[metric]) for metric in TITLES]
+        cells = [with_deviation(row.results[metric]) for metric in TITLES]
         if with_paper:
             for number, paper in enumerate(PAPER_TABLE_3[variant]):
                 cells[number] += f" ({paper:.2f})"
@@ -217,7 +217,7 @@ def _table_of_intervals(rows: Mapping[str, Row]) -> list[str]:
         *_header(*_F1_TITLES),
     ]
     for variant, row in rows.items():
-        cells = [_with_ends(row.intervals[metric]) for metric in F1_AVERAGES]
+        cells = [with_ends(row.intervals[metric]) for metric in F1_AVERAGES]
         lines.append(f"| {variant} | {' | '.join(cells)} |")
     return lines
 
@@ -260,6 +260,11 @@ def describe_setup(params: Params) -> str:
     return f"profile {params.profile}: {data}, {weights}"
 
 
+def has_random_weights(params: Params) -> bool:
+    """Tell whether a network is not the pretrained one of the paper."""
+    return "random" in (params.auditory.weights, params.visual.weights)
+
+
 def _explanation(params: Params) -> list[str]:
     best, seeds = params.evaluation.n_best, params.train.n_seeds
     lines = [
@@ -270,7 +275,7 @@ def _explanation(params: Params) -> list[str]:
     lines.append("PSDS is not in the paper.")
     if params.evaluation.thresholds == "tuned":
         lines.append("Thresholds of each seed and class are tuned on validation.")
-    if "random" in (params.auditory.weights, params.visual.weights):
+    if has_random_weights(params):
         lines += [
             "",
             "**Random weights: this table shows that the machinery works, not what the paper's "
@@ -294,13 +299,15 @@ def _weights(weights: str) -> str:
     return weights if weights in ("random", "pretrained") else "given"
 
 
-def _with_deviation(result: Result) -> str:
+def with_deviation(result: Result) -> str:
+    """Write a result, with its deviation where there is one."""
     if math.isnan(result.deviation):
         return f"{result.mean:.2f}"
     return f"{result.mean:.2f} ± {result.deviation:.2f}"
 
 
-def _with_ends(interval: Interval) -> str:
+def with_ends(interval: Interval) -> str:
+    """Write an interval by its ends."""
     if math.isnan(interval.low):
         return "undefined"
     return f"{interval.low:.2f} to {interval.high:.2f}"
@@ -312,7 +319,7 @@ def _with_interval(difference: Difference) -> str:
     mean = f"{difference.mean:+.2f}"
     if difference.is_significant:
         mean = f"**{mean}**"
-    return f"{mean} ({_with_ends(difference.interval)})"
+    return f"{mean} ({with_ends(difference.interval)})"
 
 
 def _test_clips(evaluation: Mapping[str, Mapping[str, int]]) -> str:
