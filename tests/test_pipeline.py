@@ -20,6 +20,7 @@ VARIANTS = (
     "auditory+visual",
 )
 CURVES = ("classification_cost", "consistency_cost")
+BARS = ("boundary_errors", "class_f1", "segment_errors")
 
 
 @pytest.fixture(scope="module")
@@ -110,13 +111,41 @@ def test_jobs_of_an_array_train_what_the_pipeline_then_only_takes(clone: Clone) 
 
 def test_plots_show_draws_the_curves_of_all_variants(clone: Clone) -> None:
     shown = json.loads(clone.run("dvc", "plots", "show", "--json"))
-    assert set(shown["data"]) == set(CURVES)
+    images = {str(path.relative_to(clone.path)) for path in clone.path.glob("reports/figures/*")}
+    assert set(shown["data"]) == {*CURVES, *BARS, *images}
     for cost in CURVES:
         points = shown["data"][cost][0]["content"]["data"]["values"]
         assert {point["filename"] for point in points} == {
             f"{variant}/plots/metrics/{cost}.tsv" for variant in VARIANTS
         }
         assert {point["step"] for point in points} == {"1", "2"}
+
+
+def test_plots_diff_compares_the_page_s_figures_with_the_commit(clone: Clone) -> None:
+    # Of this stage alone, which takes seconds; errors in segments of another length are others.
+    clone.replace("params.yaml", "segment_length: 1.0", "segment_length: 0.5")
+    clone.run("dvc", "repro", "-s", "illustrate")
+    shown = json.loads(clone.run("dvc", "plots", "diff", "--json", "HEAD"))["data"]
+    clone.run("git", "checkout", "-q", ".")
+    clone.run("dvc", "checkout", "-q")
+    for name in BARS:
+        (plot,) = shown[name]
+        assert plot["revisions"] == ["workspace", "HEAD"]
+        values = plot["content"]["data"]["values"]
+        assert {point["variant"] for point in values} == set(VARIANTS)
+        assert {point["rev"] for point in values} == {"workspace", "HEAD"}
+        assert "<DVC_METRIC" not in json.dumps(plot)
+    rates = {
+        rev: [
+            point["rate"]
+            for point in shown["segment_errors"][0]["content"]["data"]["values"]
+            if point["rev"] == rev
+        ]
+        for rev in ("workspace", "HEAD")
+    }
+    assert rates["workspace"] != rates["HEAD"]
+    drawn = [image["revisions"] for image in shown["reports/figures/segment_errors.png"]]
+    assert drawn == [["workspace"], ["HEAD"]]
 
 
 def test_features_of_other_parameters_are_refused_at_training(clone: Clone) -> None:
