@@ -95,20 +95,6 @@ def test_another_layer_of_vgg16_makes_and_trains_what_sees_and_no_other(clone: C
     clone.run("dvc", "checkout", "-q")
 
 
-def test_jobs_of_an_array_train_what_the_pipeline_then_only_takes(clone: Clone) -> None:
-    clone.replace("params.yaml", "learning_rate: 0.001", "learning_rate: 0.002")
-    for shard in ("1/2", "2/2"):
-        said = clone.run("python", "-m", "avsed.command", "train", "--shard", shard)
-        for variant in VARIANTS:
-            assert f"{variant}: trained seeds" in said
-    models = clone.path / ".avsed" / "models"
-    trained = {path: path.stat().st_mtime_ns for path in models.rglob("seed-*.safetensors")}
-    assert stages_run(clone.run("dvc", "repro")) >= {f"train@{variant}" for variant in VARIANTS}
-    assert trained == {path: path.stat().st_mtime_ns for path in models.rglob("seed-*.safetensors")}
-    clone.run("git", "checkout", "-q", ".")
-    clone.run("dvc", "checkout", "-q")
-
-
 def test_plots_show_draws_the_curves_of_all_variants(clone: Clone) -> None:
     shown = json.loads(clone.run("dvc", "plots", "show", "--json"))
     images = {str(path.relative_to(clone.path)) for path in clone.path.glob("reports/figures/*")}
