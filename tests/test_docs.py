@@ -169,6 +169,7 @@ def test_a_trained_model_is_used_on_any_media(clone: Clone) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.pages
 def test_questions_are_answered_by_what_runs(clone: Clone) -> None:
     follow(
         clone,
@@ -196,6 +197,7 @@ def test_features_are_checked_and_shown(clone: Clone) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.pages
 def test_own_clips_are_trained_on(clone: Clone) -> None:
     media, lists = clone.path / "data/local/media", clone.path / "data/local/metadata"
     for clip in (clone.path / "data/clips").iterdir():
@@ -234,6 +236,7 @@ def test_own_clips_are_trained_on(clone: Clone) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.pages
 def test_clusters_and_arrays_of_jobs_do_the_work(clone: Clone) -> None:
     def rate(old: str, new: str) -> Callable[[], None]:
         return partial(clone.replace, "params.yaml", f"rate: {old}", f"rate: {new}")
