@@ -149,6 +149,7 @@ def test_the_readmes_commands_do_what_it_says(clone: Clone) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.pages
 def test_a_trained_model_is_used_on_any_media(clone: Clone) -> None:
     write_media(clone)
     follow(
