@@ -168,7 +168,7 @@ def test_an_edit_of_a_metric_trains_and_scores_nothing(clone: Clone) -> None:
     status = json.loads(clone.run("dvc", "status", "--json"))
     path.write_text(source)
     evaluated = {f"evaluate@{variant}" for variant in VARIANTS}
-    assert set(status) - {"summarize", "illustrate"} == evaluated
+    assert set(status) == {"summarize", "illustrate", *evaluated}
 
 
 def test_tuned_thresholds_train_and_score_nothing(clone: Clone) -> None:

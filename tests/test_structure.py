@@ -31,7 +31,7 @@ sources.demo.pictures
 sources.demo.scenes features.extractor features.weights clips
 features.published
 store media annotations hardware
-framing config cluster committed recurrent curves
+framing config cluster committed recurrent curves results_file
 errors
 """
 

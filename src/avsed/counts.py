@@ -1,7 +1,6 @@
 """Files of counts by test clip and class, which intervals are computed from."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from avsed.errors import AvsedError
+from avsed.results_file import open_results
 from avsed.store import written_whole
 
 
@@ -48,7 +47,7 @@ def read_counts(path: Path) -> CountedClips:
     Raises:
         AvsedError: if the file cannot be read.
     """
-    with _opened(path) as file:
+    with open_results(path, "evaluate") as file:
         return CountedClips(
             clip_ids=tuple(file["clip_id"].asstr()[:]),
             seeds={
@@ -56,15 +55,3 @@ def read_counts(path: Path) -> CountedClips:
                 for seed, group in file.get("seeds", {}).items()
             },
         )
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[h5py.File]:
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise AvsedError(
-            f"{path}: cannot be read ({error}); run `dvc repro evaluate@{path.stem}`"
-        ) from None
-    with file:
-        yield file

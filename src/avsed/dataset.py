@@ -142,28 +142,25 @@ def standardisation(data: TrainingData) -> tuple[Tensor, Tensor]:
 
 
 def place_features(data: TrainingData, device: torch.device) -> TrainingData:
-    """Move the training clips to a GPU whose free memory they leave half of, else pin them here."""
+    """Move the training clips to a GPU whose free memory they leave half of."""
     if device.type != "cuda":
         return data
-    free, _ = torch.cuda.mem_get_info(device)
     n_bytes = sum(
         features.nbytes
         for clips in (data.weak, data.unlabeled)
         for features in clips.features.values()
     )
-
-    def place(tensor: Tensor) -> Tensor:
-        return tensor.to(device) if n_bytes <= free / 2 else tensor.pin_memory()
-
+    if n_bytes > torch.cuda.mem_get_info(device)[0] / 2:
+        return data
     weak, unlabeled = (
         replace(
             clips,
-            features={kind: place(features) for kind, features in clips.features.items()},
-            mask=place(clips.mask),
+            features={kind: features.to(device) for kind, features in clips.features.items()},
+            mask=clips.mask.to(device),
         )
         for clips in (data.weak, data.unlabeled)
     )
-    return replace(data, weak=weak, unlabeled=unlabeled, targets=place(data.targets))
+    return replace(data, weak=weak, unlabeled=unlabeled, targets=data.targets.to(device))
 
 
 def require_made_by(features_dir: Path, kind: str, section: Section) -> None:
@@ -263,8 +260,8 @@ def batches(
             features[kind] = torch.empty(
                 len(seeds), n_weak + n_unlabeled, *parts[0].shape[2:], device=device
             )
-            features[kind][:, :n_weak].copy_(parts[0], non_blocking=True)
-            features[kind][:, n_weak:].copy_(parts[1], non_blocking=True)
+            features[kind][:, :n_weak].copy_(parts[0])
+            features[kind][:, n_weak:].copy_(parts[1])
         yield Batch(
             features=features,
             mask=torch.cat([data.weak.mask[weak], data.unlabeled.mask[unlabeled]], 1).to(device),

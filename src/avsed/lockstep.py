@@ -107,7 +107,7 @@ class Lockstep:
     def take_step(self) -> bool:
         """Take a step; returns whether the curves have a new point.
 
-        Nothing waits for a GPU but the making of a point.
+        Only the making of a point reads anything back from the device.
         """
         self._costs += training_step(
             self.students,

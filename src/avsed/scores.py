@@ -1,7 +1,6 @@
 """Files of scores: what metrics, table and thresholds are computed from, without a network."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from avsed.errors import AvsedError
+from avsed.results_file import open_results
 from avsed.store import written_whole
 
 
@@ -65,7 +64,7 @@ def read_scores(path: Path) -> dict[str, ScoredSplit]:
     Raises:
         AvsedError: if the file cannot be read.
     """
-    with _opened(path) as file:
+    with open_results(path, "score") as file:
         return {
             split: ScoredSplit(
                 clip_ids=tuple(group["clip_id"].asstr()[:]),
@@ -81,15 +80,3 @@ def read_scores(path: Path) -> dict[str, ScoredSplit]:
             )
             for split, group in file.items()
         }
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[h5py.File]:
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise AvsedError(
-            f"{path}: cannot be read ({error}); run `dvc repro score@{path.stem}`"
-        ) from None
-    with file:
-        yield file

@@ -155,8 +155,8 @@ def train_seeds(
         progress.close()
         return trained
     _keep_freed_memory()
-    data = place_features(data, device)
     bands = standardisation(data) if "spectral" in data.kinds else None
+    data = place_features(data, device)
     stop = threading.Event()
 
     def train_and_keep(run: Sequence[int]) -> None:
