@@ -1,5 +1,6 @@
 """Real media and small data sets for the tests."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from avsed.annotations import Event
 from avsed.clips import ClipRecord
+from avsed.command import main
 from avsed.embedding import embed_clips
 from avsed.features.extractor import Extractor
 from avsed.media import DecodeError, Image, Media, read_media
@@ -16,6 +18,17 @@ from avsed.sources.demo.render import render_clip
 from avsed.sources.demo.scenes import Scene
 
 ROOT = Path(__file__).parents[1]
+
+
+def run_avsed(monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> int:
+    """Run the command `avsed`; give its exit status."""
+    monkeypatch.setattr(sys, "argv", ["avsed", *map(str, arguments)])
+    try:
+        main()
+    except SystemExit as end:
+        assert isinstance(end.code, int)
+        return end.code
+    return 0
 
 
 def clip_record(

@@ -9,11 +9,10 @@ import pytest
 
 from avsed.annotations import AnnotatedClip, Event, write_classes, write_list
 from avsed.clips import missing_clip
-from avsed.command import main
 from avsed.sources.youtube.ledger import open_ledger
 from avsed.sources.youtube.lists import FILES
 
-from .conftest import ROOT
+from .conftest import ROOT, run_avsed
 
 
 def write_lists(folder: Path, label: str = "Cat") -> None:
@@ -22,17 +21,6 @@ def write_lists(folder: Path, label: str = "Cat") -> None:
     write_list(folder, "unlabeled", [AnnotatedClip(clip_id="u1")])
     write_list(folder, "validation", [AnnotatedClip(clip_id="v1", tags=(label,), events=events)])
     write_list(folder, "test", [AnnotatedClip(clip_id="t1", tags=(label,), events=events)])
-
-
-def avsed(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
-    """Run the command; give its exit status."""
-    monkeypatch.setattr(sys, "argv", ["avsed", *arguments])
-    try:
-        main()
-    except SystemExit as end:
-        assert isinstance(end.code, int)
-        return end.code
-    return 0
 
 
 def write_set_up(folder: Path, profile: str) -> None:
@@ -59,7 +47,7 @@ def test_errors_end_with_status_1(
     write_lists(tmp_path)
     write_classes(tmp_path, ("Cow",))
     (tmp_path / "unlabeled.tsv").unlink()
-    assert avsed(monkeypatch, "metadata", "check", str(tmp_path)) == 1
+    assert run_avsed(monkeypatch, "metadata", "check", str(tmp_path)) == 1
     printed = capsys.readouterr().out
     assert printed.count("'Cat' is not among the classes Cow") == 3
     assert "unlabeled.tsv: no such list" in printed
@@ -69,7 +57,7 @@ def test_a_folder_without_classes_takes_labels_for_classes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_lists(tmp_path, label="Moo")
-    assert avsed(monkeypatch, "metadata", "check", str(tmp_path)) == 0
+    assert run_avsed(monkeypatch, "metadata", "check", str(tmp_path)) == 0
     assert "No vocabulary is known" in capsys.readouterr().out
 
 
@@ -80,7 +68,7 @@ def test_a_folder_in_the_layout_of_dcase_2018_has_its_classes(
     for split, name in FILES.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / f"{split}.tsv").rename(tmp_path / name)
-    assert avsed(monkeypatch, "metadata", "check", str(tmp_path)) == 1
+    assert run_avsed(monkeypatch, "metadata", "check", str(tmp_path)) == 1
     printed = capsys.readouterr().out
     assert printed.count("'Moo' is not among the classes Alarm_bell_ringing, Blender") == 3
     assert "eval/eval.csv, line 2" in printed
@@ -101,7 +89,7 @@ def test_a_folder_without_lists_is_one_line_and_status_2(
     message: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert avsed(monkeypatch, "metadata", "check", folder) == 2
+    assert run_avsed(monkeypatch, "metadata", "check", folder) == 2
     assert capsys.readouterr().err.startswith(message)
 
 
@@ -110,11 +98,11 @@ def test_without_a_folder_the_demos_lists_are_checked_once_they_are_prepared(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     write_set_up(tmp_path, "demo")
-    assert avsed(monkeypatch, "metadata", "check") == 2
+    assert run_avsed(monkeypatch, "metadata", "check") == 2
     assert "run `dvc repro prepare` first" in capsys.readouterr().err
     write_lists(Path("data/metadata"))
     write_classes(Path("data/metadata"), ("Cat",))
-    assert avsed(monkeypatch, "metadata", "check") == 0
+    assert run_avsed(monkeypatch, "metadata", "check") == 0
     assert "test: data/metadata/test.tsv" in capsys.readouterr().out
 
 
@@ -124,7 +112,7 @@ def test_without_a_folder_ones_own_lists_are_checked_against_the_profiles_classe
     monkeypatch.chdir(tmp_path)
     write_set_up(tmp_path, "local")
     write_lists(Path("data/local/metadata"), label="Moo")
-    assert avsed(monkeypatch, "metadata", "check") == 1
+    assert run_avsed(monkeypatch, "metadata", "check") == 1
     printed = capsys.readouterr().out
     assert "data/local/metadata/weak.tsv, line 2: 'Moo' is not among the classes Alarm" in printed
 
@@ -138,7 +126,7 @@ def test_without_a_folder_the_papers_lists_must_be_the_published_ones(
     profile.write_text(profile.read_text("utf-8").replace("lists: published", "lists: mine"))
     Path("mine/train").mkdir(parents=True)
     Path("mine/train/weak.csv").write_text("filename\tevent_labels\n")
-    assert avsed(monkeypatch, "metadata", "check") == 2
+    assert run_avsed(monkeypatch, "metadata", "check") == 2
     assert "mine/train/weak.csv: is not the published list" in capsys.readouterr().err
 
 
@@ -148,7 +136,7 @@ def test_without_a_folder_the_papers_lists_must_be_the_published_ones(
 def test_help_gives_an_example(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], level: list[str]
 ) -> None:
-    assert avsed(monkeypatch, *level, "--help") == 0
+    assert run_avsed(monkeypatch, *level, "--help") == 0
     assert f"example: {' '.join(['avsed', *level])}" in capsys.readouterr().out
 
 
@@ -158,9 +146,9 @@ def test_gone_videos_are_asked_for_again(
     with open_ledger(waits=False) as ledger:
         ledger.add(missing_clip("a", "private: Private video"))
         ledger.add(missing_clip("b", "removed: by the uploader"))
-    assert avsed(monkeypatch, "clips", "retry", "private") == 0
+    assert run_avsed(monkeypatch, "clips", "retry", "private") == 0
     assert capsys.readouterr().out.startswith("1 clips will be asked for again")
     with open_ledger(waits=False) as ledger:
         assert [ledger.is_settled(clip_id) for clip_id in "ab"] == [False, True]
-    assert avsed(monkeypatch, "clips", "retry") == 0
+    assert run_avsed(monkeypatch, "clips", "retry") == 0
     assert capsys.readouterr().out.startswith("1 clips")

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,28 +9,16 @@ import pytest
 from matplotlib.image import imread
 
 from avsed.annotations import Event, read_list_file
-from avsed.command import main
 from avsed.config import Postprocess
 from avsed.framing import FRAME_HOP
 from avsed.media import run_ffmpeg
 from avsed.prediction import Prediction, load_model, predict
 from avsed.prediction_files import format_prediction
 
-from .conftest import ROOT
+from .conftest import ROOT, run_avsed
 from .models import CLASSES, write_model
 
 THRESHOLD = 0.35  # with which these students find some events
-
-
-def avsed(monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> int:
-    """Run `avsed predict`; give its exit status."""
-    monkeypatch.setattr(sys, "argv", ["avsed", "predict", *map(str, arguments)])
-    try:
-        main()
-    except SystemExit as end:
-        assert isinstance(end.code, int)
-        return end.code
-    return 0
 
 
 @pytest.fixture
@@ -58,8 +45,9 @@ def test_what_was_found_is_printed_and_written(
 ) -> None:
     media = (clip_path, long_path)
     out = Path("results") / "of today"
-    status = avsed(
-        monkeypatch, *media, "--model", model_dir, "--threshold", str(THRESHOLD), "--out", out
+    threshold = ("--threshold", str(THRESHOLD))
+    status = run_avsed(
+        monkeypatch, "predict", *media, "--model", model_dir, *threshold, "--out", out
     )
     assert status == 0
     printed = capsys.readouterr().out
@@ -96,7 +84,7 @@ def test_a_bad_file_is_named_and_keeps_no_other_from_being_scored(
     Path("bad.mp4").write_bytes(clip_path.read_bytes()[:2000])
     run_ffmpeg(["-i", str(clip_path), "-c", "copy", "-an", "silent.mp4"])
     files = ("bad.mp4", "absent.mp4", clip_path, "silent.mp4")
-    assert avsed(monkeypatch, *files, "--model", model_dir, "--out", "out") == 1
+    assert run_avsed(monkeypatch, "predict", *files, "--model", model_dir, "--out", "out") == 1
     said = capsys.readouterr()
     assert f"{clip_path.name}: 4.0" in said.out
     *errors, summary = said.err.splitlines()
@@ -153,7 +141,7 @@ def test_a_plot_and_a_page_are_made_of_one_file(
     model_dir: Path, long_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = ("--plot", "long.png", "--html", "pages/long.html")
-    assert avsed(monkeypatch, long_path, "--model", model_dir, *made) == 0
+    assert run_avsed(monkeypatch, "predict", long_path, "--model", model_dir, *made) == 0
     assert imread("long.png").shape[1] == 1200
     assert "<video" in Path("pages/long.html").read_text("utf-8")
 
@@ -180,7 +168,7 @@ def test_what_cannot_be_done_is_one_line_and_status_2(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     Path("file").touch()
-    assert avsed(monkeypatch, "--model", model_dir, "a.wav", *arguments) == 2
+    assert run_avsed(monkeypatch, "predict", "--model", model_dir, "a.wav", *arguments) == 2
     said = capsys.readouterr().err
     assert said.startswith(f"error: {message}") and said.count("\n") == 1
 
@@ -188,7 +176,9 @@ def test_what_cannot_be_done_is_one_line_and_status_2(
 def test_weights_without_a_kind_are_refused(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert avsed(monkeypatch, "a.wav", "--model", "any", "--weights", "vggish.pth") == 2
+    assert (
+        run_avsed(monkeypatch, "predict", "a.wav", "--model", "any", "--weights", "vggish.pth") == 2
+    )
     assert "'vggish.pth' is not of the form auditory=PATH" in capsys.readouterr().err
 
 
@@ -199,7 +189,7 @@ def test_decisions_are_those_of_the_folders_params(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     def tags() -> str:
-        assert avsed(monkeypatch, clip_path, "--model", model_dir) == 0
+        assert run_avsed(monkeypatch, "predict", clip_path, "--model", model_dir) == 0
         return capsys.readouterr().out.splitlines()[1]
 
     assert "none" in tags()  # above 0.5
