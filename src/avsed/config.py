@@ -10,7 +10,14 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, cast
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+    model_validator,
+)
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -18,6 +25,15 @@ from avsed.errors import AvsedError
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
+
+
+def _auto_or_count(value: object) -> object:
+    if value != "auto" and not (type(value) is int and value >= 1):
+        raise ValueError(f"is {value!r}; give auto or a whole number from 1 on")
+    return value
+
+
+AutoOrCount = Annotated[Literal["auto"] | int, PlainValidator(_auto_or_count)]
 # "random" (by a fixed seed), "pretrained" (the published ones) or the path of a file.
 Weights = Annotated[str, Field(min_length=1)]
 
@@ -150,7 +166,7 @@ class Train(Section):
     teacher_warmup: bool
     mask_padding: bool
     precision: Literal["auto", "float32"]  # of the convolutional blocks
-    seeds_per_run: Literal["auto"] | Count  # that take each step together
+    seeds_per_run: AutoOrCount  # that take each step together
     steps: Count
     n_weak: Count  # clips of a batch
     n_unlabeled: Count  # clips of a batch
