@@ -208,6 +208,8 @@ def test_a_worker_that_is_killed_in_training_costs_the_steps_since_its_checkpoin
 
     monkeypatch.delenv(SCHEDULER_VARIABLE)
     monkeypatch.setenv("AVSED_STORE", str(tmp_path / "another store"))
+    # What opening the data sets here is undone at the end.
+    monkeypatch.setattr(training, "CHECKPOINT_INTERVAL", 0.0)
     # Each worker had every second seed.
     alone: dict[str, bytes] = {}
     for seeds in ((0, 2), (1, 3)):
