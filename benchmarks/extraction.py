@@ -28,9 +28,9 @@ from avsed import embedding, extraction
 from avsed.clips import ClipRecord, inspect_clip
 from avsed.config import Auditory, Section, Spectral, Visual
 from avsed.embedding import decode_clip
-from avsed.extraction import Recipe, extract_features
+from avsed.extraction import extract_features
 from avsed.features import auditory, spectral, visual
-from avsed.features.extractor import Extractor
+from avsed.features.extractor import Extractor, Recipe
 from avsed.hardware import choose_device
 from avsed.media import ffmpeg_path, read_media
 from avsed.store import write_shard

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from avsed.cli import run
-from avsed.config import load_params
+from avsed.config import load_params, load_variants
 from avsed.illustration import illustrate
 
 
@@ -14,6 +14,7 @@ def main() -> None:
         training_dir=Path("reports/training"),
         metadata_dir=Path("data/metadata"),
         clips_path=Path("data/clips.csv"),
+        variants=load_variants(),
         params=load_params(),
         page_path=Path("reports/index.html"),
         figures_dir=Path("reports/figures"),

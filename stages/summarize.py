@@ -3,13 +3,14 @@
 from pathlib import Path
 
 from avsed.cli import run
-from avsed.config import load_params
+from avsed.config import load_params, load_variants
 from avsed.report import summarize
 
 
 def main() -> None:
     summarize(
         Path("data/evaluations"),
+        load_variants(),
         load_params(),
         table_path=Path("metrics/table.json"),
         intervals_path=Path("metrics/intervals.json"),

@@ -16,12 +16,13 @@ def main() -> None:
     variant = parser.parse_args().variant
 
     params = load_params()
+    kinds = parse_variant(variant)
     open_data = partial(
         open_training_data,
         Path("data/features"),
         Path("data/metadata"),
-        parse_variant(variant),
-        made_by=params.features,
+        kinds,
+        made_by={kind: params.section_of(kind) for kind in kinds},
     )
     train_variant(
         open_data,

@@ -7,12 +7,9 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from avsed.config import Auditory, Fusion, Section, Spectral, Visual
-from avsed.extraction import Recipe
-from avsed.features.auditory import make_extractor as make_auditory
-from avsed.features.extractor import FeatureSpec
-from avsed.features.spectral import make_extractor as make_spectral
-from avsed.features.visual import make_extractor as make_visual
+from avsed.config import Added, Auditory, Fusion, Section, Spectral, Visual
+from avsed.features.extractor import FeatureSpec, Recipe
+from avsed.features.kinds import MAKERS
 from avsed.model import Crnn
 from avsed.model_card import ModelCard, write_model_card
 
@@ -22,9 +19,9 @@ PARAMS: Mapping[str, Section] = {
     "spectral": Spectral(window_length=2048, log_floor=1e-5),
     "auditory": Auditory(alignment="paper", activation="relu", precision="auto", weights="random"),
     "visual": Visual(layer="fc7", precision="auto", resize_size=32, crop_size=32, weights="random"),
+    "visual_efficientnet": Added(precision="auto", weights="random"),
 }
-MAKERS = {"spectral": make_spectral, "auditory": make_auditory, "visual": make_visual}
-RECIPES = {kind: Recipe(MAKERS[kind], PARAMS[kind]) for kind in PARAMS}  # type: ignore[arg-type]
+RECIPES = {kind: Recipe(MAKERS[kind], params) for kind, params in PARAMS.items()}
 
 
 @cache

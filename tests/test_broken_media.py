@@ -10,7 +10,8 @@ import pytest
 
 from avsed.clips import ClipRecord, inspect_clip
 from avsed.config import load_params
-from avsed.extraction import Recipe, extract_features
+from avsed.extraction import extract_features
+from avsed.features.extractor import Recipe
 from avsed.framing import valid_frames
 from avsed.media import ffmpeg_path
 from avsed.shard_check import check_shards
@@ -102,7 +103,7 @@ def test_each_file_is_recorded_as_what_it_is(records: dict[str, ClipRecord]) -> 
 def test_features_are_whole_and_what_has_none_is_named(
     kind: str, records: dict[str, ClipRecord], clips_dir: Path, tmp_path: Path
 ) -> None:
-    params = load_params(ROOT / "params.yaml").features[kind]
+    params = load_params(ROOT / "params.yaml").section_of(kind)
     recipe = Recipe(import_module(f"avsed.features.{kind}").make_extractor, params)
     features_dir = tmp_path / "features"
     extract_features(

@@ -19,8 +19,9 @@ from avsed.cluster import SCHEDULER_VARIABLE, connect
 from avsed.config import load_params
 from avsed.dataset import TrainingData
 from avsed.errors import AvsedError
-from avsed.extraction import Recipe, extract_features
+from avsed.extraction import extract_features
 from avsed.features import auditory, spectral
+from avsed.features.extractor import Recipe
 from avsed.sources.demo.render import render_clip
 from avsed.sources.demo.scenes import Scene
 from avsed.store import read_features

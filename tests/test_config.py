@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from avsed.config import load_params
+from avsed.config import load_params, load_variants
 from avsed.errors import AvsedError
 
 from .conftest import ROOT
@@ -129,3 +129,50 @@ def test_classes_that_lists_cannot_name_are_refused(
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(AvsedError, match=r"params.yaml: no such file"):
         load_params(tmp_path / "params.yaml")
+
+
+def variant_line(name: str, first: str, second: str, third: str, size: str, other_size: str) -> str:
+    return (
+        f"  {name}: {{first: {first}, second: {second}, third: {third}, "
+        f"size: fusion.{size}, other_size: fusion.{other_size}}}\n"
+    )
+
+
+def test_variants_are_read_in_their_order(tmp_path: Path) -> None:
+    assert load_variants(ROOT / "variants.yaml")[:2] == ("spectral", "spectral+visual")
+    path = tmp_path / "variants.yaml"
+    path.write_text(
+        "variants:\n"
+        + variant_line("visual", *["visual"] * 3, *["standalone_visual_dim"] * 2)
+        + variant_line(
+            "spectral+auditory+visual+visual_efficientnet",
+            *("spectral", "auditory", ".", "visual_dim", "auditory_dim"),
+        )
+    )
+    assert load_variants(path) == ("visual", "spectral+auditory+visual+visual_efficientnet")
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("", "names no variants; put them under `variants:`"),
+        ("  spectral: [spectral]\n", "spectral: input should be a valid dictionary"),
+        ("  spectral: {first: spectral}\n", "spectral.second: field required"),
+        (
+            variant_line("visual", "visual", "visual", "auditory", *["standalone_visual_dim"] * 2),
+            "visual: first, second and third name auditory, visual; name visual$",
+        ),
+        (
+            variant_line("visual", *["visual"] * 3, *["visual_dim"] * 2),
+            "visual: size and other_size must name fusion.standalone_visual_dim$",
+        ),
+    ],
+)
+def test_a_variant_that_dvc_is_told_wrong_of_is_refused(
+    line: str, message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "variants.yaml"
+    path.write_text(f"variants:\n{line}")
+    with pytest.raises(AvsedError, match=rf"variants.yaml: {message}") as caught:
+        load_variants(path)
+    assert "\n" not in str(caught.value)

@@ -119,9 +119,12 @@ def test_tags_become_ones() -> None:
 
 def test_a_variants_features_are_in_the_order_of_their_concatenation() -> None:
     assert parse_variant("visual+spectral") == ("spectral", "visual")
+    named = "visual_efficientnet+visual+auditory_centered+spectral"
+    in_order = ("spectral", "auditory_centered", "visual", "visual_efficientnet")
+    assert parse_variant(named) == in_order
 
 
-@pytest.mark.parametrize("variant", ["", "spectral+sound", "visual+visual"])
+@pytest.mark.parametrize("variant", ["", "spectral+sound", "visual+visual", "spectral_fine"])
 def test_other_variants_are_refused(variant: str) -> None:
-    with pytest.raises(AvsedError, match="is no variant; join some of spectral, auditory, visual"):
+    with pytest.raises(AvsedError, match="is no variant; join spectral, auditory, visual or"):
         parse_variant(variant)

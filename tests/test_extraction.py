@@ -13,8 +13,8 @@ import torch
 from avsed.clips import ClipRecord
 from avsed.config import Section
 from avsed.errors import AvsedError
-from avsed.extraction import Recipe, extract_features
-from avsed.features.extractor import ClipInputs, Extractor, FeatureSpec
+from avsed.extraction import extract_features
+from avsed.features.extractor import ClipInputs, Extractor, FeatureSpec, Recipe
 from avsed.media import Media
 from avsed.store import clips_with_features, read_features
 

@@ -18,6 +18,7 @@ from avsed.config import Auditory, Spectral, Visual, load_params
 from avsed.errors import AvsedError
 from avsed.features import auditory, spectral, visual
 from avsed.features.auditory import Vggish, check_response, log_mel_examples
+from avsed.features.efficientnet import EfficientNet
 from avsed.features.published import VGG16, VGGISH, PublishedWeights
 from avsed.features.spectral import log_mel
 from avsed.features.weights import load_weights
@@ -140,7 +141,7 @@ def test_visual_features_are_those_of_each_picture_alone(clip_path: Path) -> Non
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["auditory", "visual"])
 def test_bfloat16_features_point_where_those_of_float32_do(kind: str, clip_path: Path) -> None:
-    params = load_params(ROOT / "params.yaml").features[kind]
+    params = load_params(ROOT / "params.yaml").section_of(kind)
     make_extractor = import_module(f"avsed.features.{kind}").make_extractor
     features = []
     for precision in ("auto", "float32"):
@@ -271,7 +272,7 @@ def test_pretrained_weights_that_cannot_be_fetched_are_never_replaced(
 
 
 def test_published_hashes_are_those_that_the_files_names_begin() -> None:
-    for published in (VGGISH, VGG16):
+    for published in (VGGISH, VGG16, EfficientNet.published):
         assert len(published.sha256) == 64
         assert published.path.stem.endswith(f"-{published.sha256[:8]}")
     assert VGG16.url == VGG16_Weights.IMAGENET1K_V1.url

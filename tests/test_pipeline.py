@@ -6,19 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from avsed.config import load_variants
+
 from .cloned import Clone, stages_run
+from .conftest import ROOT
 
 pytestmark = pytest.mark.slow
 
-VARIANTS = (
-    "spectral",
-    "spectral+visual",
-    "spectral+auditory",
-    "spectral+auditory+visual",
-    "visual",
-    "auditory",
-    "auditory+visual",
-)
+VARIANTS = load_variants(ROOT / "variants.yaml")
 CURVES = ("classification_cost", "consistency_cost")
 BARS = ("boundary_errors", "class_f1", "segment_errors")
 
@@ -31,11 +26,12 @@ def clone(finished_demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Clon
     return Clone(path)
 
 
-def test_repro_makes_the_table_of_seven_variants(clone: Clone) -> None:
+def test_repro_makes_the_table_of_all_variants(clone: Clone) -> None:
     table = json.loads((clone.path / "metrics" / "table.json").read_text())
     assert tuple(table) == VARIANTS
     # Scores, intervals, differences from spectral; each with a header of two lines.
-    assert (clone.path / "reports" / "table.md").read_text().count("\n| ") == 9 + 9 + 8
+    n_lines = 3 * (2 + len(VARIANTS)) - 1
+    assert (clone.path / "reports" / "table.md").read_text().count("\n| ") == n_lines
     intervals = json.loads((clone.path / "metrics" / "intervals.json").read_text())
     assert tuple(intervals) == VARIANTS
 

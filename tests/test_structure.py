@@ -26,7 +26,9 @@ sources.youtube.cutting
 sources.youtube.fetching sources.youtube.ledger
 dataset scores counts model mean_teacher metrics psds postprocess sources.local sources.demo.render
 sources.youtube.lists sources.youtube.failures inventory matching
-model_card features.auditory features.visual features.spectral sources.demo.sounds
+features.kinds
+model_card features.auditory features.visual features.spectral features.efficientnet
+features.added sources.demo.sounds
 sources.demo.pictures
 sources.demo.scenes features.extractor features.weights clips
 features.published

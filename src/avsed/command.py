@@ -11,15 +11,14 @@ from pydantic import ValidationError
 from avsed.annotations import DCASE_2018_CLASSES, SPLITS, list_path, read_classes
 from avsed.cli import run
 from avsed.clips import read_clips
-from avsed.config import LocalDataset, Postprocess, YoutubeDataset, load_params
+from avsed.config import LocalDataset, Postprocess, YoutubeDataset, load_params, load_variants
 from avsed.errors import AvsedError
 from avsed.feature_plot import plot_features
 from avsed.metadata import check_metadata, format_check
-from avsed.report import PAPER_TABLE_3
-from avsed.shard_check import FRAMES, check_shards
+from avsed.shard_check import check_shards
 from avsed.sources.youtube.ledger import ask_again_for_gone
 from avsed.sources.youtube.lists import FILES, find_lists
-from avsed.store import store_dir
+from avsed.store import kinds_in, store_dir
 
 if TYPE_CHECKING:
     _Parsers = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -110,8 +109,7 @@ def _parser() -> argparse.ArgumentParser:
         "--variants",
         metavar="VARIANT",
         nargs="+",
-        default=list(PAPER_TABLE_3),
-        help="such as spectral+visual; by default all seven",
+        help="such as spectral+visual; by default all of variants.yaml",
     )
 
     _add_predict(nouns)
@@ -207,7 +205,7 @@ def _check_metadata(args: argparse.Namespace) -> None:
 def _check_features(_: argparse.Namespace) -> None:
     records = read_clips(Path("data/clips.csv"))
     features_dir = Path("data/features")
-    kinds = [kind for kind in FRAMES if (features_dir / kind).is_dir()]
+    kinds = kinds_in(features_dir)
     if not kinds:
         raise AvsedError(f"{features_dir}: has no features; run `dvc repro extract`")
     errors = []
@@ -236,13 +234,15 @@ def _train_shard(args: argparse.Namespace) -> None:
 
     params = load_params()
     shard, n_shards = args.shard
-    dealt = deal_out(args.variants, params.train.n_seeds, shard=shard, n_shards=n_shards)
+    variants = args.variants or load_variants()
+    dealt = deal_out(variants, params.train.n_seeds, shard=shard, n_shards=n_shards)
     for variant, seeds in dealt.items():
+        kinds = parse_variant(variant)
         data = open_training_data(
             Path("data/features"),
             Path("data/metadata"),
-            parse_variant(variant),
-            made_by=params.features,
+            kinds,
+            made_by={kind: params.section_of(kind) for kind in kinds},
         )
         train_seeds(data, params.fusion, params.train, seeds=seeds, store=store_dir())
         print(f"{variant}: trained seeds {', '.join(map(str, seeds))}")

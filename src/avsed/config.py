@@ -1,8 +1,8 @@
-"""params.yaml and its profile as frozen sections; the only reader of YAML.
+"""params.yaml, its profile and variants.yaml; the only reader of YAML.
 
 `params.yaml` names a profile and holds every setting of the method. `profiles/<profile>.yaml`
 holds what differs between set-ups: the data, the weights, the length of the training. A section
-may have keys in both files, but no key stands in both.
+may have keys in both files, but no key stands in both. `variants.yaml` names the rows of the table.
 """
 
 import difflib
@@ -144,6 +144,13 @@ class Visual(Section):
         return self
 
 
+class Added(Section):
+    """Networks that were added to those of the paper (docs/features.md)."""
+
+    precision: Literal["auto", "float32"]
+    weights: Literal["pretrained", "random"]
+
+
 class Fusion(Section):
     """Embedding sizes of the pretrained features (Section 3)."""
 
@@ -210,15 +217,21 @@ class Params(Section):
     spectral: Spectral
     auditory: Auditory
     visual: Visual
+    added: Added
     fusion: Fusion
     train: Train
     postprocess: Postprocess
     evaluation: Evaluation
 
-    @property
-    def features(self) -> dict[str, Section]:
-        """What each kind of features is made by."""
-        return {"spectral": self.spectral, "auditory": self.auditory, "visual": self.visual}
+    def section_of(self, kind: str) -> Section:
+        """Give what a kind of features is made by."""
+        sections = {
+            "spectral": self.spectral,
+            "auditory": self.auditory,
+            "visual": self.visual,
+            "auditory_centered": self.auditory.model_copy(update={"alignment": "centered"}),
+        }
+        return sections.get(kind, self.added)
 
     @model_validator(mode="after")
     def _enough_seeds(self) -> Self:
@@ -228,6 +241,57 @@ class Params(Section):
                 f"{self.train.n_seeds}; keep no more seeds than are trained"
             )
         return self
+
+
+class _Variant(Section):
+    """What DVC is told of a variant."""
+
+    first: str  # kinds of features, or . for all
+    second: str
+    third: str
+    size: str  # parameters
+    other_size: str
+
+
+def family(kind: str) -> str:
+    """Tell what a kind of features is one of: spectral, auditory or visual.
+
+    The name of a kind that is not the paper's begins with it, as visual_efficientnet.
+    """
+    return kind.partition("_")[0]
+
+
+def load_variants(path: str | Path = "variants.yaml") -> tuple[str, ...]:
+    """Read the names of the variants, the rows of the table in their order.
+
+    Raises:
+        AvsedError: if the file is missing or no YAML, or what it says of a variant does not go
+            with its name: DVC would take old results for new ones.
+    """
+    variants = _read_mapping(Path(path)).get("variants")
+    if not isinstance(variants, dict) or not variants:
+        raise AvsedError(f"{path}: names no variants; put them under `variants:`")
+    for name, told in variants.items():
+        try:
+            variant = _Variant.model_validate(told)
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join([name, *map(str, first["loc"])])
+            raise AvsedError(f"{path}: {key}: {first['msg'].lower()}") from None
+        kinds = set(name.split("+"))
+        named = {variant.first, variant.second, variant.third}
+        if named != kinds and not (len(kinds) > 3 and "." in named):
+            raise AvsedError(
+                f"{path}: {name}: first, second and third name {', '.join(sorted(named))}; name "
+                + (", ".join(sorted(kinds)) if len(kinds) <= 3 else "third: . for all features")
+            )
+        alone = "" if "spectral" in kinds else "standalone_"
+        sizes = {f"fusion.{alone}{family(kind)}_dim" for kind in kinds - {"spectral"}}
+        if not sizes <= {variant.size, variant.other_size}:
+            raise AvsedError(
+                f"{path}: {name}: size and other_size must name {' and '.join(sorted(sizes))}"
+            )
+    return tuple(variants)
 
 
 def load_params(path: str | Path = "params.yaml") -> Params:

@@ -16,9 +16,9 @@ from torch import Tensor
 
 from avsed.clips import ClipRecord
 from avsed.errors import AvsedError
-from avsed.features.extractor import ClipInputs, Extractor
+from avsed.features.extractor import ClipInputs, Extractor, join_front_ends, prepare_each
 from avsed.hardware import count_cores
-from avsed.media import Image, Media, read_media
+from avsed.media import Image, read_media
 
 AHEAD = 2  # clips a decoder that wait for the network, at most
 
@@ -117,22 +117,20 @@ def decode_clip(
     if not path.is_file():
         raise AvsedError(f"{path}: is gone since the clips were collected; run `dvc repro collect`")
 
-    def each_image(image: Image) -> Tensor:
+    front_end = join_front_ends(extractors)
+
+    def each_image(image: Image) -> dict[str, Tensor]:
         if stopped and stopped.is_set():
             raise _StoppedError
-        return front_ends[0](image)
+        return front_end(image) if front_end else {}
 
     rates = {extractor.sample_rate for extractor in extractors.values()}
-    front_ends = [e.each_image for e in extractors.values() if e.each_image]  # one kind's
-    media: Media[Any] = read_media(
+    media = read_media(
         path,
         sample_rates=sorted(rate for rate in rates if rate),
-        each_image=each_image if front_ends else None,
+        each_image=each_image if front_end else None,
     )
-    return {
-        kind: media.errors.get(extractor.spec.stream) or extractor.prepare(media, duration)
-        for kind, extractor in extractors.items()
-    }
+    return prepare_each(extractors, media, duration)
 
 
 def _decode_ahead(

@@ -4,11 +4,10 @@ import csv
 import shutil
 import socket
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import numpy as np
 import torch
@@ -16,10 +15,9 @@ from tqdm import tqdm
 
 from avsed.clips import ClipRecord
 from avsed.cluster import connect
-from avsed.config import Section
 from avsed.embedding import ClipFeatures, embed_clips
 from avsed.errors import AvsedError
-from avsed.features.extractor import Extractor, FeatureSpec
+from avsed.features.extractor import Extractor, FeatureSpec, Recipe
 from avsed.framing import valid_frames
 from avsed.hardware import count_cores
 from avsed.media import run_ffmpeg
@@ -43,32 +41,6 @@ from avsed.store import (
 )
 
 NAMED_AT_MOST = 20
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How to set up one kind of features, here or on another machine.
-
-    Attributes:
-        make_extractor: of the kind's module.
-        params: of the kind.
-    """
-
-    make_extractor: Callable[[Any], Extractor]
-    params: Section
-
-    @property
-    def modules(self) -> tuple[str, ...]:
-        """The modules whose code decides the features."""
-        return ("avsed.embedding", self.make_extractor.__module__)
-
-    @property
-    def weights_stamp(self) -> tuple[int, int] | None:
-        """What tells that a file of weights was replaced; None where there is none."""
-        path = Path(getattr(self.params, "weights", ""))
-        if not path.is_file():
-            return None
-        return path.stat().st_mtime_ns, path.stat().st_size
 
 
 Recipes = Mapping[str, Recipe]  # by kind

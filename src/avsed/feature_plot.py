@@ -7,14 +7,8 @@ from matplotlib.figure import Figure
 
 from avsed.errors import AvsedError
 from avsed.framing import CLIP_DURATION, FRAME_HOP
-from avsed.store import clips_with_features, read_features
+from avsed.store import clips_with_features, kinds_in, read_features
 
-# Kind to what its values are.
-AXES = {
-    "spectral": "mel band",
-    "auditory": "VGGish's outputs",
-    "visual": "VGG16's outputs",
-}
 _RANGE = (1, 99)  # percent of the values that the colours span
 
 
@@ -31,8 +25,8 @@ def plot_features(features_dir: Path, clip_id: str, path: Path) -> None:
     """
     kinds = [
         kind
-        for kind in AXES
-        if (features_dir / kind).is_dir() and clip_id in clips_with_features(features_dir, kind)
+        for kind in kinds_in(features_dir)
+        if clip_id in clips_with_features(features_dir, kind)
     ]
     if not kinds:
         raise AvsedError(
@@ -56,7 +50,7 @@ def plot_features(features_dir: Path, clip_id: str, path: Path) -> None:
         )
         axes.axvline(min(valid_frames[0] * FRAME_HOP, CLIP_DURATION), color="white", linestyle=":")
         axes.set_title(kind, loc="left")
-        axes.set_ylabel(AXES[kind])
+        axes.set_ylabel("mel band" if kind == "spectral" else "network's outputs")
     axes.set_xlabel("seconds; what lies after the dotted line is padding")
     figure.suptitle(clip_id)
     try:

@@ -5,7 +5,8 @@ What is drawn is the same to the byte for the same numbers: DVC compares.
 
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ INK = "#1f2328"
 # After M. Okabe and K. Ito, told apart by the colour-blind and on light and dark.
 _COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8c8c8c", "#56b4e9", "#e69f00")
 _ANNOTATED = "annotated"
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 _STYLE: Any = {  # matplotlib types the keys of its settings one by one
     "font.size": 9,
     "svg.fonttype": "none",  # text stays text
@@ -46,6 +47,11 @@ _STYLE: Any = {  # matplotlib types the keys of its settings one by one
     "grid.color": "#8c8c8c55",
     "legend.frameon": False,
 }
+
+
+def _looks() -> Iterator[tuple[str, str]]:
+    """Give each variant a colour and a marker that no other has together."""
+    return zip(cycle(_COLORS), cycle(_MARKERS), strict=True)
 
 
 def to_svg(figure: Figure, id_prefix: str) -> str:
@@ -97,8 +103,8 @@ def draw_class_f1(
     panels = figure.subplots(1, len(titles), sharey=True, squeeze=False)[0]
     steps = np.linspace(-0.38, 0.38, len(scores))
     for axes, (metric, title) in zip(panels, titles.items(), strict=True):
-        for step, color, marker, (variant, by_metric) in zip(
-            steps, _COLORS, _MARKERS, scores.items(), strict=False
+        for step, (color, marker), (variant, by_metric) in zip(
+            steps, _looks(), scores.items(), strict=False
         ):
             of_classes = by_metric[metric]
             rows = np.arange(len(classes)) + step
@@ -191,9 +197,7 @@ def draw_curves(curves: Curves) -> Figure:
     figure = Figure(figsize=(10, 3.6), layout="constrained")
     panels = figure.subplots(1, len(costs), squeeze=False)[0]
     for axes, cost in zip(panels, costs, strict=True):
-        for color, marker, (variant, by_cost) in zip(
-            _COLORS, _MARKERS, curves.items(), strict=False
-        ):
+        for (color, marker), (variant, by_cost) in zip(_looks(), curves.items(), strict=False):
             steps, values = by_cost[cost]
             axes.plot(
                 steps,
@@ -234,7 +238,7 @@ def draw_clip(
     rows = {label: _rows_of_class(label, truth, timelines) for label in classes}
     rows = {label: names for label, names in rows.items() if names}
     rows = dict(sorted(rows.items(), key=lambda row: _ANNOTATED not in row[1]))
-    colors = dict(zip(timelines, _COLORS, strict=False))
+    colors = dict(zip(timelines, cycle(_COLORS), strict=False))
     heights = [0.4 + 0.2 * len(names) for names in rows.values()]
     figure = Figure(figsize=(10, 0.6 + sum(heights)), layout="constrained")
     panels = figure.subplots(len(rows), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]

@@ -43,6 +43,7 @@ def illustrate(
     training_dir: Path,
     metadata_dir: Path,
     clips_path: Path,
+    variants: Sequence[str],
     params: Params,
     page_path: Path,
     figures_dir: Path,
@@ -56,6 +57,7 @@ def illustrate(
         training_dir: a folder for each variant, as `open_curve` writes it.
         metadata_dir: the lists.
         clips_path: `clips.csv`, for the clips' durations.
+        variants: the rows of the table in their order.
         params: the set-up.
         page_path: becomes HTML.
         figures_dir: gets a PNG file for each figure.
@@ -64,7 +66,7 @@ def illustrate(
     Raises:
         AvsedError: if a file is missing.
     """
-    rows = read_rows(evaluations_dir, params)
+    rows = read_rows(evaluations_dir, variants, params)
     classes = read_classes(metadata_dir)
     counted = {variant: read_counts(evaluations_dir / f"{variant}.h5") for variant in rows}
     class_scores = {

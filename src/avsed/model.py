@@ -6,7 +6,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from avsed.config import Fusion
+from avsed.config import Fusion, family
 from avsed.recurrent import BidirectionalGru, run_together
 
 # Section 3: output channels of the seven blocks, and their pooling in (time, frequency).
@@ -190,13 +190,13 @@ class SpectralBranch(nn.Module):
 
 
 def embedding_dim(kind: str, *, beside_spectral: bool, fusion: Fusion) -> int:
-    """Look up the embedding size of a pretrained feature (Section 3)."""
+    """Look up the embedding size of a pretrained feature (Section 3), by its family."""
     if beside_spectral:
-        return {"auditory": fusion.auditory_dim, "visual": fusion.visual_dim}[kind]
+        return {"auditory": fusion.auditory_dim, "visual": fusion.visual_dim}[family(kind)]
     return {
         "auditory": fusion.standalone_auditory_dim,
         "visual": fusion.standalone_visual_dim,
-    }[kind]
+    }[family(kind)]
 
 
 def linear_pool(frame_scores: Tensor, mask: Tensor) -> Tensor:

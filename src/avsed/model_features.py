@@ -1,25 +1,24 @@
 """Set up the extractors that made the features which a model was trained on."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from avsed.config import Auditory, Section, Spectral, Visual
+from avsed.config import Added, Auditory, Section, Spectral, Visual
 from avsed.errors import AvsedError
-from avsed.features.auditory import make_extractor as make_auditory
 from avsed.features.extractor import Extractor
-from avsed.features.spectral import make_extractor as make_spectral
-from avsed.features.visual import make_extractor as make_visual
+from avsed.features.kinds import MAKERS
 from avsed.model_card import ModelCard
 from avsed.store import Provenance
 
-# Kind to its parameters, and to what sets it up by them.
-_KINDS: Mapping[str, tuple[type[Section], Callable[[Any], Extractor]]] = {
-    "spectral": (Spectral, make_spectral),
-    "auditory": (Auditory, make_auditory),
-    "visual": (Visual, make_visual),
+# Kind to its parameters; other kinds have those of added networks.
+_SECTIONS: Mapping[str, type[Section]] = {
+    "spectral": Spectral,
+    "auditory": Auditory,
+    "visual": Visual,
+    "auditory_centered": Auditory,
 }
 
 
@@ -50,12 +49,12 @@ def make_extractors(
 
 
 def _make_extractor(kind: str, card: ModelCard, model_dir: Path, weights: Path | None) -> Extractor:
-    if kind not in _KINDS:
+    if kind not in MAKERS:
         raise AvsedError(
             f"{model_dir / 'model.json'}: names {kind} features, which this avsed does not have; "
-            f"it has {', '.join(_KINDS)}"
+            f"it has {', '.join(MAKERS)}"
         )
-    params_of_kind, make = _KINDS[kind]
+    params_of_kind = _SECTIONS.get(kind, Added)
     made_by = card.provenance.get(kind, {})
     # Parameters stand in the provenance under their own names, but for the precision.
     named: dict[str, Any] = {k: v for k, v in made_by.items() if k in params_of_kind.model_fields}
@@ -77,7 +76,7 @@ def _make_extractor(kind: str, card: ModelCard, model_dir: Path, weights: Path |
             f"{model_dir / 'model.json'}: does not say how to make its {kind} features "
             f"({'.'.join(map(str, reason['loc']))}: {reason['msg']}); train the model again"
         ) from None
-    extractor = make(params)
+    extractor = MAKERS[kind](params)
     _require_same(kind, extractor.spec.provenance, made_by, model_dir)
     return extractor
 

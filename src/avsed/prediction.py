@@ -23,7 +23,7 @@ from avsed.config import Postprocess
 from avsed.dataset import ClipFeatures
 from avsed.embedding import Batcher, decode_clip
 from avsed.errors import AvsedError
-from avsed.features.extractor import ClipInputs, Extractor
+from avsed.features.extractor import ClipInputs, Extractor, join_front_ends, prepare_each
 from avsed.framing import N_FRAMES, frame_onset, valid_frames
 from avsed.hardware import choose_device
 from avsed.media import DecodeError
@@ -228,10 +228,10 @@ def _require_streams(model: TrainedModel, path: Path, record: ClipRecord) -> Non
 def _make_inputs(model: TrainedModel, path: Path, record: ClipRecord) -> Generator[_WindowInputs]:
     """Decode a file window by window; a file of one window as the pipeline decodes a clip."""
     extractors = model.extractors
-    windows: Generator[Window[Tensor]] = read_windows(
+    windows: Generator[Window[dict[str, Tensor]]] = read_windows(
         path,
         sample_rates=sorted({e.sample_rate for e in extractors.values() if e.sample_rate}),
-        each_image=next((e.each_image for e in extractors.values() if e.each_image), None),
+        each_image=join_front_ends(extractors),
     )
     with closing(windows):
         first_two = list(islice(windows, 2))
@@ -242,10 +242,7 @@ def _make_inputs(model: TrainedModel, path: Path, record: ClipRecord) -> Generat
             yield _WindowInputs(
                 first_frame=window.first_frame,
                 duration=window.duration,
-                inputs={
-                    kind: extractor.prepare(window.media, window.duration)
-                    for kind, extractor in extractors.items()
-                },
+                inputs=_require_all(prepare_each(extractors, window.media, window.duration)),
                 remark=window.media.complaint,
             )
 
@@ -253,14 +250,19 @@ def _make_inputs(model: TrainedModel, path: Path, record: ClipRecord) -> Generat
 def _inputs_of_clip(
     extractors: Mapping[str, Extractor], path: Path, record: ClipRecord
 ) -> _WindowInputs:
-    inputs = {}
-    for kind, decoded in decode_clip(extractors, path, record.duration).items():
-        if isinstance(decoded, str):
-            raise DecodeError(decoded)
-        inputs[kind] = decoded
+    inputs = _require_all(decode_clip(extractors, path, record.duration))
     return _WindowInputs(
         first_frame=0, duration=record.duration, inputs=inputs, remark=record.reason
     )
+
+
+def _require_all(prepared: Mapping[str, ClipInputs | str]) -> dict[str, ClipInputs]:
+    inputs = {}
+    for kind, of_kind in prepared.items():
+        if isinstance(of_kind, str):
+            raise DecodeError(of_kind)
+        inputs[kind] = of_kind
+    return inputs
 
 
 def _score_windows(

@@ -5,7 +5,7 @@ Beyond the paper: 95% intervals of the F1 scores, and of their differences from 
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -70,6 +70,7 @@ class Row:
 
 def summarize(
     evaluations_dir: Path,
+    variants: Sequence[str],
     params: Params,
     *,
     table_path: Path,
@@ -80,6 +81,7 @@ def summarize(
 
     Args:
         evaluations_dir: two files for each variant, as `evaluate_variant` writes them.
+        variants: the rows in their order.
         params: the set-up, named in the report.
         table_path: becomes JSON: variant to metrics in %.
         intervals_path: becomes JSON: variant to F1 scores to the ends of their intervals, and to
@@ -89,7 +91,7 @@ def summarize(
     Raises:
         AvsedError: if a variant's evaluation is missing, or has fewer seeds than are to be kept.
     """
-    rows = read_rows(evaluations_dir, params)
+    rows = read_rows(evaluations_dir, variants, params)
     table = {
         variant: {metric: round(result.mean, 2) for metric, result in row.results.items()}
         for variant, row in rows.items()
@@ -104,18 +106,25 @@ def summarize(
         path.write_text(text, "utf-8")
 
 
-def read_rows(evaluations_dir: Path, params: Params) -> dict[str, Row]:
-    """Compute what the report says of each variant, the baseline first.
+def read_rows(evaluations_dir: Path, variants: Sequence[str], params: Params) -> dict[str, Row]:
+    """Compute what the report says of each variant.
 
     Args:
         evaluations_dir: two files for each variant, as `evaluate_variant` writes them.
+        variants: the rows in their order.
         params: the set-up.
 
     Raises:
-        AvsedError: if a variant's evaluation is missing, or has fewer seeds than are to be kept.
+        AvsedError: if the baseline is not the first of the variants, or a variant's evaluation is
+            missing or has fewer seeds than are to be kept.
     """
+    if variants[0] != BASELINE:
+        raise AvsedError(
+            f"variants.yaml: the first variant is {variants[0]}; {BASELINE} must be it, as the "
+            "others are compared with it"
+        )
     rows = {}
-    for variant in PAPER_TABLE_3:
+    for variant in variants:
         evaluation = read_evaluation(evaluations_dir / f"{variant}.json")
         results = average_best(
             variant,
@@ -200,7 +209,7 @@ def _table_of_scores(rows: Mapping[str, Row], params: Params) -> list[str]:
     for variant, row in rows.items():
         cells = [with_deviation(row.results[metric]) for metric in TITLES]
         if with_paper:
-            for number, paper in enumerate(PAPER_TABLE_3[variant]):
+            for number, paper in enumerate(PAPER_TABLE_3.get(variant, ())):
                 cells[number] += f" ({paper:.2f})"
         lines.append(f"| {variant} | {' | '.join(cells)} | {row.n_clips} |")
     return lines

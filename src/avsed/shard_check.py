@@ -10,10 +10,9 @@ import h5py
 import numpy as np
 
 from avsed.clips import ClipRecord
+from avsed.config import family
 from avsed.framing import N_FRAMES, N_SPECTRAL_FRAMES
 from avsed.store import Provenance
-
-FRAMES = {"spectral": N_SPECTRAL_FRAMES, "auditory": N_FRAMES, "visual": N_FRAMES}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +50,7 @@ def check_shards(features_dir: Path, kind: str, records: Sequence[ClipRecord]) -
 
     Args:
         features_dir: the folder of all kinds.
-        kind: spectral, auditory or visual.
+        kind: the name of their folder.
         records: the collected clips.
     """
     paths = sorted((features_dir / kind).glob("part-*.h5"))
@@ -95,8 +94,9 @@ def _value_errors(kind: str, file: h5py.File) -> Iterator[str]:
             "numbers of frames"
         )
         return
-    if len(clip_ids) and features.shape[1] != FRAMES[kind]:
-        yield f"has {features.shape[1]} frames a clip; {FRAMES[kind]} expected"
+    n_frames = N_SPECTRAL_FRAMES if kind == "spectral" else N_FRAMES
+    if len(clip_ids) and features.shape[1] != n_frames:
+        yield f"has {features.shape[1]} frames a clip; {n_frames} expected"
     if features.dtype != np.float16:
         yield f"holds {features.dtype}; float16 expected"
     for row, clip_id in enumerate(clip_ids):
@@ -114,7 +114,7 @@ def _clip_errors(
     expected = {
         record.clip_id
         for record in records
-        if (record.has_video if kind == "visual" else record.has_audio)
+        if (record.has_video if family(kind) == "visual" else record.has_audio)
     }
     for clip_id, count in sorted(counts.items()):
         if count > 1:

@@ -73,6 +73,11 @@ class ShardOrigin:
     code: str
 
 
+def kinds_in(features_dir: Path) -> list[str]:
+    """List the kinds of features that a folder has."""
+    return sorted(path.name for path in features_dir.glob("*") if path.is_dir())
+
+
 def store_dir() -> Path:
     """Find the store; DVC names the main repository, also to runs in a temporary copy."""
     named = os.environ.get("AVSED_STORE")

@@ -51,13 +51,15 @@ def choose_clips(
     losses. Of equal ones it is that with the most annotated segments, then the first by name.
 
     Args:
-        counted: variant to its counts, of `WITH_VISION` and `WITHOUT_VISION` at least.
+        counted: variant to its counts.
         seeds: variant to its chosen seeds.
 
     Returns:
         Six clips; fewer where fewer have annotated events and scores of both variants, or where
-        no other gains or loses.
+        no other gains or loses; none without both variants.
     """
+    if not {WITH_VISION, WITHOUT_VISION} <= counted.keys():
+        return []
     fused, audio_only = counted[WITH_VISION], counted[WITHOUT_VISION]
     f1 = _f1_by_clip(fused, seeds[WITH_VISION])
     f1_without = _f1_by_clip(audio_only, seeds[WITHOUT_VISION])

@@ -1,13 +1,17 @@
-"""What the three kinds of features have in common: a front end, a network, and what made them."""
+"""What all kinds of features have in common: a front end, a network, and what made them."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from avsed.config import Section
+from avsed.framing import valid_frames
 from avsed.media import Image, Media, Stream
 
 
@@ -29,7 +33,7 @@ class FeatureSpec:
     """What a kind of features is.
 
     Attributes:
-        kind: spectral, auditory or visual.
+        kind: spectral, auditory, visual, or one that was added, such as visual_efficientnet.
         stream: what it is made from.
         n_frames: frames of 10 s.
         dims: values of a frame.
@@ -70,3 +74,72 @@ class Extractor:
     prepare: Callable[[Media[Any], float], ClipInputs]
     embed: Callable[[Tensor], Tensor]
     batch_size: int
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to set up one kind of features, here or on another machine.
+
+    Attributes:
+        make_extractor: a function of the kind's module, or a method of an added network.
+        params: of the kind.
+    """
+
+    make_extractor: Callable[[Any], Extractor]
+    params: Section
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The modules whose code decides the features."""
+        owner = getattr(self.make_extractor, "__self__", self.make_extractor)
+        return ("avsed.embedding", owner.__module__)
+
+    @property
+    def weights_stamp(self) -> tuple[int, int] | None:
+        """What tells that a file of weights was replaced; None where there is none."""
+        path = Path(getattr(self.params, "weights", ""))
+        if not path.is_file():
+            return None
+        return path.stat().st_mtime_ns, path.stat().st_size
+
+
+def join_front_ends(
+    extractors: Mapping[str, Extractor],
+) -> Callable[[Image], dict[str, Tensor]] | None:
+    """Give each picture to all kinds that take pictures; None where there is none."""
+    front_ends = {kind: one.each_image for kind, one in extractors.items() if one.each_image}
+    if not front_ends:
+        return None
+    return lambda image: {kind: front_end(image) for kind, front_end in front_ends.items()}
+
+
+def prepare_each(
+    extractors: Mapping[str, Extractor], media: Media[dict[str, Tensor]], duration: float
+) -> dict[str, ClipInputs | str]:
+    """Make the networks' inputs of one clip.
+
+    Args:
+        extractors: by kind.
+        media: decoded, its pictures by the joint front end of these extractors.
+        duration: of the clip, in seconds.
+
+    Returns:
+        Kind to inputs, or to the reason why there are none.
+    """
+    prepared: dict[str, ClipInputs | str] = {}
+    for kind, extractor in extractors.items():
+        if extractor.spec.stream in media.errors:
+            prepared[kind] = media.errors[extractor.spec.stream]
+            continue
+        of_kind: Media[Any] = media
+        if extractor.each_image:
+            images = [image[kind] for image in media.images]
+            of_kind = replace(of_kind, images=images)
+        prepared[kind] = extractor.prepare(of_kind, duration)
+    return prepared
+
+
+def hold_pictures(media: Media[Tensor], duration: float) -> ClipInputs:
+    """Give each frame of a clip its picture; the last one is held until the clip ends."""
+    held = np.minimum(np.arange(valid_frames(duration)), len(media.image_index) - 1)
+    return ClipInputs(rows=torch.stack([*media.images]), index=media.image_index[held])

@@ -1,17 +1,16 @@
 """Visual features: VGG16, pretrained for image classification (Section 4.2)."""
 
-import numpy as np
 import torch
 from torch import Tensor
 from torchvision.models import VGG16_Weights, vgg16
 
 from avsed.config import Visual
-from avsed.features.extractor import ClipInputs, Extractor, FeatureSpec
+from avsed.features.extractor import Extractor, FeatureSpec, hold_pictures
 from avsed.features.published import VGG16
 from avsed.features.weights import load_weights, name_weights
-from avsed.framing import N_FRAMES, valid_frames
+from avsed.framing import N_FRAMES
 from avsed.hardware import choose_device, choose_dtype
-from avsed.media import Image, Media
+from avsed.media import Image
 
 BATCH_SIZES = {"cpu": 32, "cuda": 128}  # pictures; more gains nothing on a CPU
 
@@ -41,11 +40,6 @@ def make_extractor(params: Visual) -> Extractor:
         preprocessed: Tensor = preprocess(torch.from_numpy(image).permute(2, 0, 1))
         return preprocessed.to(dtype)
 
-    def prepare(media: Media[Tensor], duration: float) -> ClipInputs:
-        # The last picture is held until the clip ends.
-        held = np.minimum(np.arange(valid_frames(duration)), len(media.image_index) - 1)
-        return ClipInputs(rows=torch.stack([*media.images]), index=media.image_index[held])
-
     @torch.inference_mode()
     def embed(images: Tensor) -> Tensor:
         embeddings: Tensor = network(images.to(device, memory_format=torch.channels_last))
@@ -69,7 +63,7 @@ def make_extractor(params: Visual) -> Extractor:
         ),
         sample_rate=None,
         each_image=each_image,
-        prepare=prepare,
+        prepare=hold_pictures,
         embed=embed,
         batch_size=BATCH_SIZES[device.type],
     )

@@ -83,7 +83,7 @@ def _randomize(network: nn.Module) -> str:
                 # Of a rectified normal variable, the part around its mean has 1 - 1/pi of the
                 # energy that Kaiming's scale counts with.
                 weight.div_(math.sqrt(1.0 - 1.0 / math.pi))
-            else:
-                nn.init.zeros_(weight)
+            elif name.endswith("bias"):
+                nn.init.zeros_(weight)  # and the scales of normalisation stay 1
             digest.update(name.encode() + weight.numpy().tobytes())
     return digest.hexdigest()

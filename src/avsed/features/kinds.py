@@ -1,0 +1,42 @@
+"""All kinds of features by name: the paper's three, and those that were added."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from avsed.config import Params
+from avsed.errors import AvsedError
+from avsed.features.auditory import make_centered_extractor
+from avsed.features.auditory import make_extractor as make_auditory
+from avsed.features.efficientnet import EfficientNet
+from avsed.features.extractor import Extractor, Recipe
+from avsed.features.spectral import make_extractor as make_spectral
+from avsed.features.visual import make_extractor as make_visual
+
+# Kind to what sets it up by its section of the parameters.
+MAKERS: Mapping[str, Callable[[Any], Extractor]] = {
+    "spectral": make_spectral,
+    "auditory": make_auditory,
+    "visual": make_visual,
+    "auditory_centered": make_centered_extractor,
+    "visual_efficientnet": EfficientNet.make_extractor,
+}
+
+
+def make_recipes(variants: Iterable[str], params: Params) -> dict[str, Recipe]:
+    """Say how to set up all kinds of features that some variants use.
+
+    Raises:
+        AvsedError: if a variant names a kind that there is not.
+    """
+    used = {kind for variant in variants for kind in variant.split("+")}
+    unknown = used - MAKERS.keys()
+    if unknown:
+        raise AvsedError(
+            f"variants.yaml: {min(unknown)} is no kind of features; there are {', '.join(MAKERS)}, "
+            "and docs/features.md says how to add one"
+        )
+    return {
+        kind: Recipe(make_extractor, params.section_of(kind))
+        for kind, make_extractor in MAKERS.items()
+        if kind in used
+    }
