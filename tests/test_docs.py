@@ -1,5 +1,6 @@
 """README and docs: their links lead somewhere, and every command in them is run."""
 
+import json
 import os
 import re
 import shutil
@@ -13,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+
+from avsed.config import load_variants
 
 from .cloned import Clone
 from .conftest import ROOT
@@ -34,10 +37,14 @@ def test_links_lead_to_files_and_headings(page: Path) -> None:
             assert heading in slugs, target
 
 
+def blocks(page: Path, language: str) -> list[str]:
+    """List the blocks of a page that are in some language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+
+
 def commands(page: Path) -> list[str]:
     """List the commands of a page, without comments."""
-    blocks = re.findall(r"^```sh\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
-    lines = "".join(blocks).replace("\\\n", "").splitlines()
+    lines = "".join(blocks(page, "sh")).replace("\\\n", "").splitlines()
     return [" ".join(line.split("  #")[0].split()) for line in lines]
 
 
@@ -95,7 +102,7 @@ def follow(
     expected: Mapping[str, str],
     before: Mapping[str, Callable[[], None]] | None = None,
     **named: str,
-) -> None:
+) -> dict[str, str]:
     """Run a page's commands one after the other; each must say what is expected, and succeed.
 
     Args:
@@ -104,9 +111,14 @@ def follow(
         expected: all its commands in their order, with words of what each says.
         before: what happens before one of them.
         named: a word in capitals to the shell's words for what it stands for.
+
+    Returns:
+        Command to what it said.
     """
+    outputs = {}
     assert [command for command in commands(ROOT / page) if command not in NOT_RUN] == [*expected]
-    for command, words in expected.items():
+    for written, words in expected.items():
+        command = written
         if before and command in before:
             before[command]()
         for name, meaning in named.items():
@@ -114,8 +126,9 @@ def follow(
         if command.endswith("&"):
             command = f"setsid {command[:-1]} >background.log 2>&1 & echo $! >>jobs"
         command = f'PATH="$PWD/.venv/bin:$PATH"; {command}'
-        output = clone.run("bash", "-c", command)
-        assert words in output, f"{command}\n{output}"
+        outputs[written] = clone.run("bash", "-c", command)
+        assert words in outputs[written], f"{command}\n{outputs[written]}"
+    return outputs
 
 
 def write_media(clone: Clone) -> None:
@@ -197,6 +210,26 @@ def test_features_are_checked_and_shown(clone: Clone) -> None:
     )
 
 
+def test_the_class_on_the_page_is_that_of_the_file() -> None:
+    (example,) = blocks(ROOT / "docs" / "features.md", "python")
+    assert example in (ROOT / "src/avsed/features/efficientnet.py").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.pages
+def test_another_kind_of_features_gets_a_row(clone: Clone) -> None:
+    (line,) = blocks(ROOT / "docs" / "features.md", "yaml")
+    with (clone.path / "variants.yaml").open("a") as file:
+        file.write(line)
+    trained = "Running stage 'train@spectral+visual_efficientnet'"
+    output = follow(clone, "docs/features.md", {"dvc repro": trained})["dvc repro"]
+    table = json.loads((clone.path / "metrics" / "table.json").read_text())
+    assert list(table)[-1] == "spectral+visual_efficientnet"
+    # The other kinds and rows are there already.
+    assert output.count("Running stage 'train@") == 1
+    assert re.findall(r"^(\w+): .* shards to make", output, re.MULTILINE) == ["visual_efficientnet"]
+
+
 @pytest.mark.slow
 @pytest.mark.pages
 def test_own_clips_are_trained_on(clone: Clone) -> None:
@@ -267,6 +300,6 @@ def test_clusters_and_arrays_of_jobs_do_the_work(clone: Clone) -> None:
         },
         before={train: rate("0.002", "0.003"), "dvc repro": note_seeds},
     )
-    # The jobs trained two seeds of seven variants, and the pipeline took them as they are.
-    assert len(seeds) == 3 * 7 * 2
+    # The jobs trained two seeds of each variant, and the pipeline took them as they are.
+    assert len(seeds) == 3 * len(load_variants(ROOT / "variants.yaml")) * 2
     assert sorted(seeds) == sorted((p, p.stat().st_mtime_ns) for p in models.rglob("seed-*"))
