@@ -139,17 +139,20 @@ def variant_line(name: str, first: str, second: str, third: str, size: str, othe
 
 
 def test_variants_are_read_in_their_order(tmp_path: Path) -> None:
-    assert load_variants(ROOT / "variants.yaml")[:2] == ("spectral", "spectral+visual")
+    variants = load_variants(ROOT / "variants.yaml")
+    assert list(variants)[:2] == ["spectral", "spectral+visual"]
+    assert (variants["spectral"], variants["spectral+visual"]) == (None, "spectral")
+    assert variants["auditory_centered"] == "auditory"
     path = tmp_path / "variants.yaml"
     path.write_text(
         "variants:\n"
-        + variant_line("visual", *["visual"] * 3, *["standalone_visual_dim"] * 2)
+        + variant_line("spectral", *["spectral"] * 3, *["visual_dim"] * 2)
         + variant_line(
             "spectral+auditory+visual+visual_efficientnet",
             *("spectral", "auditory", ".", "visual_dim", "auditory_dim"),
         )
     )
-    assert load_variants(path) == ("visual", "spectral+auditory+visual+visual_efficientnet")
+    assert list(load_variants(path)) == ["spectral", "spectral+auditory+visual+visual_efficientnet"]
 
 
 @pytest.mark.parametrize(
@@ -165,6 +168,10 @@ def test_variants_are_read_in_their_order(tmp_path: Path) -> None:
         (
             variant_line("visual", *["visual"] * 3, *["visual_dim"] * 2),
             "visual: size and other_size must name fusion.standalone_visual_dim$",
+        ),
+        (
+            variant_line("visual", *["visual"] * 3, *["standalone_visual_dim"] * 2),
+            "visual is compared with spectral, which is no row; name one by `against: VARIANT`$",
         ),
     ],
 )

@@ -214,7 +214,7 @@ def test_scores_stand_beside_the_papers_with_intervals_and_differences(page: Pag
     # Of three tags two found: F1 4/5; two found and one false: 2/3.
     assert re.search(r" spectral 80\.00 [\d.]+ to [\d.]+ paper 76\.22 ", text)
     assert re.search(r" visual 66\.67 [\d.]+ to [\d.]+ paper 61\.60 ", text)
-    assert re.search(r" visual -13\.33 -[\d.]+ to [\d.]+ ", text)
+    assert re.search(r" visual spectral -13\.33 -[\d.]+ to [\d.]+ ", text)
 
 
 def test_clips_are_those_that_vision_serves_and_fails(run: Path) -> None:

@@ -234,7 +234,7 @@ def _train_shard(args: argparse.Namespace) -> None:
 
     params = load_params()
     shard, n_shards = args.shard
-    variants = args.variants or load_variants()
+    variants = args.variants or list(load_variants())
     dealt = deal_out(variants, params.train.n_seeds, shard=shard, n_shards=n_shards)
     for variant, seeds in dealt.items():
         kinds = parse_variant(variant)

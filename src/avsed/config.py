@@ -244,13 +244,14 @@ class Params(Section):
 
 
 class _Variant(Section):
-    """What DVC is told of a variant."""
+    """What DVC is told of a variant, and what the report compares it with."""
 
     first: str  # kinds of features, or . for all
     second: str
     third: str
     size: str  # parameters
     other_size: str
+    against: str = "spectral"  # a variant
 
 
 def family(kind: str) -> str:
@@ -261,13 +262,17 @@ def family(kind: str) -> str:
     return kind.partition("_")[0]
 
 
-def load_variants(path: str | Path = "variants.yaml") -> tuple[str, ...]:
-    """Read the names of the variants, the rows of the table in their order.
+def load_variants(path: str | Path = "variants.yaml") -> dict[str, str | None]:
+    """Read the variants, the rows of the table in their order.
+
+    Returns:
+        Variant to the one that it is compared with; None of the one that is compared with itself.
 
     Raises:
         AvsedError: if the file is missing or no YAML, or what it says of a variant does not go
             with its name: DVC would take old results for new ones.
     """
+    against: dict[str, str | None] = {}
     variants = _read_mapping(Path(path)).get("variants")
     if not isinstance(variants, dict) or not variants:
         raise AvsedError(f"{path}: names no variants; put them under `variants:`")
@@ -291,7 +296,13 @@ def load_variants(path: str | Path = "variants.yaml") -> tuple[str, ...]:
             raise AvsedError(
                 f"{path}: {name}: size and other_size must name {' and '.join(sorted(sizes))}"
             )
-    return tuple(variants)
+        if variant.against not in variants:
+            raise AvsedError(
+                f"{path}: {name} is compared with {variant.against}, which is no row; name one by "
+                "`against: VARIANT`"
+            )
+        against[name] = variant.against if variant.against != name else None
+    return against
 
 
 def load_params(path: str | Path = "params.yaml") -> Params:

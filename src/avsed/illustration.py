@@ -43,7 +43,7 @@ def illustrate(
     training_dir: Path,
     metadata_dir: Path,
     clips_path: Path,
-    variants: Sequence[str],
+    variants: Mapping[str, str | None],
     params: Params,
     page_path: Path,
     figures_dir: Path,
@@ -57,7 +57,7 @@ def illustrate(
         training_dir: a folder for each variant, as `open_curve` writes it.
         metadata_dir: the lists.
         clips_path: `clips.csv`, for the clips' durations.
-        variants: the rows of the table in their order.
+        variants: the rows of the table in their order, and what each is compared with.
         params: the set-up.
         page_path: becomes HTML.
         figures_dir: gets a PNG file for each figure.

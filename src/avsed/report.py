@@ -1,11 +1,11 @@
 """The metrics table: as JSON for DVC, as Markdown beside the paper's Table 3 for people.
 
-Beyond the paper: 95% intervals of the F1 scores, and of their differences from `spectral`.
+Beyond the paper: 95% intervals of the F1 scores, and of the differences between variants.
 """
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,8 +35,6 @@ PAPER_TABLE_3 = {
     "auditory+visual": (80.04, 71.01, 22.31),
 }
 
-BASELINE = "spectral"
-
 TITLES = {
     "clip_f1": "clip micro F1",
     "segment_f1": "segment micro F1",
@@ -56,21 +54,23 @@ class Row:
         n_seeds: seeds that have scores; fewer than were trained where some diverged.
         n_clips: the test clips it was scored on, in words.
         intervals: by F1 score.
-        differences: from the baseline, by F1 score; of the baseline, none.
-        n_common: test clips that the baseline has too.
+        against: the variant that it is compared with, if any.
+        differences: from that variant, by F1 score.
+        n_common: test clips that both have.
     """
 
     results: Mapping[str, Result]
     n_seeds: int
     n_clips: str
     intervals: Mapping[str, Interval]
+    against: str | None
     differences: Mapping[str, Difference]
     n_common: int
 
 
 def summarize(
     evaluations_dir: Path,
-    variants: Sequence[str],
+    variants: Mapping[str, str | None],
     params: Params,
     *,
     table_path: Path,
@@ -81,11 +81,11 @@ def summarize(
 
     Args:
         evaluations_dir: two files for each variant, as `evaluate_variant` writes them.
-        variants: the rows in their order.
+        variants: the rows in their order, and what each is compared with.
         params: the set-up, named in the report.
         table_path: becomes JSON: variant to metrics in %.
         intervals_path: becomes JSON: variant to F1 scores to the ends of their intervals, and to
-            their differences from the baseline, in %.
+            their differences from the variant that it is compared with, in %.
         report_path: becomes Markdown, with the paper's figures beside ours.
 
     Raises:
@@ -106,47 +106,47 @@ def summarize(
         path.write_text(text, "utf-8")
 
 
-def read_rows(evaluations_dir: Path, variants: Sequence[str], params: Params) -> dict[str, Row]:
+def read_rows(
+    evaluations_dir: Path, variants: Mapping[str, str | None], params: Params
+) -> dict[str, Row]:
     """Compute what the report says of each variant.
 
     Args:
         evaluations_dir: two files for each variant, as `evaluate_variant` writes them.
-        variants: the rows in their order.
+        variants: the rows in their order, and what each is compared with.
         params: the set-up.
 
     Raises:
-        AvsedError: if the baseline is not the first of the variants, or a variant's evaluation is
-            missing or has fewer seeds than are to be kept.
+        AvsedError: if a variant's evaluation is missing, or has fewer seeds than are to be kept.
     """
-    if variants[0] != BASELINE:
-        raise AvsedError(
-            f"variants.yaml: the first variant is {variants[0]}; {BASELINE} must be it, as the "
-            "others are compared with it"
-        )
-    rows = {}
+    counted = {variant: read_counts(evaluations_dir / f"{variant}.h5") for variant in variants}
+    evaluations, results, seeds = {}, {}, {}
     for variant in variants:
         evaluation = read_evaluation(evaluations_dir / f"{variant}.json")
-        results = average_best(
+        results[variant] = average_best(
             variant,
             evaluation["validation"]["seeds"],
             evaluation["test"]["seeds"],
             n_best=params.evaluation.n_best,
         )
-        seeds = {metric: result.seeds for metric, result in results.items()}
-        counted = read_counts(evaluations_dir / f"{variant}.h5")
-        if variant == BASELINE:
-            baseline, baseline_seeds = counted, seeds
-        rows[variant] = Row(
-            results=results,
-            n_seeds=len(counted.seeds),
-            n_clips=_test_clips(evaluation),
-            intervals=bootstrap_intervals(counted, seeds),
-            differences={}
-            if variant == BASELINE
-            else bootstrap_differences(counted, seeds, baseline, baseline_seeds),
-            n_common=len(common_clips(counted, baseline)),
+        seeds[variant] = {metric: result.seeds for metric, result in results[variant].items()}
+        evaluations[variant] = evaluation
+    return {
+        variant: Row(
+            results=results[variant],
+            n_seeds=len(counted[variant].seeds),
+            n_clips=_test_clips(evaluations[variant]),
+            intervals=bootstrap_intervals(counted[variant], seeds[variant]),
+            against=other,
+            differences=bootstrap_differences(
+                counted[variant], seeds[variant], counted[other], seeds[other]
+            )
+            if other
+            else {},
+            n_common=len(common_clips(counted[variant], counted[other or variant])),
         )
-    return rows
+        for variant, other in variants.items()
+    }
 
 
 def _bounds(row: Row) -> dict[str, dict[str, float | None]]:
@@ -233,18 +233,18 @@ def _table_of_intervals(rows: Mapping[str, Row]) -> list[str]:
 
 def _table_of_differences(rows: Mapping[str, Row]) -> list[str]:
     lines = [
-        f"## Differences from {BASELINE}",
+        "## Differences",
         "",
         "On the clips that both have, resampled together, with 95% intervals. **Bold** where the "
         "interval",
         "excludes 0; of 20 equal variants one would be bold by chance.",
         "",
-        *_header(*_F1_TITLES, "common clips"),
+        *_header("less", *_F1_TITLES, "common clips"),
     ]
     for variant, row in rows.items():
-        if variant != BASELINE:
+        if row.against:
             cells = [_with_interval(row.differences[metric]) for metric in F1_AVERAGES]
-            lines.append(f"| {variant} | {' | '.join(cells)} | {row.n_common} |")
+            lines.append(f"| {variant} | {row.against} | {' | '.join(cells)} | {row.n_common} |")
     return lines
 
 

@@ -11,7 +11,6 @@ from avsed.analysis import Analysis, ClassScores
 from avsed.config import Params
 from avsed.metrics import F1_AVERAGES
 from avsed.report import (
-    BASELINE,
     PAPER_TABLE_3,
     TITLES,
     Row,
@@ -82,7 +81,6 @@ def render_page(content: Content, params: Params) -> str:
         segment_length=params.evaluation.segment_length,
         titles=TITLES,
         f1_titles=F1_TITLES,
-        baseline=BASELINE,
         paper={
             variant: dict(zip(F1_AVERAGES, scores, strict=True))
             for variant, scores in PAPER_TABLE_3.items()
