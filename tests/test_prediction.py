@@ -79,6 +79,7 @@ def score_in_the_pipeline(model_dir: Path, path: Path, work_dir: Path) -> tuple[
     [
         "spectral",
         pytest.param("spectral+auditory+visual", marks=pytest.mark.slow),
+        pytest.param("visual+visual_efficientnet", marks=pytest.mark.slow),
     ],
 )
 @pytest.mark.parametrize("duration", [6.5, 10.0])
