@@ -1,5 +1,6 @@
 """Real media and small data sets for the tests."""
 
+import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,8 @@ from avsed.sources.demo.render import render_clip
 from avsed.sources.demo.scenes import Scene
 
 ROOT = Path(__file__).parents[1]
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # avsed.command has taken it
 
 
 def run_avsed(monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> int:

@@ -26,13 +26,3 @@ def test_a_full_disk_is_one_line_and_exit_status_2(capsys: pytest.CaptureFixture
         run(main)
     assert caught.value.code == 2
     assert "No space left on device: 'data/features/part'" in capsys.readouterr().err
-
-
-def test_an_interrupt_is_exit_status_130(capsys: pytest.CaptureFixture[str]) -> None:
-    def main() -> None:
-        raise KeyboardInterrupt
-
-    with pytest.raises(SystemExit) as caught:
-        run(main)
-    assert caught.value.code == 130
-    assert capsys.readouterr().err.count("\n") == 1

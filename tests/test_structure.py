@@ -33,8 +33,8 @@ sources.demo.pictures
 sources.demo.scenes features.extractor features.weights clips
 features.published
 store media annotations hardware
-framing config cluster committed recurrent curves results_file
-errors
+framing config cluster committed leftovers recurrent curves results_file
+errors interrupts
 """
 
 

@@ -3,33 +3,20 @@
 import errno
 import sys
 from collections.abc import Callable
-from types import TracebackType
 
 from avsed.errors import AvsedError
-
-INTERRUPTED = "interrupted; the same command goes on with what is finished"
-
-
-def _explain_interrupt(
-    kind: type[BaseException], error: BaseException, trace: TracebackType | None
-) -> None:
-    if issubclass(kind, KeyboardInterrupt):
-        print(INTERRUPTED, file=sys.stderr)
-    else:
-        sys.__excepthook__(kind, error, trace)
-
-
-# For an interrupt while a stage still imports its modules, which takes seconds.
-sys.excepthook = _explain_interrupt
+from avsed.interrupts import leave, raised_interrupts
 
 
 def run(main: Callable[[], None]) -> None:
     """Run a stage's main function.
 
-    Exit 2 after an AvsedError or where a disk is full or closed to us, 130 after an interrupt.
+    Exit 2 after an AvsedError or where a disk is full or closed to us, 130 after an interrupt,
+    which has been told of.
     """
     try:
-        main()
+        with raised_interrupts():
+            main()
     except AvsedError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
@@ -39,5 +26,5 @@ def run(main: Callable[[], None]) -> None:
         print(f"error: {error}; what is finished is kept", file=sys.stderr)
         sys.exit(2)
     except KeyboardInterrupt:
-        print(INTERRUPTED, file=sys.stderr)
-        sys.exit(130)
+        sys.stdout.flush()
+        leave()
