@@ -223,9 +223,12 @@ def test_a_killed_render_leaves_no_file(tmp_path: Path, stand_in: Callable[[str]
     assert list((tmp_path / "clips").iterdir()) == []
 
 
-def test_a_failed_render_says_why_in_one_line(tmp_path: Path) -> None:
-    with pytest.raises(AvsedError, match="nowhere") as caught:
-        render_clip(scene(), tmp_path / "nowhere" / "clip.mp4")
+def test_a_failed_render_says_why_in_one_line(
+    tmp_path: Path, stand_in: Callable[[str], None]
+) -> None:
+    stand_in("echo 'it is broken' >&2; echo 'so nothing is written' >&2; exit 1")
+    with pytest.raises(AvsedError, match=r"clip.mp4: .* by .*: it is broken") as caught:
+        render_clip(scene(), tmp_path / "clip.mp4")
     assert "\n" not in str(caught.value)
 
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from avsed.errors import AvsedError
 from avsed.framing import CLIP_DURATION, IMAGE_RATE, N_FRAMES, n_samples
+from avsed.leftovers import folder_in_work
 
 PROBE_SAMPLE_RATE = 16_000  # Hz; only counted
 TOLERANCE = 1.0  # seconds by which streams may be shorter than their container says
@@ -174,8 +175,8 @@ def _one_pass(
     # Without a new filter graph when a stream changes its form half way: the graph would count time
     # from 0 again. Pictures are brought to the first one's size; such audio is an error.
     source = ffmpeg.input(str(path), t=CLIP_DURATION, reinit_filter=0)
-    with tempfile.TemporaryDirectory() as folder:
-        samples = {rate: Path(folder) / f"{rate}.f32" for rate in sample_rates}
+    with folder_in_work(Path(tempfile.gettempdir())) as folder:
+        samples = {rate: folder / f"{rate}.f32" for rate in sample_rates}
         outputs = [audio_output(source, rate, path) for rate, path in samples.items()]
         if each_image:
             outputs.append(image_output(source))

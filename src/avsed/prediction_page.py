@@ -12,6 +12,7 @@ from string import Template
 import numpy as np
 
 from avsed.errors import AvsedError
+from avsed.leftovers import folder_in_work
 from avsed.media import TIME_LIMIT, ffmpeg_path
 from avsed.prediction import Prediction
 from avsed.store import written_whole
@@ -47,8 +48,8 @@ def write_page(prediction: Prediction, path: Path) -> None:
     template = files("avsed").joinpath("prediction_page.html").read_text("utf-8")
     before, after = template.split("$media", 1)
     fields = _fields(prediction)
-    with tempfile.TemporaryDirectory() as folder:
-        media_path = _encode(prediction, Path(folder))
+    with folder_in_work(Path(tempfile.gettempdir())) as folder:
+        media_path = _encode(prediction, folder)
         with written_whole(path) as part, part.open("w", encoding="utf-8") as page:
             page.write(Template(before).substitute(fields))
             with media_path.open("rb") as media:

@@ -10,6 +10,7 @@ from pathlib import Path
 from avsed.clips import ClipRecord
 from avsed.committed import OutOfReachError, open_last_commit
 from avsed.features.extractor import FeatureSpec
+from avsed.leftovers import folder_in_work
 from avsed.store import code_key, is_whole, read_origin, store_dir, work_key, written_whole
 
 
@@ -105,20 +106,21 @@ def recover_shards(
         return list(missing)
     recovered = set()
     for shard in missing:
-        # A name of its own: what DVC links to its cache must not be written into.
-        copy = shard.path.with_name(f"{shard.path.name}.committed")
-        try:
-            committed.take(folder / shard.file_name, copy)
-        except FileNotFoundError:
-            continue
-        except OutOfReachError:
-            break
-        if is_whole(copy, shard.key):
-            copy.replace(shard.path)
-            recovered.add(shard.number)
-            continue
-        origin = read_origin(copy)
-        copy.unlink()
+        shard.path.parent.mkdir(parents=True, exist_ok=True)
+        with folder_in_work(shard.path.parent) as work_dir:
+            # A name of its own: what DVC links to its cache must not be written into.
+            copy = work_dir / shard.file_name
+            try:
+                committed.take(folder / shard.file_name, copy)
+            except FileNotFoundError:
+                continue
+            except OutOfReachError:
+                break
+            if is_whole(copy, shard.key):
+                copy.replace(shard.path)
+                recovered.add(shard.number)
+                continue
+            origin = read_origin(copy)
         # What holds of one shard holds of all, except for the clips.
         if not origin or origin.code != code_key(modules) or origin.provenance != spec.provenance:
             break

@@ -11,7 +11,6 @@ import importlib.util
 import json
 import os
 import shutil
-import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avsed.errors import AvsedError
+from avsed.leftovers import folder_in_work
 
 CLIPS_PER_SHARD = 256
 # Half or more of VGG16's features are zeros; writing costs some 5 ms a clip, reading 2.
@@ -139,15 +139,12 @@ def code_key(modules: tuple[str, ...]) -> str:
 def written_whole(path: Path) -> Iterator[Path]:
     """Give a temporary path, renamed to `path` when the block ends without an exception."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Machines that share a disk may have processes of one number.
-    part = path.with_name(f"{path.name}.{socket.gethostname()}-{os.getpid()}.part")
-    try:
+    with folder_in_work(path.parent) as folder:
+        part = folder / path.name
         yield part
         with part.open("rb") as file:
             os.fsync(file.fileno())
         part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def publish(path: Path, target: Path) -> None:

@@ -1,7 +1,6 @@
 """Demo clips as media: a scene's sound, and an mp4 file of sound and pictures."""
 
 import subprocess
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from avsed.errors import AvsedError
 from avsed.framing import n_samples
+from avsed.leftovers import folder_in_work
 from avsed.media import ffmpeg_path, run_ffmpeg
 from avsed.sources.demo.pictures import HEIGHT, PICTURE_RATE, WIDTH, draw_pictures
 from avsed.sources.demo.scenes import Scene
@@ -61,15 +61,11 @@ def render_clip(scene: Scene, path: Path) -> None:
     Raises:
         AvsedError: if ffmpeg fails or lacks an encoder.
     """
-    part = path.with_suffix(f".part{path.suffix}")
-    with tempfile.TemporaryDirectory() as folder:
-        audio_path = Path(folder) / "audio.wav"
+    with folder_in_work(path.parent) as folder:
+        audio_path, part = folder / "audio.wav", folder / path.name
         soundfile.write(audio_path, render_audio(scene), SAMPLE_RATE, subtype="PCM_16")
-        try:
-            _encode(draw_pictures(scene), audio_path, part, scene.duration)
-            part.replace(path)
-        finally:
-            part.unlink(missing_ok=True)
+        _encode(draw_pictures(scene), audio_path, part, scene.duration)
+        part.replace(path)
 
 
 def _gain(level: float) -> float:
