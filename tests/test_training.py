@@ -2,6 +2,7 @@
 
 import copy
 import math
+import shutil
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ import torch
 from safetensors.torch import load_file
 from torch.nn import functional
 
+from avsed import training
 from avsed.config import Fusion, Train
 from avsed.dataset import Batch, ClipFeatures, TrainingData, standardisation
 from avsed.errors import AvsedError
@@ -379,6 +381,38 @@ def test_a_stopped_training_goes_on_and_ends_in_the_same_weights(
         train(tmp_path / "out")
     train(tmp_path / "out")
     assert n_steps == {(0,): PARAMS.steps, (1,): 2 + PARAMS.steps}
+    for name in ("seed-00.safetensors", "seed-01.safetensors"):
+        undisturbed = (tmp_path / "undisturbed" / name).read_bytes()
+        assert (tmp_path / "out" / name).read_bytes() == undisturbed
+
+
+def test_a_run_whose_seeds_were_kept_in_part_goes_on_from_its_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together = PARAMS.model_copy(update={"seeds_per_run": 2})
+    train(tmp_path / "undisturbed", together)
+    (kept,) = (tmp_path / "store").rglob("seed-00.safetensors")
+
+    monkeypatch.setenv("AVSED_STORE", str(tmp_path / "another store"))
+    monkeypatch.setattr(training, "CHECKPOINT_INTERVAL", 0.0)
+    original = Lockstep.take_step
+    n_steps = 0
+
+    def take_step(run: Lockstep) -> bool:
+        nonlocal n_steps
+        n_steps += 1
+        if n_steps == PARAMS.steps:
+            raise KeyboardInterrupt
+        return original(run)
+
+    monkeypatch.setattr(Lockstep, "take_step", take_step)
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "out", together)
+    (checkpoint,) = (tmp_path / "another store").rglob("*.checkpoint")
+    shutil.copy(kept, checkpoint.with_name(kept.name))
+    train(tmp_path / "out", together)
+    assert n_steps == PARAMS.steps + 1
+    assert not checkpoint.exists()
     for name in ("seed-00.safetensors", "seed-01.safetensors"):
         undisturbed = (tmp_path / "undisturbed" / name).read_bytes()
         assert (tmp_path / "out" / name).read_bytes() == undisturbed

@@ -145,7 +145,13 @@ def train_seeds(
     trained = _describe(data, fusion, params, device, store)
     n_per_run = _seeds_per_run(params, data.kinds, device, len(seeds))
     runs = [seeds[start : start + n_per_run] for start in range(0, len(seeds), n_per_run)]
-    left = [[seed for seed in run if not trained.is_done(seed)] for run in runs]
+    # A kill may have come when a run's seeds were kept in part: all of it goes on.
+    left = [
+        run
+        if trained.checkpoint_path(run).exists()
+        else [seed for seed in run if not trained.is_done(seed)]
+        for run in runs
+    ]
     waiting = [run for run in left if run]
     progress: tqdm[NoReturn] = tqdm(
         total=params.steps * len(seeds), desc="+".join(data.kinds), unit="step"
