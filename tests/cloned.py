@@ -5,7 +5,8 @@ import re
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from .conftest import ROOT
@@ -21,17 +22,25 @@ SMALL = {
 
 @dataclass(frozen=True)
 class Clone:
-    """A copy of the repository."""
+    """A copy of the repository.
+
+    Attributes:
+        path: its folder.
+        variables: of the environment of what is run in it, beside the usual ones.
+    """
 
     path: Path
+    variables: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def environment(self) -> dict[str, str]:
-        return os.environ | {
+        return {
+            **os.environ,
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": str(self.path / "src"),
             "AVSED_STORE": "",
             "DVC_NO_ANALYTICS": "1",
+            **self.variables,
         }
 
     def run(self, *command: str, fails: bool = False) -> str:

@@ -1,0 +1,171 @@
+"""A killed or interrupted stage goes on, ends in the same bytes, and leaves nothing behind."""
+
+import json
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from avsed.interrupts import INTERRUPTED
+
+from .cloned import Clone, stages_run
+from .disturbed import (
+    contents,
+    copy_demo,
+    forget,
+    leftovers,
+    living,
+    output_of,
+    read_lock,
+    started,
+    undo,
+    wait_for_end,
+    wait_for_stage,
+)
+
+pytestmark = [pytest.mark.attack, pytest.mark.slow]
+
+SEED = 1
+N_INTERRUPTS = 8
+N_ROUNDS, N_KILLS = 2, 10  # kills one after the other, until the stage may end
+STAGES = (
+    "prepare",
+    "collect",
+    "extract",
+    "train@spectral",
+    "train@auditory",
+    "score@spectral",
+    "evaluate@spectral",
+    "summarize",
+    "illustrate",
+)
+
+
+def require_same(clone: Clone, undisturbed: Path) -> None:
+    """Hold all files, and what DVC knows of them, against those of an undisturbed run."""
+    before, after = contents(undisturbed), contents(clone.path)
+    assert after.keys() == before.keys()
+    assert {name for name in before if before[name] != after[name]} == set()
+    assert read_lock(clone.path) == read_lock(undisturbed)
+    assert leftovers(clone) == []
+    assert living(clone) == {}
+
+
+def measure(clone: Clone, stage: str) -> float:
+    """Run the pipeline undisturbed; gives the seconds that a stage takes."""
+    with started(clone, "dvc", "repro") as process:
+        pid = wait_for_stage(clone, stage, process)
+        start = time.monotonic()
+        while pid in living(clone):
+            time.sleep(0.01)
+        duration = time.monotonic() - start
+        assert process.wait() == 0, output_of(clone)
+    return duration
+
+
+def mend_lock(clone: Clone) -> None:
+    """Do as docs/questions.md says where DVC itself was killed while it wrote its own lock."""
+    path = clone.path / ".dvc" / "tmp" / "rwlock"
+    try:
+        json.loads(path.read_text())
+    except ValueError:
+        print("DVC's lock is broken")
+        assert "Unable to read RWLock-file" in clone.run("dvc", "repro", fails=True)
+        path.unlink()
+
+
+def kill(clone: Clone, stage: str, moment: float, *, whole_group: bool) -> bool:
+    """Kill a stage some seconds after its start; returns whether it was still at work."""
+    mend_lock(clone)
+    with started(clone, "dvc", "repro") as process:
+        pid = wait_for_stage(clone, stage, process)
+        time.sleep(moment)
+        at_work = pid in living(clone)
+        if whole_group:
+            os.killpg(process.pid, signal.SIGKILL)
+        elif at_work:
+            os.kill(pid, signal.SIGKILL)
+        ended = process.wait()
+    seconds = wait_for_end(clone)
+    what = "group" if whole_group else "stage"
+    print(f"{what} at {moment:.2f} s, {at_work=}, DVC {ended}, others ended in {seconds:.2f} s")
+    assert seconds < 5
+    return at_work
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_killed_stage_ends_in_the_same_bytes(
+    stage: str, finished_demo: Path, tmp_path: Path
+) -> None:
+    clone = copy_demo(finished_demo, tmp_path)
+    undo(clone, stage)
+    duration = measure(clone, stage)
+    require_same(clone, finished_demo)
+
+    rng = random.Random(f"{SEED} {stage}")  # noqa: S311
+    n_at_work = 0
+    for _ in range(N_ROUNDS):
+        forget(clone)
+        for _ in range(N_KILLS):
+            moment = rng.uniform(0, duration)
+            n_at_work += kill(clone, stage, moment, whole_group=rng.random() < 0.5)
+            if read_lock(clone.path) == read_lock(finished_demo):  # it had ended before
+                forget(clone)
+        mend_lock(clone)
+        output = clone.run("dvc", "repro")
+        assert stages_run(output) == {stage}, output
+        require_same(clone, finished_demo)
+    assert n_at_work > N_ROUNDS * N_KILLS / 2
+
+
+def interrupt(clone: Clone, stage: str, moment: float, *, whole_group: bool) -> bool:
+    """Interrupt a stage some seconds after its start; returns whether it was still at work."""
+    with started(clone, "dvc", "repro") as process:
+        pid = wait_for_stage(clone, stage, process)
+        time.sleep(moment)
+        if pid not in living(clone):
+            os.killpg(process.pid, signal.SIGKILL)
+            return False
+        if whole_group:
+            os.killpg(process.pid, signal.SIGINT)
+        else:
+            os.kill(pid, signal.SIGINT)
+        start = time.monotonic()
+        while pid in living(clone):
+            time.sleep(0.01)
+        seconds = time.monotonic() - start
+        assert process.wait() != 0
+    wait_for_end(clone)
+    print(f"{stage} {moment=:.2f} {whole_group=} {seconds=:.2f}")
+    output = output_of(clone)
+    assert "exited with 130" in output, output
+    assert output.count(INTERRUPTED) == 1, output
+    assert "Traceback" not in output, output
+    assert seconds < 2
+    return True
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_an_interrupted_stage_stops_in_two_seconds_and_ends_in_the_same_bytes(
+    stage: str, finished_demo: Path, tmp_path: Path
+) -> None:
+    clone = copy_demo(finished_demo, tmp_path)
+    undo(clone, stage)
+    duration = measure(clone, stage)
+    forget(clone)
+    rng = random.Random(f"{SEED} {stage}")  # noqa: S311
+    n_at_work = 0
+    for number in range(N_INTERRUPTS):
+        # Not in the first moments, when there is nothing but Python yet.
+        moment = duration * (0.1 + 0.8 * (number + rng.random()) / N_INTERRUPTS)
+        mend_lock(clone)
+        n_at_work += interrupt(clone, stage, moment, whole_group=number % 2 == 0)
+        if read_lock(clone.path) == read_lock(finished_demo):  # it had ended before
+            forget(clone)
+    mend_lock(clone)
+    assert stages_run(clone.run("dvc", "repro")) == {stage}
+    require_same(clone, finished_demo)
+    assert n_at_work > N_INTERRUPTS / 2
