@@ -42,9 +42,10 @@ def forget(clone: Clone) -> None:
         shutil.rmtree(clone.path / name, ignore_errors=True)
 
 
-def read_lock(path: Path) -> object:
+def read_lock(path: Path) -> dict[str, object]:
     """Read what DVC knows of all stages, in no order."""
-    return YAML(typ="safe").load(path / "dvc.lock")["stages"]
+    stages: dict[str, object] = YAML(typ="safe").load(path / "dvc.lock")["stages"]
+    return stages
 
 
 def contents(path: Path) -> dict[str, str]:

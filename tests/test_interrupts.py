@@ -13,6 +13,7 @@ PROGRAM = """
 import sys, threading, time
 from concurrent.futures import ThreadPoolExecutor
 from avsed.cli import run
+from avsed.errors import AvsedError
 
 def wait():
     print("in work", flush=True)
@@ -23,6 +24,18 @@ def swallow():
         wait()
     except BaseException:
         time.sleep(30)
+
+def take_it_for_another():
+    try:
+        wait()
+    except BaseException:
+        raise AvsedError("a program that was interrupted, too, has failed")
+
+def take_it_for_the_end():
+    try:
+        wait()
+    except BaseException:
+        return
 
 def wait_for_threads():
     with ThreadPoolExecutor() as pool:
@@ -45,6 +58,8 @@ def end():
         "swallow()",  # as at an import
         "run(wait)",
         "run(swallow)",
+        "run(take_it_for_another)",
+        "run(take_it_for_the_end)",
         "run(wait_for_threads)",
         "run(leave_threads)",
         "run(end)",

@@ -5,14 +5,13 @@ import sys
 from collections.abc import Callable
 
 from avsed.errors import AvsedError
-from avsed.interrupts import leave, raised_interrupts
+from avsed.interrupts import raised_interrupts
 
 
 def run(main: Callable[[], None]) -> None:
     """Run a stage's main function.
 
-    Exit 2 after an AvsedError or where a disk is full or closed to us, 130 after an interrupt,
-    which has been told of.
+    Exit 2 after an AvsedError or where a disk is full or closed to us, 130 after an interrupt.
     """
     try:
         with raised_interrupts():
@@ -25,6 +24,3 @@ def run(main: Callable[[], None]) -> None:
             raise
         print(f"error: {error}; what is finished is kept", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        sys.stdout.flush()
-        leave()

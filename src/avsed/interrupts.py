@@ -2,8 +2,9 @@
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NoReturn
 
 INTERRUPTED = "interrupted; the same command goes on with what is finished"
@@ -47,13 +48,19 @@ if _IS_HEEDED:
 
 @contextmanager
 def raised_interrupts() -> Iterator[None]:
-    """Raise an interrupt in the block, for what is in work to be put away."""
+    """Raise an interrupt in the block, for what is in work to be put away.
+
+    Whatever becomes of the exception, the process ends with exit status 130.
+    """
     if not _IS_HEEDED:
         yield
         return
-    before = signal.signal(signal.SIGINT, _say_so_and_raise)
+    before = signal.getsignal(signal.SIGINT)
     try:
+        signal.signal(signal.SIGINT, _say_so_and_raise)
         yield
     finally:
-        if signal.getsignal(signal.SIGINT) is _say_so_and_raise:
-            signal.signal(signal.SIGINT, before)
+        if signal.signal(signal.SIGINT, before) is leave:  # there was one
+            with suppress(OSError):
+                sys.stdout.flush()
+            leave()
