@@ -152,10 +152,12 @@ def interrupt(clone: Clone, stage: str, moment: float, *, whole_group: bool) -> 
         seconds = time.monotonic() - start
         assert process.wait() != 0
     wait_for_end(clone)
-    print(f"{stage} {moment=:.2f} {whole_group=} {seconds=:.2f}")
     output = output_of(clone)
-    assert "exited with 130" in output, output
-    assert output.count(INTERRUPTED) == 1, output
+    # While Python itself ends, after all that the stage does, it answers by dying of the signal.
+    at_end = "exited with -2" in output
+    print(f"{moment=:.2f} {whole_group=} {seconds=:.2f} {at_end=}")
+    assert at_end or "exited with 130" in output, output
+    assert output.count(INTERRUPTED) == (0 if at_end else 1), output
     assert "Traceback" not in output, output
     assert seconds < 2
     return True
