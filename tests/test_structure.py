@@ -31,9 +31,9 @@ model_card features.auditory features.visual features.spectral features.efficien
 features.added sources.demo.sounds
 sources.demo.pictures
 sources.demo.scenes features.extractor features.weights clips
-features.published
-store media annotations hardware
-framing config cluster committed leftovers recurrent curves results_file
+features.published annotations curves
+store media hardware
+framing config cluster committed leftovers recurrent results_file
 errors interrupts
 """
 

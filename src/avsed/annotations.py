@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from avsed.errors import AvsedError
+from avsed.store import written_whole
 
 TRAINING_SPLITS = ("weak", "unlabeled")
 STRONG_SPLITS = ("validation", "test")
@@ -103,8 +104,8 @@ def read_classes(metadata_dir: Path) -> tuple[str, ...]:
 
 def write_classes(metadata_dir: Path, classes: Sequence[str]) -> None:
     """Write the label vocabulary, one class a line, to `classes.txt`."""
-    metadata_dir.mkdir(parents=True, exist_ok=True)
-    (metadata_dir / "classes.txt").write_text("".join(f"{name}\n" for name in classes), "utf-8")
+    with written_whole(metadata_dir / "classes.txt") as part:
+        part.write_text("".join(f"{name}\n" for name in classes), "utf-8")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -231,8 +232,10 @@ def write_list(metadata_dir: Path, split: str, clips: Iterable[AnnotatedClip]) -
 
     Times are written to a millisecond.
     """
-    metadata_dir.mkdir(parents=True, exist_ok=True)
-    with list_path(metadata_dir, split).open("w", encoding="utf-8", newline="") as file:
+    with (
+        written_whole(list_path(metadata_dir, split)) as part,
+        part.open("w", encoding="utf-8", newline="") as file,
+    ):
         writer = csv.writer(
             file, delimiter="\t", lineterminator="\n", quoting=csv.QUOTE_NONE, quotechar=None
         )

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avsed.results_file import open_results
-from avsed.store import written_whole
+from avsed.store import new_hdf5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +32,7 @@ def write_counts(path: Path, counted: CountedClips) -> None:
         path: becomes an HDF5 file with a group for each seed.
         counted: what is written.
     """
-    with written_whole(path) as part, h5py.File(part, "w") as file:
+    with new_hdf5(path) as file:
         file.create_dataset("clip_id", data=list(counted.clip_ids), dtype=h5py.string_dtype())
         for seed, by_metric in counted.seeds.items():
             group = file.create_group(f"seeds/{seed}")

@@ -8,6 +8,8 @@ from pathlib import Path
 from statistics import fmean
 from typing import NamedTuple
 
+from avsed.store import naming
+
 
 class Point(NamedTuple):
     """Costs of Section 2.3, averaged over the steps since the point before.
@@ -58,7 +60,7 @@ def open_curve(folder: Path) -> Iterator[Callable[[Point], None]]:
     from dvclive.live import Live  # takes a second, and most of avsed can do without
 
     shutil.rmtree(folder, ignore_errors=True)
-    with Live(str(folder), save_dvc_exp=False, dvcyaml=None, report=None) as live:
+    with naming(folder), Live(str(folder), save_dvc_exp=False, dvcyaml=None, report=None) as live:
 
         def append(point: Point) -> None:
             live.step = point.step

@@ -38,6 +38,7 @@ from avsed.store import (
     read_left_out,
     store_dir,
     write_shard,
+    written_whole,
 )
 
 NAMED_AT_MOST = 20
@@ -284,7 +285,10 @@ def _publish(
         publish(shard.path, folder / shard.file_name)
         left_out |= read_left_out(shard.path)
     remember(spec.kind, shards)
-    with (folder / "left_out.csv").open("w", encoding="utf-8", newline="") as report:
+    with (
+        written_whole(folder / "left_out.csv") as part,
+        part.open("w", encoding="utf-8", newline="") as report,
+    ):
         writer = csv.writer(report, lineterminator="\n")
         writer.writerow(["clip_id", "reason"])
         writer.writerows(sorted(left_out.items()))

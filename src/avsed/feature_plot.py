@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from avsed.errors import AvsedError
+from avsed.errors import DISK_FULL, AvsedError
 from avsed.framing import CLIP_DURATION, FRAME_HOP
-from avsed.store import clips_with_features, kinds_in, read_features
+from avsed.store import clips_with_features, kinds_in, read_features, written_whole
 
 _RANGE = (1, 99)  # percent of the values that the colours span
 
@@ -54,6 +54,9 @@ def plot_features(features_dir: Path, clip_id: str, path: Path) -> None:
     axes.set_xlabel("seconds; what lies after the dotted line is padding")
     figure.suptitle(clip_id)
     try:
-        figure.savefig(path)
+        with written_whole(path) as part:
+            figure.savefig(part, format=path.suffix[1:] or "png")
     except (OSError, ValueError) as error:  # of the folder, of the extension
+        if isinstance(error, OSError) and error.errno in DISK_FULL:
+            raise
         raise AvsedError(f"{path}: cannot be drawn ({error}); name a .png elsewhere") from None

@@ -9,6 +9,7 @@ from pathlib import Path
 from avsed.analysis import Analysis, ClassScores
 from avsed.annotations import Event
 from avsed.matching import BIN_CENTERS
+from avsed.store import written_whole
 from avsed.telling_clips import TellingClip
 
 
@@ -102,7 +103,8 @@ def write_clips_found(
         }
         for clip in clips
     ]
-    path.write_text(json.dumps(described, indent=2) + "\n", "utf-8")
+    with written_whole(path) as part:
+        part.write_text(json.dumps(described, indent=2) + "\n", "utf-8")
 
 
 def _described(events: Iterable[Event]) -> list[dict[str, float | str]]:
@@ -113,8 +115,7 @@ def _described(events: Iterable[Event]) -> list[dict[str, float | str]]:
 
 
 def _write_tsv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with written_whole(path) as part, part.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, delimiter="\t", lineterminator="\n")
         writer.writerow(header)
         writer.writerows(rows)

@@ -6,6 +6,7 @@ from pydantic import Field, ValidationError
 
 from avsed.config import Fusion, Section
 from avsed.errors import AvsedError
+from avsed.store import written_whole
 
 
 class ModelCard(Section):
@@ -30,8 +31,8 @@ class ModelCard(Section):
 
 def write_model_card(card: ModelCard, model_dir: Path) -> None:
     """Write `model.json`."""
-    model_dir.mkdir(parents=True, exist_ok=True)
-    (model_dir / "model.json").write_text(card.model_dump_json(indent=2) + "\n", "utf-8")
+    with written_whole(model_dir / "model.json") as part:
+        part.write_text(card.model_dump_json(indent=2) + "\n", "utf-8")
 
 
 def read_model_card(model_dir: Path) -> ModelCard:

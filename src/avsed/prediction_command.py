@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from avsed.config import Postprocess
-from avsed.errors import AvsedError
+from avsed.errors import DISK_FULL, AvsedError
 from avsed.prediction import load_model, predict
 from avsed.prediction_files import (
     format_prediction,
@@ -103,4 +103,6 @@ def _writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
+        if error.errno in DISK_FULL:
+            raise
         raise AvsedError(f"{path}: cannot be written ({error.strerror}); name another") from None

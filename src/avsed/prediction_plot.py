@@ -10,11 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from avsed.errors import AvsedError
+from avsed.errors import DISK_FULL, AvsedError
 from avsed.framing import FRAME_HOP, SPECTRAL_HOP_LENGTH, SPECTRAL_SAMPLE_RATE, TIME_POOLING
 from avsed.media import DecodeError, Image
 from avsed.media_windows import WINDOW_HOP, Window, read_windows
 from avsed.prediction import OVERLAP, Prediction
+from avsed.store import written_whole
 
 WIDTH = 12.0  # inches
 N_POINTS = 1000  # of a class's scores, at most
@@ -61,8 +62,11 @@ def plot_prediction(prediction: Prediction, path: Path) -> None:
     all_axes[-1].set_xlabel("seconds")
     figure.suptitle(prediction.name, parse_math=False)
     try:
-        figure.savefig(path)
+        with written_whole(path) as part:
+            figure.savefig(part, format=path.suffix[1:] or "png")
     except (OSError, ValueError) as error:  # of the folder, of the extension
+        if isinstance(error, OSError) and error.errno in DISK_FULL:
+            raise
         raise AvsedError(f"{path}: cannot be drawn ({error}); name a .png elsewhere") from None
 
 

@@ -23,6 +23,7 @@ from avsed.counts import read_counts
 from avsed.errors import AvsedError
 from avsed.metrics import F1_AVERAGES
 from avsed.protocol import Result, average_best
+from avsed.store import written_whole
 
 # Table 3, in %: clip micro F1, segment micro F1, event macro F1. It has no PSDS.
 PAPER_TABLE_3 = {
@@ -102,8 +103,8 @@ def summarize(
         (intervals_path, json.dumps(intervals, indent=2) + "\n"),
         (report_path, render_report(rows, params)),
     ):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, "utf-8")
+        with written_whole(path) as part:
+            part.write_text(text, "utf-8")
 
 
 def read_rows(

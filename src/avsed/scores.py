@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avsed.results_file import open_results
-from avsed.store import written_whole
+from avsed.store import new_hdf5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +47,7 @@ def write_scores(path: Path, splits: Mapping[str, ScoredSplit]) -> None:
         path: becomes an HDF5 file with a group for each split, and below it one for each seed.
         splits: split to the scores of its clips.
     """
-    with written_whole(path) as part, h5py.File(part, "w") as file:
+    with new_hdf5(path) as file:
         for split, scored in splits.items():
             group = file.create_group(split)
             group.create_dataset("clip_id", data=list(scored.clip_ids), dtype=h5py.string_dtype())

@@ -139,12 +139,37 @@ def code_key(modules: tuple[str, ...]) -> str:
 def written_whole(path: Path) -> Iterator[Path]:
     """Give a temporary path, renamed to `path` when the block ends without an exception."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with folder_in_work(path.parent) as folder:
+    with naming(path), folder_in_work(path.parent) as folder:
         part = folder / path.name
         yield part
         with part.open("rb") as file:
             os.fsync(file.fileno())
         part.replace(path)
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Have an error of the disk say where: what comes of writing has no name in it."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
+
+
+@contextmanager
+def new_hdf5(path: Path, libver: tuple[str, str] | None = None) -> Iterator[h5py.File]:
+    """Give an HDF5 file in memory, written to `path` when the block ends without an exception.
+
+    On a disk that fills up, HDF5 itself prints tracebacks and crashes when the process ends.
+    """
+    with h5py.File(path, "w", driver="core", backing_store=False, libver=libver) as file:
+        yield file
+        file.flush()
+        image = file.id.get_file_image()
+    with written_whole(path) as part:
+        part.write_bytes(image)
 
 
 def publish(path: Path, target: Path) -> None:
@@ -154,7 +179,8 @@ def publish(path: Path, target: Path) -> None:
     try:
         target.hardlink_to(path)
     except OSError:  # another file system, or one without links
-        shutil.copyfile(path, target)
+        with written_whole(target) as part:
+            shutil.copyfile(path, part)
 
 
 def file_sha256(path: Path) -> str:
@@ -167,7 +193,7 @@ def write_shard(path: Path, shard: Shard) -> None:
     """Write a shard, whole or not at all, one compressed chunk a clip."""
     # Checksums everywhere, so that damage is an error and not other features: Fletcher's of the
     # chunks, this format version's of the file's structure, and a hash of all else.
-    with written_whole(path) as part, h5py.File(part, "w", libver=("v110", "v110")) as file:
+    with new_hdf5(path, libver=("v110", "v110")) as file:
         _, n_frames, dims = shard.features.shape
         if shard.clip_ids:
             chunks = (1, n_frames, dims)

@@ -1,6 +1,7 @@
 """Train the students and teachers of one variant, all seeds (Sections 2.3 and 4.3.1)."""
 
 import ctypes
+import io
 import itertools
 import pickle
 import platform
@@ -16,7 +17,7 @@ from typing import NoReturn
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from tqdm import tqdm
 
 from avsed.cluster import Cluster, connect
@@ -234,8 +235,11 @@ def _take_steps(
     saved = time.monotonic()
     while not lockstep.finished:
         if stop.is_set() or time.monotonic() - saved >= CHECKPOINT_INTERVAL:
+            # In memory first: PyTorch's own errors do not say that a disk is full.
+            state = io.BytesIO()
+            torch.save(lockstep.state(), state)
             with written_whole(checkpoint) as part:
-                torch.save(lockstep.state(), part)
+                part.write_bytes(state.getbuffer())
             saved = time.monotonic()
         if stop.is_set():
             return False
@@ -258,7 +262,7 @@ def _keep(lockstep: Lockstep, trained: TrainedSeeds) -> None:
         if seed not in lockstep.diverged:
             with written_whole(trained.weights_path(seed)) as part:
                 curve = curve_to_json(lockstep.curves[seed])
-                save_file(lockstep.weights(seed), part, metadata={"curve": curve})
+                part.write_bytes(save(lockstep.weights(seed), metadata={"curve": curve}))
         else:
             variant = "+".join(trained.card.kinds)
             with written_whole(trained.diverged_path(seed)) as part:

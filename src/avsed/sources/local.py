@@ -8,6 +8,7 @@ from avsed.annotations import SPLITS, AnnotatedClip, clip_id_of, read_list
 from avsed.clips import ClipRecord, inspect_clip, missing_clip
 from avsed.config import Local
 from avsed.errors import AvsedError
+from avsed.store import written_whole
 
 
 def read_lists(local: Local, classes: Sequence[str]) -> dict[str, list[AnnotatedClip]]:
@@ -59,5 +60,6 @@ def copy_clip(clip_id: str, media: Mapping[str, Path | None], clips_dir: Path) -
         return missing_clip(clip_id, "no media file has its name")
     record = inspect_clip(clip_id, path)
     if record.status == "ok":
-        shutil.copyfile(path, clips_dir / record.file)
+        with written_whole(clips_dir / record.file) as part:
+            shutil.copyfile(path, part)
     return record
