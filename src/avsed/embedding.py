@@ -58,7 +58,8 @@ def embed_clips(
         Kind to features.
 
     Raises:
-        AvsedError: if something is wrong with the machine, such as a full disk.
+        AvsedError: if ffmpeg was killed.
+        OSError: if a disk is full.
     """
     records = {record.clip_id: record for clips in wanted.values() for record in clips}
     kinds_of: dict[str, list[str]] = {clip_id: [] for clip_id in records}
@@ -112,7 +113,8 @@ def decode_clip(
         Kind to inputs, or to the reason why there are none.
 
     Raises:
-        AvsedError: if there is no such file, or something is wrong with the machine.
+        AvsedError: if there is no such file, or ffmpeg was killed.
+        OSError: if a disk is full.
     """
     if not path.is_file():
         raise AvsedError(f"{path}: is gone since the clips were collected; run `dvc repro collect`")

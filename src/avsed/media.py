@@ -1,5 +1,7 @@
 """Decode audio and pictures of any container by ffmpeg (Section 4.2)."""
 
+import errno
+import os
 import re
 import shutil
 import signal
@@ -26,6 +28,7 @@ PROBE_SAMPLE_RATE = 16_000  # Hz; only counted
 TOLERANCE = 1.0  # seconds by which streams may be shorter than their container says
 TIME_LIMIT = 60  # seconds of one run of ffmpeg; a clip takes one at most
 ATTEMPTS = 3
+MOST_SAID = 2**20  # bytes of ffmpeg's complaints that are kept
 
 _STREAM = re.compile(r"^\s*Stream #\d+:\d+.*?: (Audio|Video): (?!none)(?!.*\(attached pic\))", re.M)
 _DURATION = re.compile(r"^  Duration: (\d+):(\d+):(\d+\.\d+)(?:, start: (-?\d+\.\d+))?", re.M)
@@ -155,7 +158,8 @@ def read_media(
             from the one before it; None to leave the pictures alone.
 
     Raises:
-        AvsedError: if a disk is full, or ffmpeg was killed.
+        AvsedError: if ffmpeg was killed.
+        OSError: if the disk of temporary files is full.
     """
     try:
         return _one_pass(path, sample_rates, each_image)
@@ -281,7 +285,9 @@ def read_header(path: Path) -> Header:
     )
 
 
-def run_ffmpeg(arguments: Sequence[str], *, stdin: bytes = b"") -> tuple[bytes, bytes]:
+def run_ffmpeg(
+    arguments: Sequence[str], *, stdin: bytes = b"", out_dir: Path | None = None
+) -> tuple[bytes, bytes]:
     """Run ffmpeg, again if it hangs.
 
     ffmpeg's threads block each other now and then (seen with 9.0, once in a hundred runs of some
@@ -290,12 +296,14 @@ def run_ffmpeg(arguments: Sequence[str], *, stdin: bytes = b"") -> tuple[bytes, 
     Args:
         arguments: of the command, without the executable.
         stdin: what it reads from its standard input.
+        out_dir: the folder that it writes into, if it does.
 
     Returns:
         What it wrote to its standard output and to its standard error.
 
     Raises:
-        AvsedError: if it was killed, or a disk is full.
+        AvsedError: if it was killed.
+        OSError: if the disk that it writes to is full.
         subprocess.CalledProcessError: if it fails otherwise.
         subprocess.TimeoutExpired: if it hangs each time.
     """
@@ -309,7 +317,7 @@ def run_ffmpeg(arguments: Sequence[str], *, stdin: bytes = b"") -> tuple[bytes, 
                 check=True,
             )
         except subprocess.CalledProcessError as error:
-            refuse_trouble_of_the_machine(error)
+            refuse_trouble_of_the_machine(error, out_dir)
             raise
         except subprocess.TimeoutExpired:
             if attempt == ATTEMPTS - 1:
@@ -326,19 +334,18 @@ def _stream_ffmpeg(arguments: Sequence[str], consume: Callable[[IO[bytes]], R]) 
         What `consume` returns, and ffmpeg's first complaint, if it has any.
 
     Raises:
-        AvsedError: if it was killed, or a disk is full.
+        AvsedError: if it was killed.
+        OSError: if the disk of temporary files is full.
         DecodeError: if it fails otherwise, or hangs each time.
     """
     for _ in range(ATTEMPTS):
-        with (
-            tempfile.TemporaryFile() as log,
-            subprocess.Popen(
-                [ffmpeg_path(), *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=log,
-            ) as process,
-        ):
+        with subprocess.Popen(
+            [ffmpeg_path(), *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        ) as process:
+            said_at_end = follow(cast(IO[bytes], process.stderr))
             started = time.monotonic()
             timer = threading.Timer(TIME_LIMIT, process.kill)
             timer.start()
@@ -348,32 +355,65 @@ def _stream_ffmpeg(arguments: Sequence[str], consume: Callable[[IO[bytes]], R]) 
             finally:
                 timer.cancel()
                 process.kill()
+                said = said_at_end()
             if process.returncode == -signal.SIGKILL and time.monotonic() - started >= TIME_LIMIT:
                 continue
-            log.seek(0)
-            said = log.read()
             if process.returncode:
                 refuse_trouble_of_the_machine(
-                    subprocess.CalledProcessError(process.returncode, process.args, stderr=said)
+                    subprocess.CalledProcessError(process.returncode, process.args, stderr=said),
+                    Path(tempfile.gettempdir()),
                 )
                 raise DecodeError(reason_in(said.decode("utf-8", "replace")))
             return result, reason_in(said.decode("utf-8", "replace")) if said.strip() else ""
     raise DecodeError(f"ffmpeg takes more than {TIME_LIMIT} s")
 
 
-def refuse_trouble_of_the_machine(error: subprocess.CalledProcessError) -> None:
-    """Stop where a failure says nothing of the clip, which would be left out for good."""
+def follow(stream: IO[bytes]) -> Callable[[], bytes]:
+    """Read what a program says beside its output in a thread; gives what waits for its end.
+
+    In memory: in a file, what it says of a disk that is full would be lost with all else.
+    """
+    said: list[bytes] = []
+
+    def read() -> None:
+        said.append(stream.read(MOST_SAID))
+        while stream.read(MOST_SAID):
+            pass
+
+    thread = threading.Thread(target=read, daemon=True)
+    thread.start()
+
+    def wait() -> bytes:
+        thread.join()
+        return b"".join(said)
+
+    return wait
+
+
+def refuse_trouble_of_the_machine(
+    error: subprocess.CalledProcessError, out_dir: Path | None
+) -> None:
+    """Stop where a failure says nothing of the clip, which would be left out for good.
+
+    Args:
+        error: of ffmpeg.
+        out_dir: the folder that it writes into, if it does.
+
+    Raises:
+        AvsedError: if it was killed.
+        OSError: if that folder's disk is full, or the largest file that is allowed too small.
+    """
+    if error.returncode == -signal.SIGXFSZ:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(out_dir))
     # A crash, on the other hand, is the clip's doing. Signals that ask it to end make it exit 255.
     if error.returncode in (-signal.SIGKILL, 255):
         raise AvsedError(
             "ffmpeg was ended by a signal, for want of memory perhaps; run the stage again"
         )
-    # A header's description holds titles, which may say anything.
-    if b"No space left on device" in error.stderr and "-loglevel" in error.cmd:
-        raise AvsedError(
-            "no space left on device for what ffmpeg writes; make room here, and in "
-            f"{tempfile.gettempdir()} (or set TMPDIR)"
-        )
+    for number in (errno.ENOSPC, errno.EDQUOT):
+        # Where it writes nothing, such words can come of a file's title only.
+        if out_dir and os.strerror(number).encode() in error.stderr:
+            raise OSError(number, os.strerror(number), str(out_dir))
 
 
 def reason_in(log: str) -> str:

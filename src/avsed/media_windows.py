@@ -7,7 +7,6 @@ takes no more memory than a minute.
 
 import itertools
 import subprocess
-import tempfile
 import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -31,6 +30,7 @@ from avsed.media import (
     Stream,
     audio_output,
     ffmpeg_path,
+    follow,
     image_output,
     reason_in,
     refuse_trouble_of_the_machine,
@@ -132,15 +132,15 @@ class _Decoder:
         self.stream = stream
         self.ended = False
         self.complaint = ""
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115  # closed on exit
         self._hangs = False
         command = output.global_args("-hide_banner", "-loglevel", "error")
         self._process = subprocess.Popen(
             [ffmpeg_path(), *command.get_args()],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            stderr=self._log,
+            stderr=subprocess.PIPE,
         )
+        self._said_at_end = follow(cast(IO[bytes], self._process.stderr))
         self.stdout = cast(IO[bytes], self._process.stdout)
 
     @property
@@ -155,7 +155,8 @@ class _Decoder:
         self._process.kill()
         self.stdout.close()
         self._process.wait()
-        self._log.close()
+        self._said_at_end()
+        cast(IO[bytes], self._process.stderr).close()
 
     @contextmanager
     def limited(self) -> Iterator[None]:
@@ -176,13 +177,12 @@ class _Decoder:
         """
         self.ended = True
         returncode = self._process.wait()
-        self._log.seek(0)
-        said = self._log.read()
+        said = self._said_at_end()
         if self._hangs:
             raise DecodeError(f"{self.stream}: ffmpeg hangs after {self.length:.1f} s")
         if returncode:
             error = subprocess.CalledProcessError(returncode, self._process.args, stderr=said)
-            refuse_trouble_of_the_machine(error)
+            refuse_trouble_of_the_machine(error, None)
             raise DecodeError(f"{self.stream}: {reason_in(said.decode('utf-8', 'replace'))}")
         if not self.length:
             raise DecodeError(f"{self.stream}: nothing can be decoded")

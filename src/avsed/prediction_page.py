@@ -13,7 +13,7 @@ import numpy as np
 
 from avsed.errors import AvsedError
 from avsed.leftovers import folder_in_work
-from avsed.media import TIME_LIMIT, ffmpeg_path
+from avsed.media import TIME_LIMIT, ffmpeg_path, refuse_trouble_of_the_machine
 from avsed.prediction import Prediction
 from avsed.store import written_whole
 
@@ -44,6 +44,7 @@ def write_page(prediction: Prediction, path: Path) -> None:
 
     Raises:
         AvsedError: if the media cannot be encoded, or are too large.
+        OSError: if a disk is full.
     """
     template = files("avsed").joinpath("prediction_page.html").read_text("utf-8")
     before, after = template.split("$media", 1)
@@ -75,6 +76,8 @@ def _encode(prediction: Prediction, folder: Path) -> Path:
             timeout=TIME_LIMIT + prediction.duration,  # it is faster than playing
         )
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+        if isinstance(error, subprocess.CalledProcessError):
+            refuse_trouble_of_the_machine(error, folder)
         said = (error.stderr or b"").decode("utf-8", "replace").strip().splitlines()
         reason = said[0] if said else f"{ffmpeg_path()} does not end"
         raise AvsedError(

@@ -1,5 +1,6 @@
 """Demo clips as media: a scene's sound, and an mp4 file of sound and pictures."""
 
+import io
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from avsed.media import ffmpeg_path, run_ffmpeg
 from avsed.sources.demo.pictures import HEIGHT, PICTURE_RATE, WIDTH, draw_pictures
 from avsed.sources.demo.scenes import Scene
 from avsed.sources.demo.sounds import SAMPLE_RATE, background, synthesize
+from avsed.store import naming
 
 VIDEO_RATE = 12  # video frames per second: each picture is held for six
 
@@ -60,10 +62,15 @@ def render_clip(scene: Scene, path: Path) -> None:
 
     Raises:
         AvsedError: if ffmpeg fails or lacks an encoder.
+        OSError: if a disk is full.
     """
     with folder_in_work(path.parent) as folder:
         audio_path, part = folder / "audio.wav", folder / path.name
-        soundfile.write(audio_path, render_audio(scene), SAMPLE_RATE, subtype="PCM_16")
+        # In memory first: libsndfile's own errors do not say that a disk is full.
+        sound = io.BytesIO()
+        soundfile.write(sound, render_audio(scene), SAMPLE_RATE, subtype="PCM_16", format="WAV")
+        with naming(path):
+            audio_path.write_bytes(sound.getbuffer())
         _encode(draw_pictures(scene), audio_path, part, scene.duration)
         part.replace(path)
 
@@ -78,7 +85,9 @@ def _encode(pictures: NDArray[np.uint8], audio_path: Path, path: Path, duration:
     held = np.repeat(pictures, VIDEO_RATE // PICTURE_RATE, axis=0)
     frames = held[: round(duration * VIDEO_RATE)]
     try:
-        run_ffmpeg(_command(audio_path, path).get_args(), stdin=frames.tobytes())
+        run_ffmpeg(
+            _command(audio_path, path).get_args(), stdin=frames.tobytes(), out_dir=path.parent
+        )
     except subprocess.CalledProcessError as error:
         raise AvsedError(_complaint(path, error.stderr.decode(errors="replace"))) from error
     except subprocess.TimeoutExpired:

@@ -43,6 +43,7 @@ def cut_clip(video: Video, segment: Segment, path: Path) -> ClipRecord:
 
     Raises:
         FetchError: if the file is damaged, lacks pictures, or ends before the clip.
+        OSError: if a disk is full.
     """
     try:
         header = read_header(video.path)
@@ -58,7 +59,7 @@ def cut_clip(video: Video, segment: Segment, path: Path) -> ClipRecord:
             f"the video ends at {ends:g} s, the clip starts at {segment.start:g} s",
         )
     try:
-        run_ffmpeg(_command(video, segment, path))
+        run_ffmpeg(_command(video, segment, path), out_dir=path.parent)
     except subprocess.CalledProcessError as error:
         complaint = error.stderr.decode(errors="replace").strip().splitlines()
         raise FetchError(
