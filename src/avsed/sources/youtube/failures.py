@@ -5,15 +5,20 @@ video that it is gone may be recorded as such; a robot check is a fact about the
 """
 
 import errno
+import os
 import re
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import Enum
+from pathlib import Path
 
 from yt_dlp.networking.exceptions import HTTPError, TransportError
 from yt_dlp.utils import GeoRestrictedError
+
+from avsed.errors import DISK_TROUBLE
 
 
 class Outcome(Enum):
@@ -68,7 +73,7 @@ SAYINGS: tuple[tuple[str, Outcome, str], ...] = (
     ("no longer available", Outcome.DOUBTFUL, "unavailable"),
 )
 
-_DISK_TROUBLE = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS)
+LEAST_ROOM = 2**20  # bytes without which nothing can be fetched
 _LONGEST_REASON = 200  # characters
 # Where yt-dlp's own advice, meant for its command line, begins.
 _ADVICE = re.compile(
@@ -121,11 +126,25 @@ def explain(error: Exception) -> FetchError:
     return FetchError(Outcome.PASSING, "network", reason, wait)
 
 
-def is_disk_trouble(error: BaseException) -> bool:
-    """Tell whether an exception of yt-dlp comes of a disk that is full or closed to us."""
-    return any(
-        isinstance(cause, OSError) and cause.errno in _DISK_TROUBLE for cause in _causes(error)
+def disk_trouble(error: BaseException, folder: Path) -> OSError | None:
+    """Find out whether an exception of yt-dlp comes of a disk that is full or closed to us.
+
+    Args:
+        error: the exception.
+        folder: in which it writes.
+    """
+    number = next(
+        (
+            cause.errno
+            for cause in _causes(error)
+            if isinstance(cause, OSError) and cause.errno in DISK_TROUBLE
+        ),
+        None,
     )
+    # The programs that it calls do not say why they fail.
+    if number is None and shutil.disk_usage(folder).free < LEAST_ROOM:
+        number = errno.ENOSPC
+    return OSError(number, os.strerror(number), str(folder)) if number else None
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -15,7 +15,7 @@ from yt_dlp.cookies import YoutubeDLCookieJar
 from yt_dlp.utils import DownloadCancelled, YoutubeDLError
 
 from avsed.errors import AvsedError
-from avsed.sources.youtube.failures import FetchError, Outcome, explain, is_disk_trouble, one_line
+from avsed.sources.youtube.failures import FetchError, Outcome, disk_trouble, explain, one_line
 from avsed.sources.youtube.lists import Segment
 
 # At most 360p with audio; whatever there is where that is not offered. Some sessions get a single
@@ -89,7 +89,7 @@ def fetch_video(segment: Segment, folder: Path, access: Access) -> Video:
 
     Raises:
         FetchError: if it was not had.
-        AvsedError: if a disk is full.
+        OSError: if a disk is full.
     """
 
     def wanted_parts(info: Mapping[str, Any], _: YoutubeDL) -> Iterable[Mapping[str, float]]:
@@ -100,7 +100,9 @@ def fetch_video(segment: Segment, folder: Path, access: Access) -> Video:
         end = segment.start + segment.duration
         return [{"start_time": segment.start, "end_time": end}]
 
-    info = _ask(segment, _options(folder, access) | {"download_ranges": wanted_parts}, access.site)
+    info = _ask(
+        segment, _options(folder, access) | {"download_ranges": wanted_parts}, access.site, folder
+    )
     files = info.get("requested_downloads") or []
     path = Path(files[0]["filepath"]) if files and files[0].get("filepath") else None
     if info.get("id") != segment.video_id or path is None or not path.is_file():
@@ -166,20 +168,18 @@ def _options(folder: Path, access: Access) -> dict[str, Any]:
     }
 
 
-def _ask(segment: Segment, options: dict[str, Any], site: Site) -> Any:
+def _ask(segment: Segment, options: dict[str, Any], site: Site, folder: Path) -> Any:
     try:
         with YoutubeDL(options) as youtube_dl:
             address = site.address.format(video_id=segment.video_id)
             return youtube_dl.extract_info(address) or {}
     except DownloadCancelled as error:
         raise FetchError(Outcome.PASSING, "network", str(error)) from None
-    except YoutubeDLError as error:
-        if is_disk_trouble(error):
-            raise AvsedError(f"{one_line(str(error))}; make room, and run this again") from None
-        raise explain(error) from None
     except Exception as error:
-        if is_disk_trouble(error):
-            raise
+        if trouble := disk_trouble(error, folder):
+            raise trouble from None
+        if isinstance(error, YoutubeDLError):
+            raise explain(error) from None
         # A fault of yt-dlp with one video must not end a run of days.
         reason = f"yt-dlp fails with {type(error).__name__}: {one_line(str(error))}"
         raise FetchError(Outcome.PASSING, "not delivered", reason) from error

@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from avsed.clips import ClipRecord, failed_clip, inspect_clip, kind_of
 from avsed.errors import AvsedError
 from avsed.sources.youtube.failures import AGE_RESTRICTED
-from avsed.store import file_sha256, store_dir, written_whole
+from avsed.store import file_sha256, naming, store_dir, written_whole
 
 
 class Ledger:
@@ -84,7 +84,7 @@ class Ledger:
                 part.write_text("".join(lines), "utf-8")
 
     def _append(self, text: str) -> None:
-        with self.path.open("a", encoding="utf-8") as file:
+        with naming(self.path), self.path.open("a", encoding="utf-8") as file:
             file.write(text)
 
     def _is_whole(self, clip_id: str) -> bool:
