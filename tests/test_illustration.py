@@ -86,7 +86,10 @@ def write_run(folder: Path, params: Params) -> None:
             (curves / f"{cost}.tsv").write_text(f"step\t{cost}\n1\t0.5\n2\t0.25\n")
 
 
-def illustrate_run(folder: Path, params: Params, *, name: str = "index.html") -> Path:
+def illustrate_run(
+    folder: Path, params: Params, *, name: str = "index.html", out_dir: Path | None = None
+) -> Path:
+    out_dir = out_dir or folder
     illustrate(
         evaluations_dir=folder / "evaluations",
         scores_dir=folder / "scores",
@@ -95,11 +98,11 @@ def illustrate_run(folder: Path, params: Params, *, name: str = "index.html") ->
         clips_path=folder / "clips.csv",
         variants=VARIANTS,
         params=params,
-        page_path=folder / name,
-        figures_dir=folder / "figures",
-        data_dir=folder / "plots",
+        page_path=out_dir / name,
+        figures_dir=out_dir / "figures",
+        data_dir=out_dir / "plots",
     )
-    return folder / name
+    return out_dir / name
 
 
 @pytest.fixture(scope="module")
