@@ -24,6 +24,7 @@ from avsed.cli import run
 from avsed.clips import inspect_clip, read_clips
 from avsed.collect import collect_clips
 from avsed.config import Dataset, DemoDataset, Download, Local, LocalDataset, Spectral, load_params
+from avsed.errors import AvsedError
 from avsed.evaluation import evaluate_variant
 from avsed.extraction import Recipe, extract_features
 from avsed.features.extractor import ClipInputs, Extractor
@@ -35,10 +36,12 @@ from avsed.report import summarize
 from avsed.scoring import score_variant
 from avsed.sources.youtube.download import download_clips
 from avsed.sources.youtube.scheduling import Patience
+from avsed.store import read_features
 
 from .conftest import ROOT
 from .models import CLASSES, RECIPES, write_model
 from .test_illustration import illustrate_run, write_run
+from .test_limits import leave_memory
 from .test_training import FUSION, training_data
 from .test_training import PARAMS as TRAIN
 from .video_site import open_site, serve
@@ -100,7 +103,7 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
     if done.returncode:
         pytest.skip(f"no small disk can be mounted here ({done.stderr.strip()})")
     yield Disk(path)
-    subprocess.run(["umount", str(path)], check=True)
+    subprocess.run(["umount", "--lazy", str(path)], check=True)
 
 
 @pytest.fixture(scope="module")
@@ -375,12 +378,31 @@ def test_no_room_for_temporary_files_anywhere_is_one_line(
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", None)
     monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/nowhere", "/nor/there"])
+
+    def main() -> None:
+        inspect_clip("a", clip_path)
+
     with pytest.raises(SystemExit) as caught:
-        run(lambda: inspect_clip("a", clip_path) and None)
+        run(main)
     assert caught.value.code == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "No usable temporary directory found in ['/nowhere', '/nor/there']" in line
     assert "TMPDIR" in line
+
+
+def test_features_that_have_room_nowhere_are_refused_beforehand(
+    disk: Disk, inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AVSED_STORE", str(disk.path))
+    leave_memory(PAGE, tmp_path, monkeypatch)
+    disk.fill(leaving=PAGE)
+    with pytest.raises(AvsedError) as caught:
+        read_features(inputs / "features", "spectral", ["a", "b"])
+    assert "the features of 2 clips take 0.00 GB, more than half of the" in str(caught.value)
+    assert f"free in {disk.path}; make room there" in str(caught.value)
+    disk.make_room()
+    features, _ = read_features(inputs / "features", "spectral", ["a", "b"])
+    assert features.any()
 
 
 def contents(folder: Path) -> dict[str, bytes]:

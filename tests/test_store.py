@@ -14,9 +14,12 @@ from avsed.store import (
     is_whole,
     read_features,
     source_files,
+    store_dir,
     write_shard,
     written_whole,
 )
+
+from .test_limits import leave_memory
 
 
 def write(tmp_path: Path, number: int, clip_ids: list[str], version: int = 1) -> Path:
@@ -102,3 +105,21 @@ def test_what_fails_half_way_leaves_what_was_there(tmp_path: Path) -> None:
 def test_source_files_follow_imports_of_the_package() -> None:
     names = {path.name for path in source_files("avsed.features.spectral")}
     assert names == {"spectral.py", "extractor.py", "framing.py", "leftovers.py", "media.py"}
+
+
+def test_features_beyond_half_of_the_free_memory_lie_in_a_file_and_are_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path, 0, ["a", "bb"])
+    write(tmp_path, 1, ["ccc"])
+    asked = (tmp_path / "features", "spectral", ["ccc", "a"])
+    in_memory, _ = read_features(*asked)
+    assert not isinstance(in_memory, np.memmap)
+    leave_memory(2 * in_memory.nbytes - 1, tmp_path, monkeypatch)
+    in_file, _ = read_features(*asked)
+    assert isinstance(in_file, np.memmap)
+    assert np.array_equal(in_file, in_memory)
+    assert list(store_dir().iterdir()) == []  # it has no name, and is gone with the process
+    assert f"they are read from a file in {store_dir()}" in capsys.readouterr().out
+    leave_memory(2 * in_memory.nbytes, tmp_path, monkeypatch)
+    assert not isinstance(read_features(*asked)[0], np.memmap)

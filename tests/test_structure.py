@@ -33,7 +33,7 @@ sources.demo.pictures
 sources.demo.scenes features.extractor features.weights clips
 features.published annotations curves
 store media hardware
-framing config cluster committed leftovers recurrent results_file
+framing config cluster committed leftovers recurrent results_file limits
 errors interrupts
 """
 

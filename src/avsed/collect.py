@@ -1,6 +1,5 @@
 """Bring the media of a data set's clips together, from whichever source it has (Section 4.1)."""
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -13,6 +12,7 @@ from avsed.clips import ClipRecord, inspect_clip, write_clips
 from avsed.config import Dataset, DemoDataset, Download, Local, LocalDataset, YoutubeDataset
 from avsed.errors import AvsedError
 from avsed.inventory import count_clips, require_clips, write_inventory
+from avsed.limits import count_cores
 from avsed.sources.demo.render import render_clip
 from avsed.sources.demo.scenes import Scene, compose
 from avsed.sources.local import copy_clip, find_media
@@ -109,7 +109,7 @@ def _collect_all(
     collect_one: Callable[[str], ClipRecord], clip_ids: Sequence[str]
 ) -> list[ClipRecord]:
     # Threads are enough: ffmpeg does most of the work, in processes of its own.
-    pool = ThreadPoolExecutor(os.cpu_count())
+    pool = ThreadPoolExecutor(count_cores())
     try:
         found = pool.map(collect_one, clip_ids)
         return list(tqdm(found, total=len(clip_ids), desc="clips", unit="clip"))

@@ -19,7 +19,7 @@ from avsed.embedding import ClipFeatures, embed_clips
 from avsed.errors import AvsedError
 from avsed.features.extractor import Extractor, FeatureSpec, Recipe
 from avsed.framing import valid_frames
-from avsed.hardware import count_cores
+from avsed.limits import count_cores
 from avsed.media import run_ffmpeg
 from avsed.shard_plan import (
     PlannedShard,

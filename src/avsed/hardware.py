@@ -1,16 +1,8 @@
 """The device to compute on, and the precision that it is fast in."""
 
-import os
 from typing import Literal
 
 import torch
-
-
-def count_cores() -> int:
-    """Count the cores that this process may use, which a cluster often limits."""
-    if hasattr(os, "sched_getaffinity"):  # Linux
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def choose_device() -> torch.device:

@@ -9,8 +9,10 @@ import ast
 import hashlib
 import importlib.util
 import json
+import math
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +26,7 @@ from numpy.typing import NDArray
 
 from avsed.errors import AvsedError
 from avsed.leftovers import folder_in_work
+from avsed.limits import free_memory
 
 CLIPS_PER_SHARD = 256
 # Half or more of VGG16's features are zeros; writing costs some 5 ms a clip, reading 2.
@@ -317,15 +320,17 @@ def read_features(
         clip_ids: n clips.
 
     Returns:
-        (n, n_frames, dims) features and (n,) valid frames, in the order of `clip_ids`.
+        (n, n_frames, dims) features and (n,) valid frames, in the order of `clip_ids`. Features
+        that would fill half of the free memory lie in a file of the store, which the system reads
+        when they are used, and which is gone with the process.
 
     Raises:
-        AvsedError: if a shard cannot be read.
+        AvsedError: if a shard cannot be read, or neither memory nor the store has room.
     """
     wanted = {clip_id: i for i, clip_id in enumerate(clip_ids)}
     with open_shards(features_dir, kind) as files:
         _, n_frames, dims = next(f["features"].shape for f in files if len(f["clip_id"]))
-        features = np.empty((len(clip_ids), n_frames, dims), dtype=np.float16)
+        features = _room_for((len(clip_ids), n_frames, dims), features_dir / kind)
         valid_frames = np.empty(len(clip_ids), dtype=np.int16)
         for file in files:
             in_shard = file["clip_id"].asstr()[:]
@@ -335,6 +340,31 @@ def read_features(
                     file["features"].read_direct(features, np.s_[row], np.s_[wanted[clip_id]])
                     valid_frames[wanted[clip_id]] = valid[row]
     return features, valid_frames
+
+
+def _room_for(shape: tuple[int, ...], source: Path) -> NDArray[np.float16]:
+    """Give an array: in memory, or in a file where that would take more than half of it."""
+    n_bytes = math.prod(shape) * np.dtype(np.float16).itemsize
+    n_free = free_memory()
+    if n_bytes <= n_free / 2:
+        return np.empty(shape, np.float16)
+    store = store_dir()
+    store.mkdir(parents=True, exist_ok=True)
+    too_many = (
+        f"{source}: the features of {shape[0]:,} clips take {n_bytes / 1e9:,.2f} GB, more than "
+        f"half of the {n_free / 1e9:,.2f} GB of memory that are free"
+    )
+    n_on_disk = shutil.disk_usage(store).free
+    if n_bytes > n_on_disk:
+        raise AvsedError(
+            f"{too_many}, and than the {n_on_disk / 1e9:,.2f} GB of disk that are free in {store}; "
+            "make room there, or let AVSED_STORE name a folder on a larger disk"
+        )
+    print(f"{too_many}; they are read from a file in {store}", flush=True)
+    with naming(store), tempfile.TemporaryFile(dir=store) as file:
+        if hasattr(os, "posix_fallocate"):  # or a disk that fills up would kill the process
+            os.posix_fallocate(file.fileno(), 0, n_bytes)
+        return np.memmap(file, np.float16, "r+", shape=shape)
 
 
 def clips_with_features(features_dir: Path, kind: str) -> set[str]:

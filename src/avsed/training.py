@@ -25,7 +25,8 @@ from avsed.config import Fusion, Train
 from avsed.curves import Curve, Point, curve_from_json, curve_to_json, mean_curve, open_curve
 from avsed.dataset import TrainingData, place_features, standardisation
 from avsed.errors import AvsedError
-from avsed.hardware import choose_device, choose_dtype, count_cores
+from avsed.hardware import choose_device, choose_dtype
+from avsed.limits import count_cores
 from avsed.lockstep import Lockstep
 from avsed.model_card import ModelCard, write_model_card
 from avsed.store import code_key, publish, store_dir, work_key, written_whole
