@@ -23,11 +23,20 @@ from avsed.annotations import AnnotatedClip, write_classes, write_list
 from avsed.cli import run
 from avsed.clips import inspect_clip, read_clips
 from avsed.collect import collect_clips
-from avsed.config import Dataset, DemoDataset, Download, Local, LocalDataset, Spectral, load_params
+from avsed.config import (
+    Dataset,
+    DemoDataset,
+    Download,
+    Local,
+    LocalDataset,
+    Spectral,
+    load_params,
+    load_variants,
+)
 from avsed.errors import AvsedError
 from avsed.evaluation import evaluate_variant
-from avsed.extraction import Recipe, extract_features
-from avsed.features.extractor import ClipInputs, Extractor
+from avsed.extraction import extract_features
+from avsed.features.extractor import ClipInputs, Extractor, Recipe
 from avsed.features.spectral import make_extractor
 from avsed.media import Media
 from avsed.prediction_command import predict_files
@@ -226,6 +235,7 @@ def evaluate(inputs: Path, work: Path) -> None:
 def write_table(inputs: Path, work: Path) -> None:
     summarize(
         inputs / "run" / "evaluations",
+        load_variants(ROOT / "variants.yaml"),
         PARAMS,
         table_path=work / "table.json",
         intervals_path=work / "intervals.json",
