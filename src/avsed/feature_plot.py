@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from avsed.errors import DISK_FULL, AvsedError
+from avsed.errors import AvsedError
 from avsed.framing import CLIP_DURATION, FRAME_HOP
-from avsed.store import clips_with_features, kinds_in, read_features, written_whole
+from avsed.picture_file import require_drawable, save_picture
+from avsed.store import clips_with_features, kinds_in, read_features
 
 _RANGE = (1, 99)  # percent of the values that the colours span
 
@@ -21,8 +22,10 @@ def plot_features(features_dir: Path, clip_id: str, path: Path) -> None:
         path: the file; its extension says the format.
 
     Raises:
-        AvsedError: if no kind of features has the clip, or the format is not known.
+        AvsedError: if no kind of features has the clip, they cannot be read, or the format is not
+            known.
     """
+    require_drawable(path)
     kinds = [
         kind
         for kind in kinds_in(features_dir)
@@ -36,7 +39,13 @@ def plot_features(features_dir: Path, clip_id: str, path: Path) -> None:
     figure = Figure(figsize=(10, 2.5 * len(kinds)), layout="constrained")
     panels = figure.subplots(len(kinds), sharex=True, squeeze=False)[:, 0]
     for axes, kind in zip(panels, kinds, strict=True):
-        features, valid_frames = read_features(features_dir, kind, [clip_id])
+        try:
+            features, valid_frames = read_features(features_dir, kind, [clip_id])
+        except (OSError, KeyError, ValueError, TypeError) as error:  # h5py's, of damage
+            raise AvsedError(
+                f"{features_dir / kind}: cannot be read ({error}); `avsed features check` says "
+                "what to do"
+            ) from None
         values = features[0].astype(np.float32)
         lowest, highest = np.percentile(values, _RANGE)
         axes.imshow(
@@ -53,10 +62,4 @@ def plot_features(features_dir: Path, clip_id: str, path: Path) -> None:
         axes.set_ylabel("mel band" if kind == "spectral" else "network's outputs")
     axes.set_xlabel("seconds; what lies after the dotted line is padding")
     figure.suptitle(clip_id)
-    try:
-        with written_whole(path) as part:
-            figure.savefig(part, format=path.suffix[1:] or "png")
-    except (OSError, ValueError) as error:  # of the folder, of the extension
-        if isinstance(error, OSError) and error.errno in DISK_FULL:
-            raise
-        raise AvsedError(f"{path}: cannot be drawn ({error}); name a .png elsewhere") from None
+    save_picture(figure, path)

@@ -10,12 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from avsed.errors import DISK_FULL, AvsedError
+from avsed.errors import AvsedError
 from avsed.framing import FRAME_HOP, SPECTRAL_HOP_LENGTH, SPECTRAL_SAMPLE_RATE, TIME_POOLING
 from avsed.media import DecodeError, Image
 from avsed.media_windows import WINDOW_HOP, Window, read_windows
+from avsed.picture_file import require_drawable, save_picture
 from avsed.prediction import OVERLAP, Prediction
-from avsed.store import written_whole
 
 WIDTH = 12.0  # inches
 N_POINTS = 1000  # of a class's scores, at most
@@ -41,6 +41,7 @@ def plot_prediction(prediction: Prediction, path: Path) -> None:
         AvsedError: if the format is not known, or a stream that the model did not need cannot be
             decoded to its end.
     """
+    require_drawable(path)
     panels = {"classes": (_draw_classes, 0.5 + 0.3 * len(prediction.classes))}
     if prediction.has_video:
         panels = {"pictures": (_draw_pictures, STRIP_HEIGHT)} | panels
@@ -61,13 +62,7 @@ def plot_prediction(prediction: Prediction, path: Path) -> None:
     all_axes[-1].set_xlim(0.0, prediction.duration)
     all_axes[-1].set_xlabel("seconds")
     figure.suptitle(prediction.name, parse_math=False)
-    try:
-        with written_whole(path) as part:
-            figure.savefig(part, format=path.suffix[1:] or "png")
-    except (OSError, ValueError) as error:  # of the folder, of the extension
-        if isinstance(error, OSError) and error.errno in DISK_FULL:
-            raise
-        raise AvsedError(f"{path}: cannot be drawn ({error}); name a .png elsewhere") from None
+    save_picture(figure, path)
 
 
 def _draw_sound(axes: Axes, prediction: Prediction) -> None:

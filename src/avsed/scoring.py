@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 from tqdm import tqdm
@@ -73,7 +74,7 @@ def load_student(card: ModelCard, weights_path: Path, device: torch.device) -> C
     )
     try:
         student.load_state_dict(load_file(weights_path))
-    except (RuntimeError, OSError) as error:
+    except (RuntimeError, OSError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0]
         raise AvsedError(
             f"{weights_path}: are not the weights of this model ({reason}); "

@@ -1,0 +1,38 @@
+"""Files for the pictures that matplotlib draws."""
+
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from avsed.errors import DISK_FULL, AvsedError
+from avsed.store import written_whole
+
+
+def require_drawable(path: Path) -> None:
+    """Refuse, before any work, what is no file for a picture.
+
+    Raises:
+        AvsedError: if it is a folder, or its extension names no format.
+    """
+    if path.is_dir():
+        raise AvsedError(f"{path}: cannot be drawn (is a folder); name a .png in it")
+    if path.suffix[1:].lower() not in Figure().canvas.get_supported_filetypes():
+        raise AvsedError(
+            f"{path}: cannot be drawn (its extension names no format); name a .png elsewhere"
+        )
+
+
+def save_picture(figure: Figure, path: Path) -> None:
+    """Write a figure to a file, in the format that its extension names.
+
+    Raises:
+        AvsedError: if it cannot be written there.
+        OSError: if the disk is full.
+    """
+    try:
+        with written_whole(path) as part:
+            figure.savefig(part)
+    except OSError as error:
+        if error.errno in DISK_FULL:
+            raise
+        raise AvsedError(f"{path}: cannot be drawn ({error}); name a .png elsewhere") from None
