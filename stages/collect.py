@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from avsed.cli import run
+from avsed.cli import run_stage
 from avsed.collect import collect_clips
 from avsed.config import load_params
 from avsed.features.published import VGG16, VGGISH, find_weights
@@ -26,4 +26,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main, __doc__)

@@ -1,18 +1,13 @@
 """Compute the metrics of every seed of one variant."""
 
-import argparse
 from pathlib import Path
 
-from avsed.cli import run
+from avsed.cli import run_stage_of_variant
 from avsed.config import load_params
 from avsed.evaluation import evaluate_variant
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("variant", help="e.g. spectral+visual")
-    variant = parser.parse_args().variant
-
+def main(variant: str) -> None:
     params = load_params()
     evaluate_variant(
         Path("data/scores") / f"{variant}.h5",
@@ -26,4 +21,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage_of_variant(main, __doc__)

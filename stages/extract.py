@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from avsed.cli import run
+from avsed.cli import run_stage
 from avsed.clips import read_clips
 from avsed.config import load_params, load_variants
 from avsed.extraction import extract_features
@@ -19,4 +19,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main, __doc__)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from avsed.cli import run
+from avsed.cli import run_stage
 from avsed.config import load_params, load_variants
 from avsed.illustration import illustrate
 
@@ -23,4 +23,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main, __doc__)

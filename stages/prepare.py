@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from avsed.cli import run
+from avsed.cli import run_stage
 from avsed.config import load_params
 from avsed.prepare import prepare_lists
 
@@ -13,4 +13,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage(main, __doc__)

@@ -1,17 +1,12 @@
 """Score validation and test clips with all students of one variant."""
 
-import argparse
 from pathlib import Path
 
-from avsed.cli import run
+from avsed.cli import run_stage_of_variant
 from avsed.scoring import score_variant
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("variant", help="e.g. spectral+visual")
-    variant = parser.parse_args().variant
-
+def main(variant: str) -> None:
     score_variant(
         Path("data/models") / variant,
         features_dir=Path("data/features"),
@@ -21,4 +16,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage_of_variant(main, __doc__)

@@ -1,20 +1,15 @@
 """Train the students and teachers of one variant, all seeds."""
 
-import argparse
 from functools import partial
 from pathlib import Path
 
-from avsed.cli import run
+from avsed.cli import run_stage_of_variant
 from avsed.config import load_params
 from avsed.dataset import open_training_data, parse_variant
 from avsed.training import train_variant
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("variant", help="e.g. spectral+visual")
-    variant = parser.parse_args().variant
-
+def main(variant: str) -> None:
     params = load_params()
     kinds = parse_variant(variant)
     open_data = partial(
@@ -34,4 +29,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_stage_of_variant(main, __doc__)

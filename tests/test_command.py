@@ -130,16 +130,6 @@ def test_without_a_folder_the_papers_lists_must_be_the_published_ones(
     assert "mine/train/weak.csv: is not the published list" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    "level", [[], ["metadata", "check"], ["clips", "retry"], ["features", "check"], ["predict"]]
-)
-def test_help_gives_an_example(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], level: list[str]
-) -> None:
-    assert run_avsed(monkeypatch, *level, "--help") == 0
-    assert f"example: {' '.join(['avsed', *level])}" in capsys.readouterr().out
-
-
 def test_gone_videos_are_asked_for_again(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

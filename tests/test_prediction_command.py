@@ -153,6 +153,11 @@ def test_a_plot_and_a_page_are_made_of_one_file(
         (["b.wav", "--html", "a.html"], "--plot and --html are of one file"),
         (["else/a.wav", "--out", "out"], "a.wav: two files of this name would be one in out"),
         (["--html", "a.wav"], "a.wav: would be written over; name another file"),
+        (["--html", "else/../a.wav"], "else/../a.wav: would be written over; name another file"),
+        (["--html", "spectral"], "spectral: cannot be written (is a folder); name a file in it"),
+        (["--html", "file/a.html"], "file/a.html: cannot be written (File exists); name another"),
+        (["--plot", "a.xyz"], "a.xyz: cannot be drawn (its extension names no format)"),
+        (["--plot", "a"], "a: cannot be drawn (its extension names no format); name a .png"),
         (["--out", "file"], "file: cannot be written (File exists); name another"),
         (["--threshold", "1.5"], "--threshold: Input should be less than 1"),
         (["--median-filter-frames", "4"], "median_filter_frames is 4; a median filter needs an"),
@@ -171,6 +176,17 @@ def test_what_cannot_be_done_is_one_line_and_status_2(
     assert run_avsed(monkeypatch, "predict", "--model", model_dir, "a.wav", *arguments) == 2
     said = capsys.readouterr().err
     assert said.startswith(f"error: {message}") and said.count("\n") == 1
+
+
+def test_a_model_whose_weights_were_cut_short_is_one_line(
+    model_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = model_dir / "seed-01.safetensors"
+    path.write_bytes(path.read_bytes()[:1000])
+    assert run_avsed(monkeypatch, "predict", "a.wav", "--model", model_dir) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: {path}: are not the weights of this model (")
+    assert said.count("\n") == 1
 
 
 def test_weights_without_a_kind_are_refused(

@@ -14,11 +14,12 @@ STAGES: dict[str, Any] = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
 
 # A module imports from lines below its own.
 LAYERS = """
-command collect prepare illustration
+command
+verbs collect prepare illustration
 prediction_command results_page figures figure_data
 prediction_files prediction_plot prediction_page analysis
 prediction
-training scoring report metadata shard_check feature_plot sources.youtube.download cli evaluation
+training scoring report metadata shard_check feature_plot sources.youtube.download evaluation
 extraction lockstep system telling_clips
 media_windows model_features
 embedding shard_plan protocol sources.youtube.recovery sources.youtube.scheduling bootstrap
@@ -31,8 +32,8 @@ model_card features.auditory features.visual features.spectral features.efficien
 features.added sources.demo.sounds
 sources.demo.pictures
 sources.demo.scenes features.extractor features.weights clips
-features.published annotations curves
-store media hardware
+features.published annotations curves picture_file
+store media hardware cli
 framing config cluster committed leftovers recurrent results_file limits
 errors interrupts
 """

@@ -1,59 +1,68 @@
 """The command `avsed`: what a data set and a model need beside the stages of the pipeline."""
 
 import argparse
-import sys
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
+import shtab
 
-from avsed.annotations import DCASE_2018_CLASSES, SPLITS, list_path, read_classes
-from avsed.cli import run
-from avsed.clips import read_clips
-from avsed.config import LocalDataset, Postprocess, YoutubeDataset, load_params, load_variants
-from avsed.errors import AvsedError
-from avsed.feature_plot import plot_features
-from avsed.metadata import check_metadata, format_check
-from avsed.shard_check import check_shards
-from avsed.sources.youtube.ledger import ask_again_for_gone
-from avsed.sources.youtube.lists import FILES, find_lists
-from avsed.store import kinds_in, store_dir
+from avsed import verbs
+from avsed.cli import Parser, run
 
 if TYPE_CHECKING:
-    _Parsers = argparse._SubParsersAction[argparse.ArgumentParser]
+    _Parsers = argparse._SubParsersAction[Parser]
+    _Completion = Mapping[str, str | Mapping[str, str]]
+
+SHELLS = ("bash", "zsh", "fish")
+
+_EXAMPLES = (
+    "avsed metadata check data/local/metadata",
+    "avsed clips retry private",
+    "avsed features check",
+    "avsed features show Y00pbt6aJV8Y_350.000_360.000 --out clip.png",
+    "avsed train --shard 3/8",
+    "avsed predict film.mp4 --model data/models/spectral+visual --html film.html",
+    'eval "$(avsed completion -s bash)"',
+)
 
 
 def main() -> None:
-    """Run the command; exit 0, 1 where what it checks has errors, or 2 after an AvsedError."""
+    """Run the command; `avsed --help` says how it ends."""
     run(_run_verb)
 
 
 def _run_verb() -> None:
     args = _parser().parse_args()
-    args.verb(args)
+    if args.quiet:
+        with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
+            args.verb(args)
+    else:
+        args.verb(args)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser() -> Parser:
     """Give each noun a group of verbs; a verb is a function of the arguments."""
-    parser = argparse.ArgumentParser(
-        prog="avsed",
-        description="What a data set and a model need beside the stages of the pipeline.",
-        epilog="example: avsed metadata check",
+    parser = _describe(
+        Parser(prog="avsed"),
+        "What a data set and a model need beside the stages of the pipeline.",
+        fails_if="what it checks has errors, or a file cannot be scored",
     )
     nouns = parser.add_subparsers(
-        title="nouns, and the verb predict", metavar="NOUN", required=True
+        title="nouns with their verbs, and verbs", metavar="VERB", required=True
     )
 
-    metadata = _add_noun(nouns, "metadata", "the lists of clips and their annotations")
+    metadata = _add_noun(nouns, "metadata", "the lists of clips and their annotations: check")
     check = _add_verb(
         metadata,
         "check",
-        _check_metadata,
-        "say what is wrong (exit status 1) and what is odd in the four lists",
-        "avsed metadata check data/local/metadata",
+        verbs.check_metadata,
+        "say what is wrong and what is odd in the four lists",
+        fails_if="something is wrong",
     )
-    check.add_argument(
+    folder = check.add_argument(
         "folder",
         metavar="FOLDER",
         type=Path,
@@ -61,14 +70,14 @@ def _parser() -> argparse.ArgumentParser:
         help="has weak, unlabeled, validation and test .tsv, or the lists of DCASE 2018; "
         "without it, the lists of the set-up in params.yaml",
     )
+    _complete(folder, shtab.DIRECTORY)
 
-    clips = _add_noun(nouns, "clips", "the clips from YouTube")
+    clips = _add_noun(nouns, "clips", "the clips from YouTube: retry")
     retry = _add_verb(
         clips,
         "retry",
-        _retry_clips,
+        verbs.retry_clips,
         "have `dvc repro -f collect` ask again for videos that were gone",
-        "avsed clips retry private",
     )
     retry.add_argument(
         "reason",
@@ -77,30 +86,26 @@ def _parser() -> argparse.ArgumentParser:
         help="as reports/clips.md calls it, such as private; without it, all",
     )
 
-    features = _add_noun(nouns, "features", "the extracted features")
+    features = _add_noun(nouns, "features", "the extracted features: check, show")
     _add_verb(
         features,
         "check",
-        _check_features,
-        "read all shards of data/features, and say what is wrong (exit status 1)",
-        "avsed features check",
+        verbs.check_features,
+        "read all shards of data/features, and say what is wrong",
+        fails_if="something is wrong",
     )
     show = _add_verb(
-        features,
-        "show",
-        _show_features,
-        "draw a clip's features on one time axis",
-        "avsed features show Y00pbt6aJV8Y_350.000_360.000 --out clip.png",
+        features, "show", verbs.show_features, "draw a clip's features on one time axis"
     )
     show.add_argument("clip", metavar="CLIP", help="a clip_id of data/clips.csv")
-    show.add_argument("--out", type=Path, help="the picture; by default CLIP.png")
+    picture = show.add_argument("--out", type=Path, help="the picture; by default CLIP.png")
+    _complete(picture, shtab.FILE)
 
     train = _add_verb(
         nouns,
         "train",
-        _train_shard,
-        "train one job's share of the seeds of all variants, which `dvc repro` then finds trained",
-        "avsed train --shard 3/8",
+        verbs.train_shard,
+        "train one job's share of all seeds, which `dvc repro` then finds trained",
     )
     train.add_argument(
         "--shard", metavar="I/N", type=_shard, required=True, help="job I of N, from 1"
@@ -113,6 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     _add_predict(nouns)
+    _add_completion(nouns, parser)
     return parser
 
 
@@ -123,17 +129,18 @@ def _shard(text: str) -> tuple[int, int]:
     return int(shard), int(n_shards)
 
 
-def _add_predict(verbs: "_Parsers") -> None:
+def _add_predict(nouns: "_Parsers") -> None:
     predict = _add_verb(
-        verbs,
+        nouns,
         "predict",
-        _predict,
-        "find tags and events in media of any length by a trained model (exit status 1 if a file "
-        "cannot be scored; the others are)",
-        "avsed predict film.mp4 --model data/models/spectral+visual --html film.html",
+        verbs.predict,
+        "find tags and events in media of any length by a trained model",
+        fails_if="a file cannot be scored; the others are",
     )
-    predict.add_argument("media", metavar="MEDIA", type=Path, nargs="+", help="what ffmpeg reads")
-    predict.add_argument(
+    media = predict.add_argument(
+        "media", metavar="MEDIA", type=Path, nargs="+", help="what ffmpeg reads"
+    )
+    model = predict.add_argument(
         "--model",
         metavar="FOLDER",
         type=Path,
@@ -160,108 +167,23 @@ def _add_predict(verbs: "_Parsers") -> None:
         type=int,
         help="of decisions; by default that of params.yaml, or 7 where there is no such file",
     )
-    predict.add_argument(
+    out = predict.add_argument(
         "--out",
         metavar="FOLDER",
         type=Path,
         help="gets events.tsv of all files (DCASE's columns), and for each MEDIA.json (tags, "
         "events, scores) and MEDIA.txt (labels for Audacity)",
     )
-    predict.add_argument("--plot", metavar="PNG", type=Path, help="a picture; of one file only")
-    predict.add_argument(
+    plot = predict.add_argument(
+        "--plot", metavar="PNG", type=Path, help="a picture; of one file only"
+    )
+    page = predict.add_argument(
         "--html", metavar="HTML", type=Path, help="a page with a player; of one file only"
     )
-
-
-def _add_noun(nouns: "_Parsers", name: str, about: str) -> "_Parsers":
-    noun = nouns.add_parser(name, help=about, description=f"{about.capitalize()}.")
-    return noun.add_subparsers(title="verbs", metavar="VERB", required=True)
-
-
-def _add_verb(
-    verbs: "_Parsers",
-    name: str,
-    verb: Callable[[argparse.Namespace], None],
-    about: str,
-    example: str,
-) -> argparse.ArgumentParser:
-    about_in_full = f"{about[0].upper()}{about[1:]}."
-    parser = verbs.add_parser(
-        name, help=about, description=about_in_full, epilog=f"example: {example}"
-    )
-    parser.set_defaults(verb=verb)
-    return parser
-
-
-def _check_metadata(args: argparse.Namespace) -> None:
-    folder: Path | None = args.folder
-    paths, classes = _lists_of_set_up() if folder is None else _lists_in(folder)
-    check = check_metadata(paths, classes)
-    print("\n".join(format_check(check)))
-    if check.errors:
-        sys.exit(1)
-
-
-def _check_features(_: argparse.Namespace) -> None:
-    records = read_clips(Path("data/clips.csv"))
-    features_dir = Path("data/features")
-    kinds = kinds_in(features_dir)
-    if not kinds:
-        raise AvsedError(f"{features_dir}: has no features; run `dvc repro extract`")
-    errors = []
-    for kind in kinds:
-        check = check_shards(features_dir, kind, records)
-        print(
-            f"{kind}: {check.n_clips:,} clips in {check.n_shards:,} shards, "
-            f"{check.n_bytes / 1e6:,.0f} MB, {check.n_left_out:,} left out"
-        )
-        errors += [f"{error}; run `dvc repro -f extract`" for error in check.errors]
-    print("\n".join([f"error: {error}" for error in errors] + [f"{len(errors)} errors"]))
-    if errors:
-        sys.exit(1)
-
-
-def _show_features(args: argparse.Namespace) -> None:
-    out = args.out or Path(f"{args.clip}.png")
-    plot_features(Path("data/features"), args.clip, out)
-    print(out)
-
-
-def _train_shard(args: argparse.Namespace) -> None:
-    # torch takes seconds to load, which the other verbs do without.
-    from avsed.dataset import open_training_data, parse_variant
-    from avsed.training import deal_out, train_seeds
-
-    params = load_params()
-    shard, n_shards = args.shard
-    variants = args.variants or list(load_variants())
-    dealt = deal_out(variants, params.train.n_seeds, shard=shard, n_shards=n_shards)
-    for variant, seeds in dealt.items():
-        kinds = parse_variant(variant)
-        data = open_training_data(
-            Path("data/features"),
-            Path("data/metadata"),
-            kinds,
-            made_by={kind: params.section_of(kind) for kind in kinds},
-        )
-        train_seeds(data, params.fusion, params.train, seeds=seeds, store=store_dir())
-        print(f"{variant}: trained seeds {', '.join(map(str, seeds))}")
-
-
-def _predict(args: argparse.Namespace) -> None:
-    from avsed.prediction_command import predict_files  # torch takes seconds to load
-
-    n_failed = predict_files(
-        args.media,
-        model_dir=args.model,
-        weights=dict(args.weights),
-        postprocess=_decide_by(args.threshold, args.median_filter_frames),
-        out_dir=args.out,
-        plot_path=args.plot,
-        page_path=args.html,
-    )
-    if n_failed:
-        sys.exit(1)
+    for files in (media, plot, page):
+        _complete(files, shtab.FILE)
+    for folder in (model, out):
+        _complete(folder, shtab.DIRECTORY)
 
 
 def _named_path(text: str) -> tuple[str, Path]:
@@ -271,61 +193,64 @@ def _named_path(text: str) -> tuple[str, Path]:
     return name, Path(path)
 
 
-def _decide_by(threshold: float | None, median_filter_frames: int | None) -> Postprocess:
-    """Take the parameters of the folder, or else the paper's, and what was asked for instead."""
-    params = Postprocess(threshold=0.5, median_filter_frames=7)
-    if Path("params.yaml").is_file():
-        params = load_params().postprocess
-    asked = {"threshold": threshold, "median_filter_frames": median_filter_frames}
-    try:
-        return Postprocess.model_validate(
-            params.model_dump()
-            | {name: value for name, value in asked.items() if value is not None}
-        )
-    except ValidationError as error:
-        reason = error.errors()[0]
-        option = "".join(f"--{name}: " for name in reason["loc"]).replace("_", "-")
-        raise AvsedError(f"{option}{reason['msg'].removeprefix('Value error, ')}") from None
+def _add_completion(nouns: "_Parsers", parser: Parser) -> None:
+    """Give shells what they need to complete this command, as `dvc completion` does."""
+    about = "print what completes this command in a shell"
+    completion = _describe(nouns.add_parser("completion", help=about), about)
+    completion.add_argument("-s", "--shell", choices=SHELLS, default="bash", help="by default bash")
+    completion.set_defaults(verb=lambda args: print(shtab.complete(parser, args.shell)))
+    completion.set_defaults(quiet=False)
 
 
-def _retry_clips(args: argparse.Namespace) -> None:
-    load_params()  # refuses any other folder
-    n_clips = ask_again_for_gone(args.reason, read_clips(Path("data/clips.csv")))
-    print(f"{n_clips:,} clips will be asked for again by `dvc repro -f collect`")
+def _add_noun(nouns: "_Parsers", name: str, about: str) -> "_Parsers":
+    noun = _describe(nouns.add_parser(name, help=about), about)
+    return noun.add_subparsers(title="verbs", metavar="VERB", required=True)
 
 
-def _lists_of_set_up() -> tuple[Mapping[str, Path], Sequence[str]]:
-    """Find the lists and the classes of the set-up in params.yaml."""
-    params = load_params()
-    if isinstance(params.dataset, YoutubeDataset):
-        return find_lists(params.dataset.lists), DCASE_2018_CLASSES
-    if isinstance(params.dataset, LocalDataset):
-        return _four_lists(params.local.metadata_dir), params.dataset.classes
-    folder = Path("data/metadata")
-    if not (folder / "classes.txt").is_file():
-        raise AvsedError(f"{folder}: has no lists of the demo yet; run `dvc repro prepare` first")
-    return _four_lists(folder), read_classes(folder)
-
-
-def _lists_in(folder: Path) -> tuple[Mapping[str, Path], Sequence[str] | None]:
-    """Find the lists in a folder, and their classes; None where these are not known."""
-    if not folder.is_dir():
-        raise AvsedError(f"{folder}: no such folder; name the one that holds the lists")
-    lists = _four_lists(folder)
-    if any(path.is_file() for path in lists.values()):
-        has_classes = (folder / "classes.txt").is_file()
-        return lists, read_classes(folder) if has_classes else None
-    if (folder / FILES["weak"]).is_file():
-        return {split: folder / name for split, name in FILES.items()}, DCASE_2018_CLASSES
-    names = ", ".join(path.name for path in lists.values())
-    raise AvsedError(
-        f"{folder}: has none of {names}, and no {FILES['weak']} of DCASE 2018; name the folder "
-        "that holds the lists"
+def _add_verb(
+    nouns: "_Parsers",
+    name: str,
+    verb: Callable[[argparse.Namespace], None],
+    about: str,
+    *,
+    fails_if: str = "",
+) -> Parser:
+    parser = _describe(nouns.add_parser(name, help=about), about, fails_if=fails_if)
+    parser.add_argument(
+        "-q",
+        "--quiet",
+        action="store_true",
+        help="print errors and warnings only, and no progress",
     )
+    parser.set_defaults(verb=verb)
+    return parser
 
 
-def _four_lists(folder: Path) -> dict[str, Path]:
-    return {split: list_path(folder, split) for split in SPLITS}
+def _describe(parser: Parser, about: str, *, fails_if: str = "") -> Parser:
+    """Give a parser the text around its options; `fails_if` says when its exit status is 1."""
+    examples = [line for line in _EXAMPLES if f"{parser.prog} " in f"{line} "]
+    statuses = {
+        "0": "done, and nothing is wrong",
+        "1": fails_if,
+        "2": "a mistake in the command or in what it reads, told in one line",
+        "130": "interrupted",
+    }
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.description = f"{about[0].upper()}{about[1:]}".removesuffix(".") + "."
+    parser.epilog = "\n".join(
+        [
+            "examples:" if len(examples) > 1 else "example:",
+            *(f"  {line}" for line in examples),
+            "",
+            "exit status:",
+            *(f"  {status:3}  {meaning}" for status, meaning in statuses.items() if meaning),
+        ]
+    )
+    return parser
+
+
+def _complete(action: argparse.Action, completion: "_Completion") -> None:
+    action.complete = completion  # type: ignore[attr-defined]
 
 
 if __name__ == "__main__":

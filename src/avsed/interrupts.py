@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import NoReturn
 
-INTERRUPTED = "interrupted; the same command goes on with what is finished"
+INTERRUPTED = "interrupted; what is finished is kept"
 GRACE = 1.5  # seconds to put things away
 
 

@@ -156,13 +156,16 @@ def load_model(model_dir: Path, weights: Mapping[str, Path]) -> TrainedModel:
     )
 
 
-def predict(model: TrainedModel, path: Path, postprocess: Postprocess) -> Prediction:
+def predict(
+    model: TrainedModel, path: Path, postprocess: Postprocess, *, shows_progress: bool = True
+) -> Prediction:
     """Find the tags and events of a media file.
 
     Args:
         model: ready to score.
         path: media of any length, in any container that ffmpeg reads.
         postprocess: decides.
+        shows_progress: whether a bar does, where somebody watches.
 
     Raises:
         AvsedError: if it is no media file, lacks a stream that the model needs, or its scores are
@@ -179,7 +182,7 @@ def predict(model: TrainedModel, path: Path, postprocess: Postprocess) -> Predic
         desc=path.name,
         unit="window",
         leave=False,
-        disable=None,  # where nobody watches
+        disable=None if shows_progress else True,  # None: where nobody watches
     )
     try:
         scores = list(_score_windows(model, windows))

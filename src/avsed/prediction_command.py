@@ -6,8 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from avsed.config import Postprocess
+from pydantic import ValidationError
+
+from avsed.cli import say_error
+from avsed.config import Postprocess, load_params
 from avsed.errors import DISK_FULL, AvsedError
+from avsed.picture_file import require_drawable
 from avsed.prediction import load_model, predict
 from avsed.prediction_files import (
     format_prediction,
@@ -28,6 +32,7 @@ def predict_files(
     out_dir: Path | None,
     plot_path: Path | None,
     page_path: Path | None,
+    shows_progress: bool = True,
 ) -> int:
     """Predict files one after the other; one that cannot be scored does not keep others from it.
 
@@ -39,6 +44,7 @@ def predict_files(
         out_dir: becomes lists, labels and scores of all files; None for none.
         plot_path: becomes the plot of the only file; None for none.
         page_path: becomes its page; None for none.
+        shows_progress: whether a bar does, where somebody watches.
 
     Returns:
         The number of files that could not be scored.
@@ -54,9 +60,9 @@ def predict_files(
     events: list[str] = []
     for path in paths:
         try:
-            prediction = predict(model, path, postprocess)
+            prediction = predict(model, path, postprocess, shows_progress=shows_progress)
         except AvsedError as error:
-            print(f"error: {error}", file=sys.stderr)
+            say_error(error)
             n_failed += 1
             continue
         print(format_prediction(prediction), flush=True)
@@ -78,15 +84,43 @@ def predict_files(
     return n_failed
 
 
+def decide_by(threshold: float | None, median_filter_frames: int | None) -> Postprocess:
+    """Take the parameters of the folder, or else the paper's, and what was asked for instead.
+
+    Raises:
+        AvsedError: if what was asked for is out of range, or params.yaml is wrong.
+    """
+    params = Postprocess(threshold=0.5, median_filter_frames=7)
+    if Path("params.yaml").is_file():
+        params = load_params().postprocess
+    asked = {"threshold": threshold, "median_filter_frames": median_filter_frames}
+    try:
+        return Postprocess.model_validate(
+            params.model_dump()
+            | {name: value for name, value in asked.items() if value is not None}
+        )
+    except ValidationError as error:
+        reason = error.errors()[0]
+        option = "".join(f"--{name}: " for name in reason["loc"]).replace("_", "-")
+        raise AvsedError(f"{option}{reason['msg'].removeprefix('Value error, ')}") from None
+
+
 def _require_places(
     paths: Sequence[Path], out_dir: Path | None, plot_path: Path | None, page_path: Path | None
 ) -> None:
     """Refuse before hours of work what could not be written after them."""
     if len(paths) > 1 and (plot_path or page_path):
         raise AvsedError("--plot and --html are of one file; give one, or leave them out")
-    for path in (plot_path, page_path):
-        if path in paths:
+    media = {path.resolve() for path in paths}
+    for path in filter(None, (plot_path, page_path)):
+        if path.resolve() in media:
             raise AvsedError(f"{path}: would be written over; name another file")
+        if path.is_dir():
+            raise AvsedError(f"{path}: cannot be written (is a folder); name a file in it")
+        with _writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+    if plot_path:
+        require_drawable(plot_path)
     twice = [name for name, n in Counter(path.name for path in paths).items() if n > 1]
     if out_dir and twice:
         raise AvsedError(

@@ -6,6 +6,7 @@ import itertools
 import pickle
 import platform
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -129,6 +130,7 @@ def train_seeds(
     seeds: Sequence[int],
     store: Path,
     on_point: OnPoint = lambda _: None,
+    shows_progress: bool = True,
 ) -> TrainedSeeds:
     """Train some seeds of a variant into the store.
 
@@ -142,6 +144,7 @@ def train_seeds(
         seeds: to be trained.
         store: see `store_dir`.
         on_point: is given each new point of the curve of those that are trained first.
+        shows_progress: whether a bar does.
     """
     device = choose_device()
     trained = _describe(data, fusion, params, device, store)
@@ -156,7 +159,10 @@ def train_seeds(
     ]
     waiting = [run for run in left if run]
     progress: tqdm[NoReturn] = tqdm(
-        total=params.steps * len(seeds), desc="+".join(data.kinds), unit="step"
+        total=params.steps * len(seeds),
+        desc="+".join(data.kinds),
+        unit="step",
+        disable=not shows_progress,
     )
     progress.update(params.steps * (len(seeds) - sum(map(len, waiting))))
     if not waiting:
@@ -179,7 +185,7 @@ def train_seeds(
             state=_load_checkpoint(checkpoint),
         )
         follow = on_point if run is waiting[0] else lambda _: None
-        if _take_steps(lockstep, checkpoint, progress, follow, stop):
+        if _take_steps(lockstep, trained, progress, follow, stop):
             _keep(lockstep, trained)
             checkpoint.unlink(missing_ok=True)
 
@@ -223,13 +229,14 @@ def _keep_freed_memory() -> None:
 
 def _take_steps(
     lockstep: Lockstep,
-    checkpoint: Path,
+    trained: TrainedSeeds,
     progress: "tqdm[NoReturn]",
     on_point: OnPoint,
     stop: threading.Event,
 ) -> bool:
     """Take all steps that are left; returns whether they were taken, and not stopped."""
     n_seeds = len(lockstep.seeds)
+    checkpoint = trained.checkpoint_path(lockstep.seeds)
     progress.update(n_seeds * lockstep.step)
     for point in mean_curve(list(lockstep.curves.values())):
         on_point(point)
@@ -253,7 +260,7 @@ def _take_steps(
             costs = f"{mean.classification_cost:.3f} + {mean.consistency_cost:.4f}"
             progress.set_postfix_str(f"costs {costs}", refresh=False)
         for seed in list(lockstep.diverged)[n_diverged:]:
-            progress.write(_explain_divergence(lockstep, seed, progress.desc))
+            progress.write(_explain_divergence(lockstep, seed, trained.card), file=sys.stderr)
     return True
 
 
@@ -265,15 +272,14 @@ def _keep(lockstep: Lockstep, trained: TrainedSeeds) -> None:
                 curve = curve_to_json(lockstep.curves[seed])
                 part.write_bytes(save(lockstep.weights(seed), metadata={"curve": curve}))
         else:
-            variant = "+".join(trained.card.kinds)
             with written_whole(trained.diverged_path(seed)) as part:
-                part.write_text(_explain_divergence(lockstep, seed, variant), "utf-8")
+                part.write_text(_explain_divergence(lockstep, seed, trained.card), "utf-8")
 
 
-def _explain_divergence(lockstep: Lockstep, seed: int, variant: str) -> str:
+def _explain_divergence(lockstep: Lockstep, seed: int, card: ModelCard) -> str:
     return (
-        f"{variant}, seed {seed}: is left out, for by step {lockstep.diverged[seed]:,} its costs "
-        "were no finite numbers"
+        f"{'+'.join(card.kinds)}, seed {seed}: is left out, for by step "
+        f"{lockstep.diverged[seed]:,} its costs were no finite numbers"
     )
 
 
