@@ -155,6 +155,8 @@ def test_the_readmes_commands_do_what_it_says(clone: Clone) -> None:
             "avsed predict talk.mp3 --model data/models/spectral": "talk.mp3",
             "avsed predict film.mp4 --model data/models/spectral+visual "
             "--plot film.png --html film.html": "film.mp4",
+            "avsed --help": "exit status",
+            'eval "$(avsed completion -s bash)"': "",
         },
         NAME="$(dvc exp list --name-only)",
     )

@@ -24,7 +24,7 @@ from avsed.mean_teacher import consistency_weight
 from avsed.model import Crnn, embedding_dim
 from avsed.model_card import read_model_card
 from avsed.scoring import load_student, score_clips
-from avsed.training import deal_out, train_variant
+from avsed.training import deal_out, train_seeds, train_variant
 
 from .conftest import ROOT
 from .reference import ReferenceCrnn, reference_step
@@ -458,6 +458,23 @@ def test_a_seed_that_diverges_is_named_and_does_not_stop_the_others(
     for name in ("seed-00.safetensors", "seed-02.safetensors"):
         undisturbed = (tmp_path / "undisturbed" / name).read_bytes()
         assert (tmp_path / "out" / name).read_bytes() == undisturbed
+
+
+def test_without_progress_only_a_seed_that_diverges_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(data: TrainingData, store: str) -> str:
+        train_seeds(data, FUSION, PARAMS, seeds=[0], store=tmp_path / store, shows_progress=False)
+        said = capsys.readouterr()
+        assert said.out == ""
+        return said.err
+
+    assert run(training_data(), "well") == ""
+    data = training_data()
+    data.weak.features["auditory"][:] = float("nan")
+    said = run(data, "ill")
+    assert said.startswith("auditory, seed 0: is left out, for by step 1 ")
+    assert said.count("\n") == 1
 
 
 def test_without_any_seed_left_training_is_an_error(tmp_path: Path) -> None:
