@@ -25,6 +25,7 @@ def write_lists(folder: Path, label: str = "Cat") -> None:
 
 def write_set_up(folder: Path, profile: str) -> None:
     shutil.copytree(ROOT / "profiles", folder / "profiles")
+    shutil.copy(ROOT / "variants.yaml", folder)
     params = (
         (ROOT / "params.yaml").read_text("utf-8").replace("profile: demo", f"profile: {profile}")
     )

@@ -262,7 +262,6 @@ COMPLETED = [
     ("avsed predict fil", "film.mp4"),
     ("avsed predict film.mp4 --model mod", "models"),
     ("avsed predict film.mp4 --html fil", "film.mp4"),
-    ("avsed train --variants spectral+v", "spectral+visual"),
     ("avsed completion --shell z", "zsh"),
 ]
 
@@ -279,7 +278,7 @@ def shell_folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_bash_completes_verbs_options_variants_and_files(shell_folder: Path) -> None:
+def test_bash_completes_verbs_options_and_files(shell_folder: Path) -> None:
     ask = """
         eval "$(avsed completion -s bash)"
         read -r _ _ function _ < <(complete -p avsed | grep -o -- "-F .*" | sed "s/^/x /")
@@ -298,7 +297,7 @@ def test_bash_completes_verbs_options_variants_and_files(shell_folder: Path) -> 
 
 
 @pytest.mark.skipif(not shutil.which("fish"), reason="there is no fish here")
-def test_fish_completes_verbs_options_variants_and_files(shell_folder: Path) -> None:
+def test_fish_completes_verbs_options_and_files(shell_folder: Path) -> None:
     ask = "avsed completion -s fish | source\n"
     for line, _ in COMPLETED:
         ask += f"echo (complete -C'{line}' | cut -f1 | sort)\n"
