@@ -1,0 +1,66 @@
+"""What `make install` installs: all that pyproject.toml asks for, each by version and hash."""
+
+import re
+import tomllib
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from .conftest import ROOT
+
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def pinned(name: str) -> dict[str, Requirement]:
+    """Read the packages of a file of pip's, each of which must have hashes."""
+    text = re.sub(r"\\\n *", "", (ROOT / name).read_text())
+    found = {}
+    for line in text.splitlines():
+        if line.startswith("#"):
+            continue
+        requirement, *hashes = line.split("--hash=")
+        assert hashes, line
+        assert all(re.fullmatch(r"sha256:[0-9a-f]{64}\s*", digest) for digest in hashes), line
+        found[canonicalize_name(Requirement(requirement).name)] = Requirement(requirement)
+    return found
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-build.txt"])
+def test_every_package_has_one_version_and_no_address(name: str) -> None:
+    for requirement in pinned(name).values():
+        assert [specifier.operator for specifier in requirement.specifier] == ["=="]
+        assert requirement.url is None
+    # Hashes alone say what is meant, wherever pip takes it from.
+    assert not re.search(r"^\s*-(?!-hash)|://", (ROOT / name).read_text(), re.MULTILINE)
+
+
+def test_what_pyproject_asks_for_is_pinned_within_its_range() -> None:
+    extras = PYPROJECT["project"]["optional-dependencies"]
+    asked = [*PYPROJECT["project"]["dependencies"], *extras["cluster"], *extras["dev"]]
+    versions = pinned("requirements.txt")
+    for requirement in map(Requirement, asked):
+        if requirement.name != "avsed":
+            (version,) = versions[canonicalize_name(requirement.name)].specifier
+            assert requirement.specifier.contains(version.version), requirement
+
+
+def test_what_builds_is_pinned_to_what_is_used() -> None:
+    build = pinned("requirements-build.txt")
+    asked = PYPROJECT["dependency-groups"]["build"]
+    assert set(build) == {Requirement(text).name for text in asked}
+    (backend,) = map(Requirement, PYPROJECT["build-system"]["requires"])
+    (version,) = build[backend.name].specifier
+    assert backend.specifier.contains(version.version)
+    everything = pinned("requirements.txt")
+    for name, requirement in build.items():
+        assert requirement.specifier == everything[name].specifier
+
+
+def test_make_installs_nothing_without_its_hash_but_avsed_itself() -> None:
+    commands = re.findall(r"pip install (.*)", (ROOT / "Makefile").read_text())
+    for command in commands[:-1]:
+        assert "--require-hashes" in command
+        # With build isolation pip would fetch what builds a package, without a look at hashes.
+        assert "--no-build-isolation" in command or "--only-binary :all:" in command
+    assert {"--no-deps", "--no-build-isolation", "--editable"} <= set(commands[-1].split())
