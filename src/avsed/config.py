@@ -29,9 +29,13 @@ Count = Annotated[int, Field(ge=1)]
 
 def _auto_or_count(value: object) -> object:
     if value != "auto" and not (type(value) is int and value >= 1):
-        raise ValueError(f"is {value!r}; give auto or a whole number from 1 on")
+        raise ValueError(f"is {show(value)}; give auto or a whole number from 1 on")
     return value
 
+
+# Lists separate by commas, tabs and lines; a control character would spoil what shows a label.
+_CLASS_NAME = re.compile(r"[^,\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
+_SHOWN = 80  # characters of what a file holds, in a message
 
 AutoOrCount = Annotated[Literal["auto"] | int, PlainValidator(_auto_or_count)]
 # "random" (by a fixed seed), "pretrained" (the published ones) or the path of a file.
@@ -74,9 +78,12 @@ class LocalDataset(Section):
     @model_validator(mode="after")
     def _classes_can_be_listed(self) -> Self:
         for name in self.classes:
-            # Lists separate by commas and tabs; sed_eval reads "none" as no label.
-            if name != name.strip() or not re.fullmatch(r"[^,\t\r\n]+", name):
-                raise ValueError(f"{name!r} cannot be a class; use no commas, tabs or outer blanks")
+            if name != name.strip() or not _CLASS_NAME.fullmatch(name):
+                raise ValueError(
+                    f"{show(name)} cannot be a class; use no commas, control characters or outer "
+                    "blanks"
+                )
+            # Which sed_eval reads as no label.
             if name.lower() == "none":
                 raise ValueError(f"{name!r} cannot be a class; it reads as no label")
         if len(set(self.classes)) < len(self.classes):
@@ -320,7 +327,7 @@ def load_params(path: str | Path = "params.yaml") -> Params:
     profile = params.get("profile")
     profiles = sorted(file.stem for file in path.parent.glob("profiles/*.yaml"))
     if profile not in profiles:
-        raise AvsedError(f"{path}: profile is {profile!r}; choose one of {', '.join(profiles)}")
+        raise AvsedError(f"{path}: profile is {show(profile)}; choose one of {', '.join(profiles)}")
     profile_path = path.parent / "profiles" / f"{profile}.yaml"
     merged = _merge(params, _read_mapping(profile_path), f"{path} and {profile_path}")
     try:
@@ -335,7 +342,11 @@ def _read_mapping(path: Path) -> dict[str, Any]:
         content = YAML(typ="safe", pure=True).load(path.read_text("utf-8"))
     except FileNotFoundError:
         raise AvsedError(f"{path}: no such file; run avsed in a folder that has one") from None
-    except (YAMLError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise AvsedError(f"{path}: cannot be read ({error.strerror})") from None
+    except RecursionError:
+        raise AvsedError(f"{path}: is nested too deeply; a section holds values only") from None
+    except (YAMLError, ValueError) as error:  # a ValueError of what is no text, number or date
         reason = " ".join(str(error).split())
         raise AvsedError(f"{path}: is not valid YAML: {reason}") from None
     if not isinstance(content, dict):
@@ -355,8 +366,8 @@ def _merge(params: dict[str, Any], profile: dict[str, Any], where: str) -> dict[
         else:
             key = name
             if isinstance(both, dict) and isinstance(section, dict):
-                key = f"{name}.{min(both.keys() & section)}"
-            raise AvsedError(f"{where}: both set {key}; keep it in one of them")
+                key = f"{name}.{next(key for key in both if key in section)}"
+            raise AvsedError(f"{where}: both set {_one_line(key)}; keep it in one of them")
     return merged
 
 
@@ -366,8 +377,9 @@ def _explain(error: ValidationError, path: Path, profile_path: Path, params: dic
     first = complaints[0]
     # A discriminated union puts its choice behind the section's name.
     keys = [str(part) for part in first["loc"]]
-    keys = keys[:1] + [part for part in keys[1:] if part not in ("demo", "local", "youtube")]
-    key = ".".join(keys)
+    if keys[:1] == ["dataset"]:
+        del keys[1:2]
+    key = _one_line(".".join(keys))
     message = first["msg"].removeprefix("Value error, ")
     either = f"{path} or {profile_path}"
     if first["type"] == "missing":
@@ -377,13 +389,27 @@ def _explain(error: ValidationError, path: Path, profile_path: Path, params: dic
     if first["type"].startswith("union_tag"):
         return f"{profile_path}: {key}.source must be demo, local or youtube"
     section = params.get(keys[0])
-    in_params = section is not None and (len(keys) == 1 or keys[-1] in section)
+    in_params = keys[0] in params if len(keys) == 1 else keys[1] in (section or ())
     where = path if in_params else profile_path
     if first["type"] == "extra_forbidden":
         close = difflib.get_close_matches(keys[-1], _names_beside(keys), n=1)
         hint = f"did you mean {close[0]}?" if close else "remove it"
         return f"{where}: {key} is not a parameter; {hint}"
-    return f"{where}: {key} is {first['input']!r}; {message[0].lower()}{message[1:]}"
+    if first["type"] == "invalid_key":
+        return f"{path} or {profile_path}: {key} is not a parameter; remove it"
+    return f"{where}: {key} is {show(first['input'])}; {message[0].lower()}{message[1:]}"
+
+
+def show(value: object) -> str:
+    """Give what a file holds as one short line, for a message."""
+    if isinstance(value, list | dict):  # aliases make a small file's list a huge one
+        return "a list" if isinstance(value, list) else "a section"
+    shown = repr(value)
+    return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
+
+
+def _one_line(key: str) -> str:
+    return key if key.isprintable() and len(key) <= _SHOWN else show(key)
 
 
 def _names_beside(keys: list[str]) -> list[str]:
