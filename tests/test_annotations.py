@@ -97,7 +97,7 @@ def test_a_wrong_row_is_refused_with_its_line(
 
 
 def test_other_columns_are_refused_and_named(tmp_path: Path) -> None:
-    with pytest.raises(AvsedError, match=r"weak.tsv, line 1: columns are file, labels; expected"):
+    with pytest.raises(AvsedError, match=r"weak.tsv, line 1: columns are 'file, labels'; expected"):
         read(tmp_path, "weak", "file\tlabels\n")
 
 

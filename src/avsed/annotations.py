@@ -6,12 +6,14 @@ the clip's id is the name without it.
 """
 
 import csv
+import io
 import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from avsed.config import show
 from avsed.errors import AvsedError
 from avsed.store import written_whole
 
@@ -39,7 +41,7 @@ _HEADERS = {
     "test": ["filename", "onset", "offset", "event_label"],
 }
 # A name becomes a path, so it must not be able to leave the folder it is put in.
-_FILENAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_. -]*")
+_FILENAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_. -]{0,254}")
 # DCASE's names hold dots (Y<id>_<start>_<end>.wav), so not all that follows a dot is one.
 _EXTENSION = re.compile(r"\.(?=\d*[A-Za-z])[A-Za-z0-9]{1,5}$")
 
@@ -92,9 +94,10 @@ def read_classes(metadata_dir: Path) -> tuple[str, ...]:
     """
     path = metadata_dir / "classes.txt"
     try:
-        classes = tuple(line.strip() for line in path.read_text("utf-8").splitlines() if line)
-    except (OSError, UnicodeDecodeError) as error:
-        raise AvsedError(f"{path}: cannot be read ({error}); run `dvc repro prepare`") from error
+        lines = _lines(path)
+    except FileNotFoundError:
+        raise AvsedError(f"{path}: no such file; run `dvc repro prepare`") from None
+    classes = tuple(line.strip() for line in lines if line.strip())
     if not classes:
         raise AvsedError(f"{path}: names no class; write one class a line")
     if len(set(classes)) < len(classes):
@@ -164,7 +167,7 @@ def examine_list(path: Path, split: str, classes: Sequence[str]) -> ListReading:
     """
     known = frozenset(classes)
     tags: dict[str, set[str]] = {}
-    events: dict[str, list[Event]] = {}
+    events: dict[str, dict[Event, None]] = {}  # whose order counts; a list takes long to search
     errors: list[str] = []
     remarks: list[str] = []
     for line, fields in _rows(path, _HEADERS[split]):
@@ -175,7 +178,7 @@ def examine_list(path: Path, split: str, classes: Sequence[str]) -> ListReading:
             if split in TRAINING_SPLITS and clip_id in tags:
                 raise AvsedError(f"{where}: {row['filename']} is listed twice; keep one row of it")
             tags.setdefault(clip_id, set())
-            events.setdefault(clip_id, [])
+            events.setdefault(clip_id, {})
             if split == "weak":
                 labels = row["event_labels"].split(",")
                 tags[clip_id] = _labels(labels, known, where)
@@ -185,7 +188,7 @@ def examine_list(path: Path, split: str, classes: Sequence[str]) -> ListReading:
                 if event in events[clip_id]:
                     raise AvsedError(f"{where}: the same event is listed twice; keep one row of it")
                 tags[clip_id].add(event.label)
-                events[clip_id].append(event)
+                events[clip_id][event] = None
         except AvsedError as error:
             errors.append(str(error))
 
@@ -228,10 +231,7 @@ def labels_used(path: Path, split: str) -> set[str]:
 
 
 def write_list(metadata_dir: Path, split: str, clips: Iterable[AnnotatedClip]) -> None:
-    """Write the clips of one split in the form that `read_list` reads.
-
-    Times are written to a millisecond.
-    """
+    """Write the clips of one split in the form that `read_list` reads, and reads the same."""
     with (
         written_whole(list_path(metadata_dir, split)) as part,
         part.open("w", encoding="utf-8", newline="") as file,
@@ -251,26 +251,51 @@ def _written_rows(clip: AnnotatedClip, split: str) -> list[list[str]]:
     if split == "weak":
         return [[filename, ",".join(clip.tags or ())]]
     rows = [
-        [filename, f"{event.onset:.3f}", f"{event.offset:.3f}", event.label]
+        [filename, _seconds(event.onset), _seconds(event.offset), event.label]
         for event in clip.events or ()
     ]
     return rows or [[filename, "", "", ""]]
 
 
+def _seconds(time: float) -> str:
+    """Write a time in milliseconds as DCASE does, or in full where it is none of them."""
+    rounded = f"{time:.3f}"
+    return rounded if float(rounded) == time else repr(time)
+
+
+def _lines(path: Path) -> list[str]:
+    """Read the lines of a text of any system: an editor's, not all that `splitlines` knows.
+
+    Raises:
+        AvsedError: if the file is no text, or cannot be read.
+        FileNotFoundError: if there is none.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise AvsedError(f"{path}: cannot be read ({error.strerror})") from error
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise AvsedError(
+            f"{path}, line {line}: is not UTF-8 text ({error.reason}); save it as UTF-8"
+        ) from error
+    return [line.rstrip("\n") for line in io.StringIO(text, newline=None)]
+
+
 def _rows(path: Path, header: list[str]) -> Iterable[tuple[int, list[str]]]:
     """Yield line numbers and fields of a TSV file with the given header."""
     try:
-        lines = path.read_text("utf-8-sig").splitlines()
+        lines = _lines(path)
     except FileNotFoundError:
         raise AvsedError(
             f"{path}: no such list; write one with the columns {', '.join(header)}"
         ) from None
-    except UnicodeDecodeError as error:
-        raise AvsedError(f"{path}: is not UTF-8 text ({error}); save it as UTF-8") from error
-    except OSError as error:
-        raise AvsedError(f"{path}: cannot be read ({error.strerror})") from error
     if not lines or lines[0].split("\t") != header:
-        found = lines[0].replace("\t", ", ") if lines else "nothing"
+        found = show(", ".join(lines[0].split("\t"))) if lines else "nothing"
         raise AvsedError(
             f"{path}, line 1: columns are {found}; expected, separated by tabs: {', '.join(header)}"
         )
@@ -289,8 +314,8 @@ def _named_fields(fields: list[str], header: list[str], where: str) -> dict[str,
 def _clip_id(filename: str, where: str) -> str:
     if not _FILENAME.fullmatch(filename):
         raise AvsedError(
-            f"{where}: {filename!r} is no file name; use letters, digits, spaces and . _ - only, "
-            "without folders"
+            f"{where}: {show(filename)} is no file name; use up to 255 letters, digits, spaces and "
+            ". _ - only, without folders"
         )
     return clip_id_of(filename)
 
@@ -299,7 +324,7 @@ def _labels(labels: Iterable[str], known: frozenset[str], where: str) -> set[str
     found = {label.strip() for label in labels if label.strip()}
     for label in sorted(found - known):
         raise AvsedError(
-            f"{where}: {label!r} is not among the classes {', '.join(sorted(known))}; "
+            f"{where}: {show(label)} is not among the classes {', '.join(sorted(known))}; "
             "mend the label or add it to the classes"
         )
     if not found:
@@ -315,10 +340,11 @@ def _event(row: dict[str, str], known: frozenset[str], where: str) -> Event | No
         return None
     _labels([row["event_label"]], known, where)
     try:
-        onset, offset = float(row["onset"]), float(row["offset"])
+        onset, offset = (_number(row[name]) for name in ("onset", "offset"))
     except ValueError:
         raise AvsedError(
-            f"{where}: onset {row['onset']!r} and offset {row['offset']!r} must be seconds"
+            f"{where}: onset {show(row['onset'])} and offset {show(row['offset'])} must be "
+            "seconds, with a point before decimals"
         ) from None
     if not (math.isfinite(onset) and math.isfinite(offset) and 0 <= onset < offset):
         raise AvsedError(
@@ -326,3 +352,14 @@ def _event(row: dict[str, str], known: frozenset[str], where: str) -> Event | No
             "and before the offset"
         )
     return Event(onset=onset, offset=offset, label=row["event_label"])
+
+
+def _number(text: str) -> float:
+    """Read a number as others write it, not as Python's source does.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    if "_" in text:
+        raise ValueError(text)
+    return float(text)

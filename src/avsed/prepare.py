@@ -63,6 +63,7 @@ def _cut_at_clip_end(clip: AnnotatedClip) -> AnnotatedClip:
             f"  {clip.clip_id}: {len(clip.events) - len(kept)} events start after "
             f"{CLIP_DURATION:g} s, where clips are cut, and are dropped"
         )
+    kept = tuple(dict.fromkeys(kept))  # two may have differed only in what was cut
     return replace(clip, events=kept, tags=tuple(sorted({event.label for event in kept})))
 
 

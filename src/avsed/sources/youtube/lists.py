@@ -33,7 +33,7 @@ SHA256 = {
 }
 
 # What becomes part of an address or of a path has this form, and no other.
-_CLIP_ID = re.compile(r"Y([A-Za-z0-9_-]{11})_(\d+\.\d{3})_(\d+\.\d{3})")
+_CLIP_ID = re.compile(r"Y([A-Za-z0-9_-]{11})_(\d+\.\d{3})_(\d+\.\d{3})", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
