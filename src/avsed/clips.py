@@ -1,16 +1,20 @@
 """The collected clips: one media file each, and `clips.csv` that says what is in it."""
 
 import csv
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
+from avsed.config import show
 from avsed.errors import AvsedError
+from avsed.framing import CLIP_DURATION
 from avsed.media import DecodeError, probe
 from avsed.store import file_sha256, written_whole
 
 Status = Literal["ok", "unavailable", "failed"]
+
+_BOOLS = {"0": False, "1": True}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +42,21 @@ class ClipRecord:
     has_video: bool
     duration: float
     sha256: str
+
+    def __post_init__(self) -> None:
+        """Refuse what no clip is; records are read from files.
+
+        Raises:
+            ValueError: if the status is none, or the file or the duration does not go with it.
+        """
+        if self.status not in get_args(Status):
+            raise ValueError(f"status is {show(self.status)}")
+        # Media are looked for in the clips' folder, and nowhere else.
+        is_name = Path(self.file).name == self.file != ".." and "\0" not in self.file
+        if not is_name or bool(self.file) != (self.status == "ok"):
+            raise ValueError(f"file is {show(self.file)}")
+        if not 0 <= self.duration <= CLIP_DURATION or bool(self.duration) != bool(self.file):
+            raise ValueError(f"duration is {self.duration}")
 
 
 def missing_clip(clip_id: str, reason: str) -> ClipRecord:
@@ -104,22 +123,38 @@ def read_clips(path: Path) -> list[ClipRecord]:
     """Read `clips.csv`.
 
     Raises:
-        AvsedError: if it is missing or not as `write_clips` writes it.
+        AvsedError: if it is missing or not as `write_clips` writes it, with the line.
     """
+    records: dict[str, ClipRecord] = {}
+    where = f"{path}"
     try:
         with path.open(encoding="utf-8", newline="") as file:
-            return [
-                ClipRecord(
-                    clip_id=row["clip_id"],
-                    file=row["file"],
-                    status=row["status"],  # type: ignore[arg-type]
-                    reason=row["reason"],
-                    has_audio=row["has_audio"] == "1",
-                    has_video=row["has_video"] == "1",
-                    duration=float(row["duration"]),
-                    sha256=row["sha256"],
-                )
-                for row in csv.DictReader(file)
-            ]
-    except (OSError, KeyError, ValueError) as error:
-        raise AvsedError(f"{path}: is no clip table ({error}); run `dvc repro collect`") from None
+            rows = csv.reader(file, strict=True)
+            names = next(rows, [])
+            if names != [field.name for field in fields(ClipRecord)]:
+                raise ValueError(f"columns are {show(', '.join(names))}")
+            for row in rows:
+                where = f"{path}, line {rows.line_num}"
+                record = _record(dict(zip(names, row, strict=True)))
+                if record.clip_id in records:
+                    raise ValueError(f"{show(record.clip_id)} stands twice")
+                records[record.clip_id] = record
+    except (OSError, ValueError, csv.Error) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise AvsedError(f"{where}: is no clip table ({reason}); run `dvc repro collect`") from None
+    return list(records.values())
+
+
+def _record(row: Mapping[str, str]) -> ClipRecord:
+    if not {row["has_audio"], row["has_video"]} <= _BOOLS.keys():
+        raise ValueError("has_audio and has_video must be 0 or 1")
+    return ClipRecord(
+        clip_id=row["clip_id"],
+        file=row["file"],
+        status=row["status"],  # type: ignore[arg-type]
+        reason=row["reason"],
+        has_audio=_BOOLS[row["has_audio"]],
+        has_video=_BOOLS[row["has_video"]],
+        duration=float(row["duration"]),
+        sha256=row["sha256"],
+    )
