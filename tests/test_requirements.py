@@ -5,14 +5,14 @@ import tomllib
 
 import pytest
 from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
+from packaging.utils import NormalizedName, canonicalize_name
 
 from .conftest import ROOT
 
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
-def pinned(name: str) -> dict[str, Requirement]:
+def pinned(name: str) -> dict[NormalizedName, Requirement]:
     """Read the packages of a file of pip's, each of which must have hashes."""
     text = re.sub(r"\\\n *", "", (ROOT / name).read_text())
     found = {}
@@ -50,7 +50,7 @@ def test_what_builds_is_pinned_to_what_is_used() -> None:
     asked = PYPROJECT["dependency-groups"]["build"]
     assert set(build) == {Requirement(text).name for text in asked}
     (backend,) = map(Requirement, PYPROJECT["build-system"]["requires"])
-    (version,) = build[backend.name].specifier
+    (version,) = build[canonicalize_name(backend.name)].specifier
     assert backend.specifier.contains(version.version)
     everything = pinned("requirements.txt")
     for name, requirement in build.items():
