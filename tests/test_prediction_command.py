@@ -99,6 +99,23 @@ def test_a_bad_file_is_named_and_keeps_no_other_from_being_scored(
     assert Path("out", "events.tsv").read_text().count("\n") >= 2
 
 
+def test_a_name_that_a_list_cannot_hold_is_refused_before_anything_is_scored(
+    model_dir: Path,
+    clip_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Path("a\tb.mp4").symlink_to(clip_path)
+    files = (clip_path, "a\tb.mp4")
+    assert run_avsed(monkeypatch, "predict", *files, "--model", model_dir, "--out", "out") == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith(
+        "error: 'a\\tb.mp4': a tab or line break in it would spoil events.tsv"
+    )
+    assert not Path("out").exists()
+
+
 def test_a_file_without_tags_and_events_says_so(tmp_path: Path) -> None:
     found = Prediction(
         path=tmp_path / "still.wav",

@@ -31,6 +31,7 @@ ATTEMPTS = 3
 MOST_SAID = 2**20  # bytes of ffmpeg's complaints that are kept
 
 _STREAM = re.compile(r"^\s*Stream #\d+:\d+.*?: (Audio|Video): (?!none)(?!.*\(attached pic\))", re.M)
+_PLAYLIST = re.compile(r"^Input #0, (concat|dash|hls|imf)\b", re.M)
 _DURATION = re.compile(r"^  Duration: (\d+):(\d+):(\d+\.\d+)(?:, start: (-?\d+\.\d+))?", re.M)
 
 
@@ -100,6 +101,19 @@ class Media(Generic[T]):
 def ffmpeg_path() -> str:
     """Find the system's ffmpeg; where there is none, the one of imageio-ffmpeg."""
     return shutil.which("ffmpeg") or str(imageio_ffmpeg.get_ffmpeg_exe())
+
+
+def named_file(path: Path) -> str:
+    """Name a file so that ffmpeg takes it for one, even where it is called `http:a` or `-y`.
+
+    Raises:
+        DecodeError: if the name cannot be written in UTF-8.
+    """
+    try:
+        path.as_posix().encode("utf-8")
+    except UnicodeEncodeError:
+        raise DecodeError("its path is no UTF-8 text; rename it") from None
+    return f"file:{path}"
 
 
 def probe(path: Path) -> Streams:
@@ -178,7 +192,7 @@ def _one_pass(
 ) -> Media[T]:
     # Without a new filter graph when a stream changes its form half way: the graph would count time
     # from 0 again. Pictures are brought to the first one's size; such audio is an error.
-    source = ffmpeg.input(str(path), t=CLIP_DURATION, reinit_filter=0)
+    source = ffmpeg.input(named_file(path), t=CLIP_DURATION, reinit_filter=0)
     with folder_in_work(Path(tempfile.gettempdir())) as folder:
         samples = {rate: folder / f"{rate}.f32" for rate in sample_rates}
         outputs = [audio_output(source, rate, path) for rate, path in samples.items()]
@@ -263,10 +277,10 @@ def read_header(path: Path) -> Header:
     """Read what a media file says of itself, without decoding it.
 
     Raises:
-        DecodeError: if it is no media file.
+        DecodeError: if it is no media file, or a playlist, whose media may lie anywhere.
     """
     try:
-        run_ffmpeg(["-hide_banner", "-i", str(path)])
+        run_ffmpeg(["-hide_banner", "-i", named_file(path)])
     except subprocess.CalledProcessError as error:
         # ffmpeg describes its input before it complains that no output is given.
         described = error.stderr.decode("utf-8", "replace")
@@ -274,6 +288,8 @@ def read_header(path: Path) -> Header:
         raise DecodeError(f"ffmpeg takes more than {TIME_LIMIT} s") from None
     if "Stream #" not in described:
         raise DecodeError(reason_in(described))
+    if _PLAYLIST.search(described):
+        raise DecodeError("is a list of other files; put the media themselves in its place")
     duration = _DURATION.search(described)
     hours, minutes, seconds, start = duration.groups() if duration else ("0", "0", "0", None)
     end = int(hours) * 3600 + int(minutes) * 60 + float(seconds)
@@ -405,8 +421,10 @@ def refuse_trouble_of_the_machine(
     """
     if error.returncode == -signal.SIGXFSZ:
         raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(out_dir))
-    # A crash, on the other hand, is the clip's doing. Signals that ask it to end make it exit 255.
-    if error.returncode in (-signal.SIGKILL, 255):
+    # A crash, on the other hand, is the clip's doing. Signals that ask it to end make it exit 255,
+    # as does what it must not do, such as to follow a list of other files.
+    forbidden = b"Operation not permitted" in error.stderr
+    if error.returncode == -signal.SIGKILL or (error.returncode == 255 and not forbidden):
         raise AvsedError(
             "ffmpeg was ended by a signal, for want of memory perhaps; run the stage again"
         )
@@ -425,4 +443,4 @@ def reason_in(log: str) -> str:
     complaints = [line for line in lines if not any(words in line for words in ignored)]
     if not complaints:
         return "nothing can be decoded"
-    return re.sub(r"^\[[^]]*\] (\[\w+\] )?", "", complaints[0]).strip()
+    return re.sub(r"^\[[^]]*\] (\[\w+\] )?", "", complaints[0]).strip().removeprefix("file:")

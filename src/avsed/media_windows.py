@@ -32,6 +32,7 @@ from avsed.media import (
     ffmpeg_path,
     follow,
     image_output,
+    named_file,
     reason_in,
     refuse_trouble_of_the_machine,
 )
@@ -196,7 +197,7 @@ class _Decoder:
 
 def _source(path: Path) -> Any:
     # As for clips: without a new filter graph, which would count time from 0 again.
-    return ffmpeg.input(str(path), reinit_filter=0)
+    return ffmpeg.input(named_file(path), reinit_filter=0)
 
 
 class _Samples(_Decoder):

@@ -121,6 +121,11 @@ def _require_places(
             path.parent.mkdir(parents=True, exist_ok=True)
     if plot_path:
         require_drawable(plot_path)
+    for path in paths:
+        if out_dir and set(path.name).intersection("\t\n\r"):
+            raise AvsedError(
+                f"{path.name!r}: a tab or line break in it would spoil events.tsv; rename the file"
+            )
     twice = [name for name, n in Counter(path.name for path in paths).items() if n > 1]
     if out_dir and twice:
         raise AvsedError(

@@ -13,7 +13,7 @@ import numpy as np
 
 from avsed.errors import AvsedError
 from avsed.leftovers import folder_in_work
-from avsed.media import TIME_LIMIT, ffmpeg_path, refuse_trouble_of_the_machine
+from avsed.media import TIME_LIMIT, ffmpeg_path, named_file, refuse_trouble_of_the_machine
 from avsed.prediction import Prediction
 from avsed.store import written_whole
 
@@ -62,7 +62,7 @@ def write_page(prediction: Prediction, path: Path) -> None:
 def _encode(prediction: Prediction, folder: Path) -> Path:
     media_path = folder / "media.mp4"
     command = [
-        *(ffmpeg_path(), "-loglevel", "error", "-i", str(prediction.path.resolve())),
+        *(ffmpeg_path(), "-loglevel", "error", "-i", named_file(prediction.path)),
         *(_AUDIO if prediction.has_audio else ()),
         *(_VIDEO if prediction.has_video else ()),
         *("-movflags", "+faststart", str(media_path)),

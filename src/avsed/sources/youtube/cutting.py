@@ -6,7 +6,7 @@ from pathlib import Path
 import ffmpeg
 
 from avsed.clips import ClipRecord, inspect_clip
-from avsed.media import DecodeError, read_header, run_ffmpeg
+from avsed.media import DecodeError, named_file, read_header, run_ffmpeg
 from avsed.sources.youtube.failures import FetchError, Outcome
 from avsed.sources.youtube.fetching import Video
 from avsed.sources.youtube.lists import Segment
@@ -82,11 +82,12 @@ def cut_clip(video: Video, segment: Segment, path: Path) -> ClipRecord:
 
 
 def _command(video: Video, segment: Segment, path: Path) -> list[str]:
-    source = ffmpeg.input(str(video.path), ss=segment.start - video.start, t=segment.duration)
+    first = segment.start - video.start
+    source = ffmpeg.input(named_file(video.path), ss=first, t=segment.duration)
     output = ffmpeg.output(
         source["v:0"].filter("scale", _WIDTH, _HEIGHT),
         source["a:0?"],
-        str(path),
+        named_file(path),
         t=segment.duration,
         **_ENCODING,
     )
