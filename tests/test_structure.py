@@ -1,5 +1,7 @@
-"""dvc.yaml names all code behind each stage, and imports point one way."""
+"""dvc.yaml names all code behind each stage, imports point one way, and no file is executed."""
 
+import ast
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -78,3 +80,61 @@ def test_imports_point_one_way() -> None:
         module = ".".join(("avsed", *path.relative_to(package).with_suffix("").parts))
         for imported in imported_modules(path):
             assert rank[imported] > rank[module], f"{module} imports {imported}"
+
+
+# Beside what ruff's rules S refuse: pickle, dill, shelve and marshal that load, eval and exec,
+# unsafe YAML of PyYAML, shells.
+RUN_WHAT_THEY_LOAD = {"cloudpickle", "dill", "joblib", "marshal", "shelve", "torch.hub"}
+OF_PICKLE = {"UnpicklingError"}  # to catch what a loader without pickles raises
+
+
+def executes(tree: ast.AST) -> Iterator[str]:
+    """Name what could run code that lies in a file."""
+    for node in ast.walk(tree):
+        names: list[str] = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names = [node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Attribute):
+            names = [ast.unparse(node)]
+        yield from (name for name in names if name in RUN_WHAT_THEY_LOAD)
+        yield from (
+            name
+            for name in names
+            if name.startswith("pickle.") and name.removeprefix("pickle.") not in OF_PICKLE
+        )
+        if isinstance(node, ast.Call):
+            call = ast.unparse(node)
+            given = {word.arg: ast.unparse(word.value) for word in node.keywords}
+            if ast.unparse(node.func) == "torch.load" and given.get("weights_only") != "True":
+                yield call
+            if given.get("allow_pickle", "False") != "False" or "unsafe" in given.get("typ", ""):
+                yield call
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        *(
+            "import joblib",
+            "from cloudpickle import loads",
+            "import torch.hub",
+            "torch.hub.load(a)",
+        ),
+        *("pickle.load(a)", "from pickle import load", "from torch import hub", "import dill as x"),
+        *("torch.load(a)", "torch.load(a, weights_only=False)", "np.load(a, allow_pickle=True)"),
+        *("np.load(a, allow_pickle=b)", "YAML(typ='unsafe')"),
+    ],
+)
+def test_what_executes_a_file_is_seen(source: str) -> None:
+    assert list(executes(ast.parse(source)))
+
+
+def test_nothing_executes_what_a_file_holds() -> None:
+    for folder in ("src", "stages", "benchmarks"):
+        for path in (ROOT / folder).rglob("*.py"):
+            text = path.read_text("utf-8")
+            assert not list(executes(ast.parse(text))), path
+            # Of ruff's rules of security, only that of random numbers may be set aside in a line.
+            assert text.count("noqa: S") == text.count("noqa: S311") + text.count("noqa: SIM"), path
