@@ -157,6 +157,29 @@ def test_a_worker_that_is_killed_costs_nothing_and_nothing_is_made_twice(
         assert np.array_equal(spread[kind], here[kind]), kind
 
 
+@pytest.mark.attack
+@pytest.mark.slow
+def test_one_worker_and_three_make_the_same_shards(
+    dask: Dask,
+    clips: tuple[Path, list[ClipRecord]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[dict[str, bytes]] = []
+    for names in (["worker-1"], ["worker-2", "worker-3"]):
+        for name in names:
+            dask.start_worker(name)
+        logs = [dask.folder / f"{name}.log" for name in names]
+        until(lambda logs=logs: all("Registered to" in log.read_text() for log in logs))  # type: ignore[misc]
+        folder = tmp_path / names[0]
+        monkeypatch.setenv("AVSED_STORE", str(folder / "store"))
+        extract((clips[0], clips[1][:4]), folder / "features")
+        shards = (folder / "features").rglob("part-*.h5")
+        made.append({str(path.relative_to(folder)): path.read_bytes() for path in shards})
+    assert len(made[0]) >= 4
+    assert [name for name in made[0] if made[0][name] != made[1][name]] == []
+
+
 @pytest.mark.slow
 def test_a_mistake_on_a_worker_is_told_as_it_would_be_here(
     dask: Dask, clips: tuple[Path, list[ClipRecord]], tmp_path: Path
