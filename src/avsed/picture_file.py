@@ -30,6 +30,7 @@ def save_picture(figure: Figure, path: Path) -> None:
         OSError: if the disk is full.
     """
     try:
+        path.parent.stat()  # a folder that is not there is a slip: none is made
         with written_whole(path) as part:
             figure.savefig(part)
     except OSError as error:
