@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from avsed.annotations import read_classes, read_list
+from avsed.annotations import Event, read_classes, read_list
 from avsed.clips import inspect_clip, missing_clip, read_clips, write_clips
 from avsed.collect import collect_clips
 from avsed.config import Dataset, DemoDataset, Download, Local, LocalDataset
@@ -94,6 +94,14 @@ def test_events_are_cut_where_clips_are(
     written = (tmp_path / "metadata" / "test.tsv").read_text().splitlines()
     assert written[1:] == ["d.wav\t8.000\t10.000\tDog"]
     assert "d: 1 events start after 10 s, where clips are cut" in capsys.readouterr().out
+
+
+def test_events_that_are_one_after_the_cut_are_listed_once(tmp_path: Path, local: Local) -> None:
+    rows = "d.wav\t8\t12\tDog\nd.wav\t8\t11\tDog\n"
+    (local.metadata_dir / "test.tsv").write_text(f"filename\tonset\toffset\tevent_label\n{rows}")
+    prepare_lists(DATASET, local, tmp_path / "metadata")
+    (clip,) = read_list(tmp_path / "metadata", "test", DATASET.classes)
+    assert clip.events == (Event(onset=8.0, offset=10.0, label="Dog"),)
 
 
 def test_class_names_with_quotes_survive(tmp_path: Path, local: Local) -> None:

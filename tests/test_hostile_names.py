@@ -14,6 +14,7 @@ from avsed.clips import ClipRecord, inspect_clip, read_clips
 from avsed.collect import collect_clips
 from avsed.config import Download, Local, LocalDataset
 from avsed.errors import AvsedError
+from avsed.media import run_ffmpeg
 from avsed.media_windows import Window, read_windows
 from avsed.prepare import prepare_lists
 from avsed.sources.local import find_media
@@ -152,12 +153,13 @@ def test_a_list_of_other_files_is_no_media_and_asks_no_network(form: str, name: 
     """Copied, it would name files that are not there, or any of this machine."""
     Path("media").mkdir()
     write_tone(Path("tone.wav"), seconds=0.5)
-    shutil.copy("tone.wav", "media/beside.wav")
+    run_ffmpeg(["-i", "tone.wav", "-c:a", "aac", "-f", "mpegts", "tone.ts"])
+    shutil.copy("tone.ts", "media/beside.ts")
     path = Path("media") / name
     with create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0)
-        address = f"http://127.0.0.1:{server.getsockname()[1]}/a.wav"
-        for other in ("beside.wav", "../tone.wav", str(Path("tone.wav").resolve()), address):
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/tone.ts"
+        for other in ("beside.ts", "../tone.ts", str(Path("tone.ts").resolve()), address):
             path.write_text(form.format(other))
             record = inspect_clip("a", path)
             assert record.status == "failed", other
