@@ -66,6 +66,13 @@ def test_what_is_written_is_read_back(tmp_path: Path, split: str) -> None:
     assert read_list(tmp_path, split, CLASSES) == clips
 
 
+def test_times_between_milliseconds_are_read_back(tmp_path: Path) -> None:
+    short = (Event(onset=0.0001, offset=0.0004, label="Cat"),)
+    clips = [AnnotatedClip(clip_id="a", tags=("Cat",), events=short)]
+    write_list(tmp_path, "test", clips)
+    assert read_list(tmp_path, "test", CLASSES) == clips
+
+
 @pytest.mark.parametrize(
     ("split", "row", "message"),
     [

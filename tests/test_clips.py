@@ -57,6 +57,11 @@ def test_records_are_read_back(tmp_path: Path, clip_path: Path) -> None:
     assert read_clips(tmp_path / "clips.csv") == records
 
 
+def test_a_reason_with_line_ends_is_a_row_all_the_same(tmp_path: Path) -> None:
+    write_clips(tmp_path / "clips.csv", [missing_clip("a", "gone:\rfor\r\ngood\n")])
+    assert read_clips(tmp_path / "clips.csv") == [missing_clip("a", "gone: for good")]
+
+
 def test_a_clip_table_of_another_form_is_refused(tmp_path: Path) -> None:
     (tmp_path / "clips.csv").write_text("clip_id,file\na,a.mp4\n")
     with pytest.raises(AvsedError, match=r"clips.csv: is no clip table .* `dvc repro collect`"):

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from avsed.config import show
+from avsed.config import CLASS_NAME, show
 from avsed.errors import AvsedError
 from avsed.store import written_whole
 
@@ -213,7 +213,7 @@ def labels_used(path: Path, split: str) -> set[str]:
         split: one of `SPLITS`, which says the columns.
 
     Returns:
-        Labels without commas, which no class can have; none for the unlabeled list.
+        Labels that a class can have; none for the unlabeled list.
 
     Raises:
         AvsedError: if the file is missing, no text, or has other columns.
@@ -227,7 +227,7 @@ def labels_used(path: Path, split: str) -> set[str]:
         if len(fields) == len(header)
         for label in fields[-1].split(",")
     ]
-    return {label for label in labels if label}
+    return {label for label in labels if CLASS_NAME.fullmatch(label)}
 
 
 def write_list(metadata_dir: Path, split: str, clips: Iterable[AnnotatedClip]) -> None:

@@ -116,6 +116,7 @@ def write_clips(path: Path, records: Iterable[ClipRecord]) -> None:
             row = asdict(record)
             row["has_audio"] = int(record.has_audio)
             row["has_video"] = int(record.has_video)
+            row["reason"] = " ".join(record.reason.split())  # csv writes some line ends unquoted
             writer.writerow(row)
 
 

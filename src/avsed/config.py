@@ -34,7 +34,7 @@ def _auto_or_count(value: object) -> object:
 
 
 # Lists separate by commas, tabs and lines; a control character would spoil what shows a label.
-_CLASS_NAME = re.compile(r"[^,\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
+CLASS_NAME = re.compile(r"[^,\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 _SHOWN = 80  # characters of what a file holds, in a message
 
 AutoOrCount = Annotated[Literal["auto"] | int, PlainValidator(_auto_or_count)]
@@ -78,7 +78,7 @@ class LocalDataset(Section):
     @model_validator(mode="after")
     def _classes_can_be_listed(self) -> Self:
         for name in self.classes:
-            if name != name.strip() or not _CLASS_NAME.fullmatch(name):
+            if name != name.strip() or not CLASS_NAME.fullmatch(name):
                 raise ValueError(
                     f"{show(name)} cannot be a class; use no commas, control characters or outer "
                     "blanks"
