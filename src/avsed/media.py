@@ -3,9 +3,11 @@
 import errno
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -29,6 +31,8 @@ TOLERANCE = 1.0  # seconds by which streams may be shorter than their container 
 TIME_LIMIT = 60  # seconds of one run of ffmpeg; a clip takes one at most
 ATTEMPTS = 3
 MOST_SAID = 2**20  # bytes of ffmpeg's complaints that are kept
+MAX_PIXELS = 8192 * 4320  # of a picture: 8K; what the header of a damaged file says has no bound
+MEMORY_LIMIT = 4 * 2**30  # bytes of one ffmpeg, on Linux
 
 _STREAM = re.compile(r"^\s*Stream #\d+:\d+.*?: (Audio|Video): (?!none)(?!.*\(attached pic\))", re.M)
 _PLAYLIST = re.compile(r"^Input #0, (concat|dash|hls|imf)\b", re.M)
@@ -123,6 +127,8 @@ def probe(path: Path) -> Streams:
         DecodeError: if no stream can be decoded.
     """
     header = read_header(path)
+    if not header.streams:  # but subtitles, data, or codecs that ffmpeg does not know
+        raise DecodeError("has neither audio nor video")
     media = read_media(
         path,
         sample_rates=[PROBE_SAMPLE_RATE] if "Audio" in header.streams else [],
@@ -138,11 +144,13 @@ def probe(path: Path) -> Streams:
         # The last picture stays until the end, which only the container knows.
         pictures = max(pictures, min(header.duration, CLIP_DURATION))
     if not audio and not pictures:
-        raise DecodeError("; ".join(remarks) or "has neither audio nor video")
+        raise DecodeError("; ".join(remarks))
     lasts = min(header.duration, CLIP_DURATION)
     for what, seconds in (("its audio ends", audio), ("its pictures end", pictures)):
         if seconds and lasts > seconds + TOLERANCE:
             remarks.append(f"{what} at {seconds:.1f} s of {header.duration:.1f} s")
+    if _is_cut_wav(path):
+        remarks.append("is shorter than its header says")
     duration = pictures if pictures > audio + TOLERANCE else audio or pictures
     return Streams(
         has_audio=audio > 0,
@@ -150,6 +158,14 @@ def probe(path: Path) -> Streams:
         duration=min(duration, CLIP_DURATION),
         remark="; ".join(remarks),
     )
+
+
+def _is_cut_wav(path: Path) -> bool:
+    """Tell whether a WAV file lacks some of its end, of which ffmpeg says nothing."""
+    with path.open("rb") as file:
+        form, size = file.read(4), int.from_bytes(file.read(4), "little")
+    # Programs that write to a pipe put some number of that size.
+    return form == b"RIFF" and path.stat().st_size < 8 + size < 2**31 - 2**16
 
 
 def read_media(
@@ -190,9 +206,7 @@ def read_media(
 def _one_pass(
     path: Path, sample_rates: Sequence[int], each_image: Callable[[Image], T] | None
 ) -> Media[T]:
-    # Without a new filter graph when a stream changes its form half way: the graph would count time
-    # from 0 again. Pictures are brought to the first one's size; such audio is an error.
-    source = ffmpeg.input(named_file(path), t=CLIP_DURATION, reinit_filter=0)
+    source = media_input(path, t=CLIP_DURATION)
     with folder_in_work(Path(tempfile.gettempdir())) as folder:
         samples = {rate: folder / f"{rate}.f32" for rate in sample_rates}
         outputs = [audio_output(source, rate, path) for rate, path in samples.items()]
@@ -218,6 +232,13 @@ def _one_pass(
         errors=errors,
         complaint=complaint,
     )
+
+
+def media_input(path: Path, **options: float) -> Any:
+    """Give a file as ffmpeg's input."""
+    # Without a new filter graph when a stream changes its form half way: the graph would count time
+    # from 0 again. Pictures are brought to the first one's size; such audio is an error.
+    return ffmpeg.input(named_file(path), **options, reinit_filter=0, max_pixels=MAX_PIXELS)
 
 
 def audio_output(source: Any, sample_rate: int, path: Path) -> Any:
@@ -280,7 +301,7 @@ def read_header(path: Path) -> Header:
         DecodeError: if it is no media file, or a playlist, whose media may lie anywhere.
     """
     try:
-        run_ffmpeg(["-hide_banner", "-i", named_file(path)])
+        run_ffmpeg(["-hide_banner", "-max_pixels", str(MAX_PIXELS), "-i", named_file(path)])
     except subprocess.CalledProcessError as error:
         # ffmpeg describes its input before it complains that no output is given.
         described = error.stderr.decode("utf-8", "replace")
@@ -299,6 +320,19 @@ def read_header(path: Path) -> Header:
         streams=frozenset(_STREAM.findall(described)),
         duration=end - first if 0.0 < first < end else end,
     )
+
+
+def start_ffmpeg(arguments: Sequence[str], **streams: int | IO[bytes]) -> "subprocess.Popen[bytes]":
+    """Start ffmpeg; it fails, as on a broken file, where it would take more than `MEMORY_LIMIT`.
+
+    Args:
+        arguments: of the command, without the executable.
+        streams: its stdin, stdout and stderr, as of `subprocess.Popen`.
+    """
+    process = subprocess.Popen([ffmpeg_path(), *arguments], **streams)  # type: ignore[call-overload]
+    if sys.platform == "linux":
+        resource.prlimit(process.pid, resource.RLIMIT_DATA, (MEMORY_LIMIT, MEMORY_LIMIT))
+    return cast("subprocess.Popen[bytes]", process)
 
 
 def run_ffmpeg(
@@ -324,22 +358,21 @@ def run_ffmpeg(
         subprocess.TimeoutExpired: if it hangs each time.
     """
     for attempt in range(ATTEMPTS):
-        try:
-            done = subprocess.run(
-                [ffmpeg_path(), *arguments],
-                input=stdin,
-                capture_output=True,
-                timeout=TIME_LIMIT,
-                check=True,
-            )
-        except subprocess.CalledProcessError as error:
+        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        with start_ffmpeg(arguments, **pipes) as process:
+            try:
+                output, log = process.communicate(stdin, timeout=TIME_LIMIT)
+            except subprocess.TimeoutExpired:
+                if attempt == ATTEMPTS - 1:
+                    raise
+                continue
+            finally:
+                process.kill()
+        if process.returncode:
+            error = subprocess.CalledProcessError(process.returncode, process.args, output, log)
             refuse_trouble_of_the_machine(error, out_dir)
-            raise
-        except subprocess.TimeoutExpired:
-            if attempt == ATTEMPTS - 1:
-                raise
-        else:
-            return done.stdout, done.stderr
+            raise error
+        return output, log
     raise AssertionError("the last attempt returns or raises")
 
 
@@ -355,8 +388,8 @@ def _stream_ffmpeg(arguments: Sequence[str], consume: Callable[[IO[bytes]], R]) 
         DecodeError: if it fails otherwise, or hangs each time.
     """
     for _ in range(ATTEMPTS):
-        with subprocess.Popen(
-            [ffmpeg_path(), *arguments],
+        with start_ffmpeg(
+            arguments,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -422,7 +455,8 @@ def refuse_trouble_of_the_machine(
     if error.returncode == -signal.SIGXFSZ:
         raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(out_dir))
     # A crash, on the other hand, is the clip's doing. Signals that ask it to end make it exit 255,
-    # as does what it must not do, such as to follow a list of other files.
+    # as does, with a word, a decoder that gives up, or what must not be done, such as to follow a
+    # list of other files.
     forbidden = b"Operation not permitted" in error.stderr
     if error.returncode == -signal.SIGKILL or (error.returncode == 255 and not forbidden):
         raise AvsedError(
@@ -435,12 +469,23 @@ def refuse_trouble_of_the_machine(
 
 
 def reason_in(log: str) -> str:
-    """Give the first complaint of ffmpeg, without the address it prints before it."""
+    """Give the first complaint of ffmpeg, without the addresses that it prints before it."""
     if "matches no streams" in log:
         return "there is none"
     lines = log.strip().splitlines()
-    ignored = ("At least one output file", "Input #", "misdetection possible")
-    complaints = [line for line in lines if not any(words in line for words in ignored)]
+    ignored = (
+        "At least one output file",
+        "Input #",
+        "misdetection possible",
+        "AVOption max_pixels",  # where there is no picture to limit
+    )
+    # What it describes is indented.
+    complaints = [
+        line
+        for line in lines
+        if not line.startswith(" ") and not any(words in line for words in ignored)
+    ]
     if not complaints:
         return "nothing can be decoded"
-    return re.sub(r"^\[[^]]*\] (\[\w+\] )?", "", complaints[0]).strip().removeprefix("file:")
+    # Addresses differ each time, and what is recorded of a clip decides which features are its own.
+    return re.sub(r"^(\[[^]]*\] ?)+", "", complaints[0]).strip().removeprefix("file:")

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Generic, Self, TypeVar, cast
 
-import ffmpeg
 import numpy as np
 from numpy.typing import NDArray
 
@@ -29,15 +28,16 @@ from avsed.media import (
     Media,
     Stream,
     audio_output,
-    ffmpeg_path,
     follow,
     image_output,
-    named_file,
+    media_input,
     reason_in,
     refuse_trouble_of_the_machine,
+    start_ffmpeg,
 )
 
 WINDOW_HOP = 101  # frames, 6.7 s: two windows share a third
+LONGEST = 24 * 3600.0  # seconds; damaged time stamps can tell of years
 AHEAD = 2  # frames read past a window; codecs pad a file's end by less, which is worth no window
 
 T = TypeVar("T")
@@ -79,13 +79,17 @@ def read_windows(
 
     Raises:
         AvsedError: if ffmpeg was killed.
-        DecodeError: if a stream cannot be decoded.
+        DecodeError: if a stream cannot be decoded, or lasts more than `LONGEST`.
     """
     with ExitStack() as stack:
         audio = [stack.enter_context(_Samples(path, rate)) for rate in sample_rates]
         pictures = stack.enter_context(_Pictures(path, each_image)) if each_image else None
         decoders: list[_Decoder] = [*audio, *([pictures] if pictures else [])]
         for first_frame in itertools.count(0, WINDOW_HOP):
+            if frame_onset(first_frame) > LONGEST:
+                raise DecodeError(
+                    f"by its time stamps, it lasts more than {LONGEST / 3600:.0f} hours"
+                )
             waveforms = {samples.sample_rate: samples.read(first_frame) for samples in audio}
             images, index = pictures.read(first_frame) if pictures else ([], np.empty(0, np.intp))
             is_last = all(decoder.ended for decoder in decoders)
@@ -135,8 +139,8 @@ class _Decoder:
         self.complaint = ""
         self._hangs = False
         command = output.global_args("-hide_banner", "-loglevel", "error")
-        self._process = subprocess.Popen(
-            [ffmpeg_path(), *command.get_args()],
+        self._process = start_ffmpeg(
+            command.get_args(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -195,16 +199,11 @@ class _Decoder:
         self._process.kill()
 
 
-def _source(path: Path) -> Any:
-    # As for clips: without a new filter graph, which would count time from 0 again.
-    return ffmpeg.input(named_file(path), reinit_filter=0)
-
-
 class _Samples(_Decoder):
     """The samples of a file at one rate."""
 
     def __init__(self, path: Path, sample_rate: int) -> None:
-        super().__init__("audio", audio_output(_source(path), sample_rate, Path("pipe:")))
+        super().__init__("audio", audio_output(media_input(path), sample_rate, Path("pipe:")))
         self.sample_rate = sample_rate
         self._first = 0  # of the samples that are kept
         self._kept = np.empty(0, np.float32)
@@ -237,7 +236,7 @@ class _Pictures(_Decoder, Generic[T]):
     """The picture of each frame of a file."""
 
     def __init__(self, path: Path, each_image: Callable[[Image], T]) -> None:
-        super().__init__("video", image_output(_source(path)))
+        super().__init__("video", image_output(media_input(path)))
         self.n_frames = 0  # that were read
         self._each_image = each_image
         self._previous = b""
