@@ -5,13 +5,13 @@ from functools import cache
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 
 from avsed.config import Added, Auditory, Fusion, Section, Spectral, Visual
 from avsed.features.extractor import FeatureSpec, Recipe
 from avsed.features.kinds import MAKERS
 from avsed.model import Crnn
 from avsed.model_card import ModelCard, write_model_card
+from avsed.weights_file import save_weights
 
 CLASSES = ("Cat", "Dog", "Speech")
 FUSION = Fusion(auditory_dim=4, visual_dim=4, standalone_auditory_dim=8, standalone_visual_dim=8)
@@ -54,6 +54,5 @@ def write_model(model_dir: Path, *kinds: str, n_seeds: int = 1, mask_padding: bo
             )
         weights = student.state_dict()
         weights["classifier.weight"] *= 30.0
-        save_file({name: tensor.contiguous() for name, tensor in weights.items()},
-                  model_dir / f"seed-{seed:02d}.safetensors")  # fmt: skip
+        save_weights(model_dir / f"seed-{seed:02d}.safetensors", weights, curve="[]")
     return model_dir

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from safetensors.torch import load_file, save_file
 
 from avsed.annotations import SPLITS, Event, write_classes, write_list
 from avsed.clips import inspect_clip
@@ -28,6 +27,7 @@ from avsed.sources.demo.render import render_audio, render_clip
 from avsed.sources.demo.scenes import Scene, annotated
 from avsed.store import file_sha256, read_features
 from avsed.training import train_variant
+from avsed.weights_file import load_weights, save_weights
 
 from .conftest import ROOT
 from .models import CLASSES, FUSION, PARAMS, RECIPES, spec_of, write_model
@@ -266,9 +266,9 @@ def test_a_name_with_a_colon_is_a_file_and_no_address(tmp_path: Path) -> None:
 
 def test_scores_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
     model_dir = write_model(tmp_path / "spectral", "spectral")
-    weights = load_file(model_dir / "seed-00.safetensors")
+    weights, curve = load_weights(model_dir / "seed-00.safetensors")
     weights["classifier.bias"][:] = torch.nan
-    save_file(weights, model_dir / "seed-00.safetensors")
+    save_weights(model_dir / "seed-00.safetensors", weights, curve)
     path = write_audio(tmp_path / "clip.wav", 0, 9999)
     with pytest.raises(AvsedError, match=r"clip\.wav: its scores are no finite numbers"):
         predict(load_model(model_dir, {}), path, DECISIONS)

@@ -11,6 +11,7 @@ from matplotlib.image import imread
 
 from avsed.clips import write_clips
 from avsed.command import main
+from avsed.sealed import seal
 from avsed.shard_check import check_shards
 from avsed.store import Shard, write_shard
 
@@ -75,6 +76,7 @@ def test_wrong_values_are_named(tmp_path: Path, name: str, value: np.ndarray, me
     with h5py.File(path, "r+") as file:
         del file[name]
         file[name] = value
+    seal(path)
     (error,) = errors(tmp_path)
     assert error.startswith(f"{path}: {message}")
 
@@ -83,6 +85,7 @@ def test_a_missing_dataset_is_named(tmp_path: Path) -> None:
     path = write(tmp_path, 0, "abc")
     with h5py.File(path, "r+") as file:
         del file["valid_frames"]
+    seal(path)
     (error,) = errors(tmp_path)
     assert error.startswith(f"{path}: cannot be read (") and "valid_frames" in error
 
@@ -129,6 +132,7 @@ def test_the_command_says_what_is_wrong_and_which_stage_mends_it(
     path = write(Path("data/features"), 1, "")
     with h5py.File(path, "r+") as file:
         file.attrs["provenance"] = json.dumps({"version": 2})
+    seal(path)
     with pytest.raises(SystemExit) as caught:
         main()
     assert caught.value.code == 1

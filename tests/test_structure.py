@@ -36,7 +36,9 @@ sources.demo.pictures
 sources.demo.scenes features.extractor features.weights clips
 features.published annotations curves picture_file
 store media hardware cli
-framing config cluster committed leftovers recurrent results_file limits
+results_file
+framing config cluster committed leftovers recurrent limits sealed
+weights_file
 errors interrupts
 """
 

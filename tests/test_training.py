@@ -349,13 +349,16 @@ def test_a_killed_training_goes_on_within_the_seed_and_ends_in_the_same_weights(
         assert undisturbed_seed == killed_seed
 
 
-def test_a_damaged_checkpoint_costs_time_only(tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_costs_time_only(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     train(tmp_path / "out")
     (stored,) = (tmp_path / "store").rglob("seed-01.safetensors")
     whole = stored.read_bytes()
     stored.unlink()
     stored.with_name("seeds-01.checkpoint").write_bytes(b"PK" * 99)
     train(tmp_path / "out")
+    assert "seeds-01.checkpoint: damaged, cut short" in capsys.readouterr().out
     assert (tmp_path / "out" / "seed-01.safetensors").read_bytes() == whole
 
 
@@ -418,13 +421,18 @@ def test_a_run_whose_seeds_were_kept_in_part_goes_on_from_its_checkpoint(
         assert (tmp_path / "out" / name).read_bytes() == undisturbed
 
 
-def test_a_stored_seed_that_is_broken_is_trained_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", ["cut", "flipped"])
+def test_a_stored_seed_that_is_broken_is_trained_again(
+    how: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     train(tmp_path / "out")
     (stored,) = (tmp_path / "store").rglob("seed-01.safetensors")
     whole = stored.read_bytes()
     stored.unlink()
-    stored.write_bytes(whole[:100])
+    stored.write_bytes(whole[:100] if how == "cut" else whole[:-1] + bytes([whole[-1] ^ 1]))
     train(tmp_path / "out")
+    said = capsys.readouterr().out
+    assert "seed-01.safetensors: " in said and "; the seed is trained again" in said
     assert (tmp_path / "out" / "seed-01.safetensors").read_bytes() == whole
 
 

@@ -4,8 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 from tqdm import tqdm
 
@@ -17,6 +15,7 @@ from avsed.model import Crnn
 from avsed.model_card import ModelCard, read_model_card
 from avsed.scores import ScoredSplit, Scores, write_scores
 from avsed.store import describe_shards
+from avsed.weights_file import load_weights
 
 BATCH_SIZE = 32  # clips
 
@@ -73,8 +72,8 @@ def load_student(card: ModelCard, weights_path: Path, device: torch.device) -> C
         cnn_dtype=torch.float32,
     )
     try:
-        student.load_state_dict(load_file(weights_path))
-    except (RuntimeError, OSError, SafetensorError) as error:
+        student.load_state_dict(load_weights(weights_path)[0])
+    except (RuntimeError, OSError) as error:
         reason = str(error).strip().splitlines()[0]
         raise AvsedError(
             f"{weights_path}: are not the weights of this model ({reason}); "

@@ -12,6 +12,7 @@ import numpy as np
 from avsed.clips import ClipRecord
 from avsed.config import family
 from avsed.framing import N_FRAMES, N_SPECTRAL_FRAMES
+from avsed.sealed import open_sealed
 from avsed.store import Provenance
 
 
@@ -58,7 +59,7 @@ def check_shards(features_dir: Path, kind: str, records: Sequence[ClipRecord]) -
     shards = []
     for path in paths:
         try:
-            with h5py.File(path, "r") as file:
+            with open_sealed(path) as file:
                 shards.append(_describe(path, file))
                 errors += (f"{path}: {error}" for error in _value_errors(kind, file))
         except (OSError, KeyError, ValueError) as error:

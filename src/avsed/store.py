@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from avsed.errors import AvsedError
 from avsed.leftovers import folder_in_work
 from avsed.limits import free_memory
+from avsed.sealed import open_sealed, seal
 
 CLIPS_PER_SHARD = 256
 # Half or more of VGG16's features are zeros; writing costs some 5 ms a clip, reading 2.
@@ -163,7 +164,7 @@ def naming(path: Path) -> Iterator[None]:
 
 @contextmanager
 def new_hdf5(path: Path, libver: tuple[str, str] | None = None) -> Iterator[h5py.File]:
-    """Give an HDF5 file in memory, written to `path` when the block ends without an exception.
+    """Give an HDF5 file in memory, written to `path` and sealed when the block ends well.
 
     On a disk that fills up, HDF5 itself prints tracebacks and crashes when the process ends.
     """
@@ -173,6 +174,7 @@ def new_hdf5(path: Path, libver: tuple[str, str] | None = None) -> Iterator[h5py
         image = file.id.get_file_image()
     with written_whole(path) as part:
         part.write_bytes(image)
+        seal(part)
 
 
 def publish(path: Path, target: Path) -> None:
@@ -194,55 +196,31 @@ def file_sha256(path: Path) -> str:
 
 def write_shard(path: Path, shard: Shard) -> None:
     """Write a shard, whole or not at all, one compressed chunk a clip."""
-    # Checksums everywhere, so that damage is an error and not other features: Fletcher's of the
-    # chunks, this format version's of the file's structure, and a hash of all else.
     with new_hdf5(path, libver=("v110", "v110")) as file:
         _, n_frames, dims = shard.features.shape
-        if shard.clip_ids:
-            chunks = (1, n_frames, dims)
-            file.create_dataset(
-                "features", data=shard.features, chunks=chunks, fletcher32=True, **COMPRESSION
-            )
-        else:
-            file.create_dataset("features", data=shard.features)
+        chunked = {"chunks": (1, n_frames, dims), **COMPRESSION} if shard.clip_ids else {}
+        file.create_dataset("features", data=shard.features, **chunked)
         file.create_dataset("clip_id", data=list(shard.clip_ids), dtype=h5py.string_dtype())
         file.create_dataset("valid_frames", data=shard.valid_frames)
         file.attrs["left_out"] = json.dumps(dict(shard.left_out))
         file.attrs["provenance"] = json.dumps(dict(shard.provenance))
         file.attrs["code"] = shard.code
         file.attrs["key"] = shard.key
-        file.attrs["sha256"] = _hash_description(file)
 
 
 def is_whole(path: Path, key: str) -> bool:
     """Tell whether a file is the shard of a key and undamaged; reads all of it."""
     try:
-        with h5py.File(path, "r") as file:
-            features = file["features"]
-            return bool(
-                file.attrs["key"] == key
-                and file.attrs["sha256"] == _hash_description(file)
-                and len(features) == len(file["clip_id"])
-                and all(np.isfinite(features[row]).all() for row in range(len(features)))
-            )
-    except (OSError, KeyError, ValueError, TypeError, RuntimeError):  # h5py's, of damage
+        with open_sealed(path) as file:
+            return bool(file.attrs.get("key") == key)
+    except OSError:
         return False
-
-
-def _hash_description(file: h5py.File) -> str:
-    """Hash all of a shard but its features."""
-    described = [
-        file["clip_id"].asstr()[:].tolist(),
-        file["valid_frames"][:].tolist(),
-        *(str(file.attrs[name]) for name in ("left_out", "provenance", "code", "key")),
-    ]
-    return hashlib.sha256(json.dumps(described).encode()).hexdigest()
 
 
 def read_origin(path: Path) -> ShardOrigin | None:
     """Read what a shard was made from; None where it cannot be read."""
     try:
-        with h5py.File(path, "r") as file:
+        with open_sealed(path) as file:
             return ShardOrigin(
                 clip_ids=frozenset(file["clip_id"].asstr()[:]).union(
                     json.loads(file.attrs["left_out"])
@@ -250,13 +228,13 @@ def read_origin(path: Path) -> ShardOrigin | None:
                 provenance=json.loads(file.attrs["provenance"]),
                 code=str(file.attrs["code"]),
             )
-    except (OSError, KeyError, ValueError, TypeError, RuntimeError):
+    except (OSError, KeyError, ValueError):
         return None
 
 
 def read_left_out(path: Path) -> dict[str, str]:
     """Read which clips a shard lacks, and why."""
-    with h5py.File(path, "r") as file:
+    with open_sealed(path) as file:
         left_out: dict[str, str] = json.loads(file.attrs["left_out"])
         return left_out
 
@@ -278,15 +256,32 @@ def open_shards(features_dir: Path, kind: str) -> Iterator[list[h5py.File]]:
     try:
         for path in paths:
             try:
-                files.append(h5py.File(path, "r"))
-            except OSError as error:
+                files.append(open_sealed(path))
+                _require_shard(files[-1], files[0])
+            except (OSError, KeyError, ValueError) as error:
+                reason = " ".join(str(error).split())
                 raise AvsedError(
-                    f"{path}: cannot be read ({error}); run `dvc repro -f extract`"
+                    f"{path}: cannot be read ({reason}); run `dvc repro -f extract`"
                 ) from None
         yield files
     finally:
         for file in files:
             file.close()
+
+
+def _require_shard(file: h5py.File, first: h5py.File) -> None:
+    """Refuse an undamaged file that is no shard, or none of the same features."""
+    features, clip_ids, frames = (file[name] for name in ("features", "clip_id", "valid_frames"))
+    for name in ("left_out", "provenance", "code", "key"):
+        file.attrs[name]
+    if features.dtype != np.float16 or not len(features) == len(clip_ids) == len(frames):
+        raise ValueError("its clips, features and numbers of frames do not belong together")
+    if (
+        len(clip_ids)
+        and len(first["clip_id"])
+        and features.shape[1:] != first["features"].shape[1:]
+    ):
+        raise ValueError(f"its features are of other sizes than those of {first.filename}")
 
 
 def describe_shards(features_dir: Path, kind: str) -> tuple[Provenance, list[str]]:

@@ -3,7 +3,6 @@
 import ctypes
 import io
 import itertools
-import pickle
 import platform
 import socket
 import sys
@@ -17,8 +16,6 @@ from pathlib import Path
 from typing import NoReturn
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save
 from tqdm import tqdm
 
 from avsed.cluster import Cluster, connect
@@ -30,7 +27,9 @@ from avsed.hardware import choose_device, choose_dtype
 from avsed.limits import count_cores
 from avsed.lockstep import Lockstep
 from avsed.model_card import ModelCard, write_model_card
+from avsed.sealed import require_seal, seal
 from avsed.store import code_key, publish, store_dir, work_key, written_whole
+from avsed.weights_file import load_weights, save_weights
 
 CHECKPOINT_INTERVAL = 60.0  # seconds: what a killed run loses, at most
 
@@ -248,6 +247,7 @@ def _take_steps(
             torch.save(lockstep.state(), state)
             with written_whole(checkpoint) as part:
                 part.write_bytes(state.getbuffer())
+                seal(part)
             saved = time.monotonic()
         if stop.is_set():
             return False
@@ -270,7 +270,7 @@ def _keep(lockstep: Lockstep, trained: TrainedSeeds) -> None:
         if seed not in lockstep.diverged:
             with written_whole(trained.weights_path(seed)) as part:
                 curve = curve_to_json(lockstep.curves[seed])
-                part.write_bytes(save(lockstep.weights(seed), metadata={"curve": curve}))
+                save_weights(part, lockstep.weights(seed), curve)
         else:
             with written_whole(trained.diverged_path(seed)) as part:
                 part.write_text(_explain_divergence(lockstep, seed, trained.card), "utf-8")
@@ -284,10 +284,14 @@ def _explain_divergence(lockstep: Lockstep, seed: int, card: ModelCard) -> str:
 
 
 def _load_checkpoint(path: Path) -> dict[str, object] | None:
-    try:
-        state: dict[str, object] = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError):  # none, or a damaged one
+    if not path.exists():
         return None
+    try:
+        require_seal(path)
+    except OSError as error:
+        print(f"{path}: {error}; its seeds begin anew", flush=True)
+        return None
+    state: dict[str, object] = torch.load(path, map_location="cpu", weights_only=True)
     return state
 
 
@@ -401,12 +405,15 @@ def _describe(
 
 
 def _is_whole(path: Path) -> bool:
-    try:
-        return bool(load_file(path))
-    except (OSError, SafetensorError):
+    if not path.exists():
         return False
+    try:
+        load_weights(path)
+    except OSError as error:
+        print(f"{path}: {error}; the seed is trained again", flush=True)
+        return False
+    return True
 
 
 def _read_curve(path: Path) -> Curve:
-    with safe_open(path, "pt") as file:
-        return curve_from_json(file.metadata()["curve"])
+    return curve_from_json(load_weights(path)[1])
