@@ -157,10 +157,7 @@ def make_media(folder: Path, n_clips: int) -> list[ClipRecord]:
         command = [ffmpeg_path(), "-v", "error", *inputs, "-pix_fmt", "yuv420p", "-b:v", "500k"]
         subprocess.run([*command, str(path)], check=True)
     made = [inspect_clip(path.stem, path) for path in sorted(folder.glob("*.mp4"))]
-    return [
-        replace(made[n % len(made)], clip_id=f"clip-{n}", sha256=f"clip {n}")
-        for n in range(n_clips)
-    ]
+    return [replace(made[n % len(made)], clip_id=f"clip-{n}") for n in range(n_clips)]
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from avsed.errors import AvsedError
 from avsed.extraction import extract_features
 from avsed.features.extractor import ClipInputs, Extractor, FeatureSpec, Recipe
 from avsed.media import Media
-from avsed.store import clips_with_features, read_features
+from avsed.store import clips_with_features, file_sha256, read_features
 
 from .conftest import clip_record
 
@@ -72,11 +72,19 @@ def media(tmp_path: Path) -> None:
     for clip_id, level in LEVELS.items():
         soundfile.write(tmp_path / "clips" / f"{clip_id}.wav", np.full(RATE, level), RATE)
     (tmp_path / "clips" / "broken.wav").write_bytes(b"RIFF" * 99)
+    hashes.clear()
+    hashes.update({path.stem: file_sha256(path) for path in (tmp_path / "clips").iterdir()})
+
+
+hashes: dict[str, str] = {}  # of the clips' media
 
 
 def records(*clip_ids: str, mute: tuple[str, ...] = ()) -> list[ClipRecord]:
     return [
-        clip_record(clip_id, has_audio=clip_id not in mute, has_video=False, duration=5.0)
+        replace(
+            clip_record(clip_id, has_audio=clip_id not in mute, has_video=False, duration=5.0),
+            sha256=hashes.get(clip_id, ""),
+        )
         for clip_id in clip_ids
     ]
 
@@ -170,7 +178,9 @@ def test_other_media_make_features_anew(tmp_path: Path, capsys: pytest.CaptureFi
     clips = records("a", "bb")
     extract(tmp_path, clips)
     capsys.readouterr()
-    extract(tmp_path, [replace(clips[0], sha256="other"), clips[1]])
+    media = tmp_path / "clips" / "a.wav"
+    media.write_bytes(media.read_bytes() + b"other")
+    extract(tmp_path, [replace(clips[0], sha256=file_sha256(media)), clips[1]])
     assert "shards to make: clips have other media (1)" in capsys.readouterr().out
 
 
@@ -211,6 +221,15 @@ def test_features_beyond_float16_are_refused(tmp_path: Path) -> None:
 def test_a_file_that_is_gone_is_no_clip_in_trouble(tmp_path: Path) -> None:
     with pytest.raises(AvsedError, match=r"gone.wav: is gone since the clips were collected"):
         extract(tmp_path, records("a", "gone"))
+
+
+def test_media_that_changed_since_they_were_collected_are_refused(tmp_path: Path) -> None:
+    clips = records("a", "bb")
+    content = bytearray((tmp_path / "clips" / "bb.wav").read_bytes())
+    content[1000] ^= 1
+    (tmp_path / "clips" / "bb.wav").write_bytes(content)
+    with pytest.raises(AvsedError, match=r"bb.wav: has changed since .*`dvc repro -f collect`"):
+        extract(tmp_path, clips)
 
 
 def test_shards_that_are_no_longer_planned_are_taken_away(tmp_path: Path) -> None:

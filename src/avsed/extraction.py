@@ -34,6 +34,7 @@ from avsed.store import (
     CLIPS_PER_SHARD,
     Shard,
     code_key,
+    file_sha256,
     publish,
     read_left_out,
     store_dir,
@@ -228,6 +229,7 @@ def _make(
     clips_dir: Path,
     on_clip: Callable[[], object],
 ) -> None:
+    _require_collected(shards, clips_dir)
     found = embed_clips(
         {kind: _build(recipes[kind]) for kind in shards},
         {kind: shard.records for kind, shard in shards.items()},
@@ -238,6 +240,16 @@ def _make(
         spec = _build(recipes[kind]).spec
         code = code_key(recipes[kind].modules)
         write_shard(shard.path, _shard_of(found[kind], shard, spec, code, clips_dir))
+
+
+def _require_collected(shards: Mapping[str, PlannedShard], clips_dir: Path) -> None:
+    """Refuse media that are not those that `clips.csv` tells of."""
+    for record in {record for shard in shards.values() for record in shard.records}:
+        path = clips_dir / record.file
+        if path.is_file() and file_sha256(path) != record.sha256:
+            raise AvsedError(
+                f"{path}: has changed since the clips were collected; run `dvc repro -f collect`"
+            )
 
 
 def _shard_of(
