@@ -194,6 +194,9 @@ def test_any_damage_of_a_students_weights_is_told(tmp_path: Path) -> None:
     loaded, curve = load_student_weights(path)
     assert curve == "[1]" and all(torch.equal(loaded[name], weights[name]) for name in weights)
     content = path.read_bytes()
+    for _ in range(9):
+        save_weights(path, weights, curve="[1]")
+        assert path.read_bytes() == content
     for seed in range(200):
         path.write_bytes(corrupt(content, random.Random(seed)))  # noqa: S311
         if path.read_bytes() != content:

@@ -24,6 +24,7 @@ from avsed.mean_teacher import consistency_weight
 from avsed.model import Crnn, embedding_dim
 from avsed.model_card import read_model_card
 from avsed.scoring import load_student, score_clips
+from avsed.sealed import seal
 from avsed.training import deal_out, train_seeds, train_variant
 
 from .conftest import ROOT
@@ -349,16 +350,33 @@ def test_a_killed_training_goes_on_within_the_seed_and_ends_in_the_same_weights(
         assert undisturbed_seed == killed_seed
 
 
-def test_a_damaged_checkpoint_costs_time_only(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+class Hostile:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, tuple[Path]]:
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize("how", ["damaged", "hostile"])
+def test_a_checkpoint_that_is_none_costs_time_only_and_runs_nothing(
+    how: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     train(tmp_path / "out")
     (stored,) = (tmp_path / "store").rglob("seed-01.safetensors")
     whole = stored.read_bytes()
     stored.unlink()
-    stored.with_name("seeds-01.checkpoint").write_bytes(b"PK" * 99)
+    checkpoint = stored.with_name("seeds-01.checkpoint")
+    checkpoint.write_bytes(b"PK" * 99)
+    if how == "hostile":
+        torch.save(Hostile(tmp_path / "touched"), checkpoint)
+        seal(checkpoint)
     train(tmp_path / "out")
-    assert "seeds-01.checkpoint: damaged, cut short" in capsys.readouterr().out
+    assert f"{checkpoint}: " in (said := capsys.readouterr().out)
+    assert "; its seeds begin anew" in said
+    assert not (tmp_path / "touched").exists()
     assert (tmp_path / "out" / "seed-01.safetensors").read_bytes() == whole
 
 

@@ -3,6 +3,7 @@
 import ctypes
 import io
 import itertools
+import pickle
 import platform
 import socket
 import sys
@@ -288,10 +289,11 @@ def _load_checkpoint(path: Path) -> dict[str, object] | None:
         return None
     try:
         require_seal(path)
-    except OSError as error:
-        print(f"{path}: {error}; its seeds begin anew", flush=True)
+        state: dict[str, object] = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, pickle.UnpicklingError) as error:
+        reason = str(error).splitlines()[0]
+        print(f"{path}: {reason}; its seeds begin anew", flush=True)
         return None
-    state: dict[str, object] = torch.load(path, map_location="cpu", weights_only=True)
     return state
 
 

@@ -1,6 +1,7 @@
 """Files of a trained seed: its weights, its learning curve, and a hash of both."""
 
 import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from torch import Tensor
 
 def save_weights(path: Path, weights: Mapping[str, Tensor], curve: str) -> None:
     """Write a seed's weights and curve in the format of safetensors, which has no checksum."""
-    metadata = {"curve": curve, "sha256": _hash(weights, curve)}
+    # One entry: safetensors writes several in another order each time.
+    metadata = {"avsed": json.dumps({"curve": curve, "sha256": _hash(weights, curve)})}
     whole = {name: tensor.contiguous() for name, tensor in weights.items()}
     save_file(whole, path, metadata=metadata)
 
@@ -26,11 +28,14 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], str]:
     try:
         with safe_open(path, "pt") as file:
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            metadata = file.metadata() or {}
+            metadata = json.loads((file.metadata() or {})["avsed"])
+        curve: str = metadata["curve"]
+        whole = metadata["sha256"] == _hash(weights, curve)
     except SafetensorError as error:
         raise OSError(str(error)) from None
-    curve = metadata.get("curve", "")
-    if metadata.get("sha256") != _hash(weights, curve):
+    except (KeyError, ValueError, TypeError):
+        whole = False
+    if not whole:
         raise OSError("damaged, or not written by this avsed")
     return weights, curve
 
