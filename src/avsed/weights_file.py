@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 
@@ -16,7 +16,8 @@ def save_weights(path: Path, weights: Mapping[str, Tensor], curve: str) -> None:
     # One entry: safetensors writes several in another order each time.
     metadata = {"avsed": json.dumps({"curve": curve, "sha256": _hash(weights, curve)})}
     whole = {name: tensor.contiguous() for name, tensor in weights.items()}
-    save_file(whole, path, metadata=metadata)
+    # In memory first: safetensors' own errors do not say that a disk is full.
+    path.write_bytes(save(whole, metadata=metadata))
 
 
 def load_weights(path: Path) -> tuple[dict[str, Tensor], str]:
