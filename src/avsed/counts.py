@@ -38,7 +38,7 @@ def write_counts(path: Path, counted: CountedClips) -> None:
             group = file.create_group(f"seeds/{seed}")
             for metric, counts in by_metric.items():
                 # No clip has 65,536 segments, let alone events.
-                group.create_dataset(metric, data=counts.astype(np.uint16), compression="lzf")
+                group.create_dataset(metric, data=counts.astype(np.uint16), compression="gzip")
 
 
 def read_counts(path: Path) -> CountedClips:

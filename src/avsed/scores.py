@@ -54,7 +54,7 @@ def write_scores(path: Path, splits: Mapping[str, ScoredSplit]) -> None:
             group.create_dataset("valid_frames", data=scored.valid_frames)
             for seed, scores in scored.seeds.items():
                 of_seed = group.create_group(f"seed-{seed:02d}")
-                of_seed.create_dataset("frame_scores", data=scores.frame_scores, compression="lzf")
+                of_seed.create_dataset("frame_scores", data=scores.frame_scores, compression="gzip")
                 of_seed.create_dataset("clip_scores", data=scores.clip_scores)
 
 
