@@ -39,13 +39,7 @@ def plot_features(features_dir: Path, clip_id: str, path: Path) -> None:
     figure = Figure(figsize=(10, 2.5 * len(kinds)), layout="constrained")
     panels = figure.subplots(len(kinds), sharex=True, squeeze=False)[:, 0]
     for axes, kind in zip(panels, kinds, strict=True):
-        try:
-            features, valid_frames = read_features(features_dir, kind, [clip_id])
-        except (OSError, KeyError, ValueError, TypeError) as error:  # h5py's, of damage
-            raise AvsedError(
-                f"{features_dir / kind}: cannot be read ({error}); `avsed features check` says "
-                "what to do"
-            ) from None
+        features, valid_frames = read_features(features_dir, kind, [clip_id])
         values = features[0].astype(np.float32)
         lowest, highest = np.percentile(values, _RANGE)
         axes.imshow(
