@@ -13,11 +13,10 @@ from avsed.annotations import AnnotatedClip, Event, write_list
 from avsed.clips import ClipRecord, inspect_clip, read_clips
 from avsed.collect import collect_clips
 from avsed.config import Download, Local, LocalDataset
-from avsed.errors import AvsedError
 from avsed.media import run_ffmpeg
 from avsed.media_windows import Window, read_windows
 from avsed.prepare import prepare_lists
-from avsed.sources.local import find_media
+from avsed.sources.local import copy_clip, find_media
 
 DATASET = LocalDataset(source="local", classes=("Cat",))
 # Options, protocols and patterns of ffmpeg, quotes, and letters of all kinds.
@@ -122,25 +121,18 @@ def test_clips_with_odd_names_are_collected_and_nothing_else_is_touched() -> Non
     assert after == before
 
 
-@pytest.mark.parametrize("target", ["../elsewhere.wav", "absolute", "other"])
-def test_a_link_out_of_the_media_folder_is_refused(target: str, tmp_path: Path) -> None:
-    local = lay_out(CLIPS)
-    write_tone(Path("elsewhere.wav"), seconds=0.5)
-    link = local.media_dir / "-y.wav"
-    if target == "other":  # a link as well
-        (local.media_dir / "other").symlink_to(tmp_path / "elsewhere.wav")
-    link.symlink_to(str(tmp_path / "elsewhere.wav") if target == "absolute" else target)
-    with pytest.raises(AvsedError, match=r"^concat:m%03d/-y.wav: is a link out of concat:m%03d; "):
-        find_media(local, ["-y"])
-    assert find_media(local, ["NUL"]) == {"NUL": None}  # a link that no list names is no matter
-
-
-def test_a_media_folder_that_is_a_link_itself_is_none_out_of_it() -> None:
+def test_links_are_followed_and_what_they_lead_to_is_copied() -> None:
     Path("disk").mkdir()
     write_tone(Path("disk/a.wav"), seconds=0.5)
-    Path("media").symlink_to("disk")
-    local = Local(media_dir=Path("media"), metadata_dir=Path("lists"))
-    assert find_media(local, ["a"]) == {"a": Path("media/a.wav")}
+    Path("media").mkdir()
+    Path("media/a.wav").symlink_to(Path("disk/a.wav").resolve())
+    Path("media/b.wav").symlink_to("nowhere.wav")
+    Path("linked").symlink_to("media")
+    media = find_media(Local(media_dir=Path("linked"), metadata_dir=Path("lists")), ["a", "b"])
+    assert media == {"a": Path("linked/a.wav"), "b": None}
+    Path("clips").mkdir()
+    assert copy_clip("a", media, Path("clips")).status == "ok"
+    assert not Path("clips/a.wav").is_symlink()
 
 
 HLS = "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:1,\n{}\n#EXT-X-ENDLIST\n"

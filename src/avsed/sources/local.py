@@ -31,7 +31,7 @@ def find_media(local: Local, clip_ids: Sequence[str]) -> dict[str, Path | None]:
         Clip to path; None where no file has its name.
 
     Raises:
-        AvsedError: if two files have a clip's name, or one is a link to a file elsewhere.
+        AvsedError: if two files have a clip's name.
     """
     found: dict[str, list[Path]] = {}
     for path in sorted(path for path in local.media_dir.rglob("*") if path.is_file()):
@@ -41,12 +41,6 @@ def find_media(local: Local, clip_ids: Sequence[str]) -> dict[str, Path | None]:
         if len(paths) > 1:
             raise AvsedError(
                 f"{paths[0]} and {paths[1]}: both are named for clip {clip_id}; keep one of them"
-            )
-        # A data set that came from others must not bring this machine's own files in.
-        if paths and not paths[0].resolve().is_relative_to(local.media_dir.resolve()):
-            raise AvsedError(
-                f"{paths[0]}: is a link out of {local.media_dir}; put the file itself there, or "
-                "set local.media_dir to the folder that has it"
             )
     return {clip_id: found[clip_id][0] if clip_id in found else None for clip_id in clip_ids}
 
