@@ -1,5 +1,7 @@
 """Real media and small data sets for the tests."""
 
+import fnmatch
+import os
 import signal
 import sys
 from dataclasses import replace
@@ -32,6 +34,16 @@ def run_avsed(monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> int:
         assert isinstance(end.code, int)
         return end.code
     return 0
+
+
+def whole_files(folder: Path, pattern: str) -> list[Path]:
+    """Find files below a folder, but for those that are being written."""
+    return [
+        Path(parent) / name
+        for parent, _, names in os.walk(folder)  # unlike rglob, bears folders that vanish
+        for name in fnmatch.filter(names, pattern)
+        if not parent.endswith(".part")
+    ]
 
 
 def clip_record(

@@ -27,7 +27,7 @@ from avsed.sources.demo.scenes import Scene
 from avsed.store import read_features
 from avsed.training import train_variant
 
-from .conftest import ROOT
+from .conftest import ROOT, whole_files
 from .test_training import FUSION, PARAMS, training_data
 
 KINDS = ("spectral", "auditory")
@@ -128,7 +128,7 @@ def test_a_worker_that_is_killed_costs_nothing_and_nothing_is_made_twice(
 
     def watch() -> None:
         while not done.is_set():
-            for path in store.rglob("*.h5"):
+            for path in whole_files(store, "*.h5"):
                 seen.setdefault(path, set()).add(path.stat().st_ino)
             if len(seen) >= 4:
                 dask.processes["worker-1"].kill()
@@ -218,7 +218,7 @@ def test_a_worker_that_is_killed_in_training_costs_the_steps_since_its_checkpoin
     dask.start_two_workers()
 
     def kill_one() -> None:
-        until(lambda: len(list((tmp_path / "store").rglob("*.checkpoint"))) == 2)
+        until(lambda: len(whole_files(tmp_path / "store", "*.checkpoint")) == 2)
         dask.processes["worker-1"].kill()
 
     killer = Thread(target=kill_one)

@@ -27,7 +27,7 @@ from avsed.scoring import load_student, score_clips
 from avsed.sealed import seal
 from avsed.training import deal_out, train_seeds, train_variant
 
-from .conftest import ROOT
+from .conftest import ROOT, whole_files
 from .reference import ReferenceCrnn, reference_step
 
 CPU = torch.device("cpu")
@@ -338,7 +338,7 @@ def test_a_killed_training_goes_on_within_the_seed_and_ends_in_the_same_weights(
         process = start("killed")
         while reached < least:
             assert process.poll() is None
-            reached = max([reached, *map(step_of, store.rglob("*.checkpoint"))])
+            reached = max([reached, *map(step_of, whole_files(store, "*.checkpoint"))])
         process.kill()
         process.wait()
         assert reached < 25
@@ -390,7 +390,7 @@ def test_a_stopped_training_goes_on_and_ends_in_the_same_weights(
     def stop_seed_1(run: Lockstep) -> bool:
         n_steps[run.seeds] = n_steps.get(run.seeds, 0) + 1
         if run.seeds == (1,) and n_steps[run.seeds] == 2:
-            while not list((tmp_path / "another store").rglob("seed-00.safetensors")):
+            while not whole_files(tmp_path / "another store", "seed-00.safetensors"):
                 time.sleep(0.05)
             raise KeyboardInterrupt
         return original(run)

@@ -123,12 +123,20 @@ def _output_may_end() -> Iterator[None]:
                 sys.stdout.flush()
     except OSError as error:
         left = isinstance(error, BrokenPipeError) and _has_lost_its_reader(sys.stdout)
-        if left or error.filename is None:
+        if left or not _can_be_flushed(sys.stdout):
             # Or Python, when it ends, complains of what it cannot write once more.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         if left:
             sys.exit(READER_GONE)
         raise
+
+
+def _can_be_flushed(output: IO[str]) -> bool:
+    try:
+        output.flush()
+    except OSError:
+        return False
+    return True
 
 
 def _has_lost_its_reader(output: IO[str]) -> bool:
