@@ -129,7 +129,8 @@ def test_a_killed_stage_ends_in_the_same_bytes(
             if not at_work:  # the machine has become faster
                 duration = moment
             mend_dvc(clone)
-            if read_lock(clone.path) == read_lock(finished_demo):  # it had ended before
+            # Where it had ended, DVC may know its outputs, though not yet in dvc.lock.
+            if not at_work or read_lock(clone.path) == read_lock(finished_demo):
                 forget(clone)
         output = clone.run("dvc", "repro")
         assert stages_run(output) == {stage}, output
@@ -184,7 +185,8 @@ def test_an_interrupted_stage_stops_in_two_seconds_and_ends_in_the_same_bytes(
         if not at_work:  # the machine has become faster
             duration = moment
         mend_dvc(clone)
-        if read_lock(clone.path) == read_lock(finished_demo):  # it had ended before
+        # Where it had ended, DVC may know its outputs, though not yet in dvc.lock.
+        if not at_work or read_lock(clone.path) == read_lock(finished_demo):
             forget(clone)
     assert stages_run(clone.run("dvc", "repro")) == {stage}
     require_same(clone, finished_demo)
