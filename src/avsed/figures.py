@@ -27,8 +27,11 @@ Curves = Mapping[str, Mapping[str, tuple[list[int], list[float]]]]
 
 # Of text and lines; on the page it becomes that of the text around, light or dark.
 INK = "#1f2328"
-# After M. Okabe and K. Ito, told apart by the colour-blind and on light and dark.
-_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8c8c8c", "#56b4e9", "#e69f00")
+# The first seven after M. Okabe and K. Ito, told apart by the colour-blind; all on light and dark.
+_COLORS = (
+    *("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8c8c8c", "#56b4e9", "#e69f00"),
+    *("#7b61d1", "#9a9a00"),
+)
 _ANNOTATED = "annotated"
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 _STYLE: Any = {  # matplotlib types the keys of its settings one by one
@@ -155,7 +158,8 @@ def draw_boundary_errors(analyses: Mapping[str, Analysis], classes: Sequence[str
         analyses: by variant.
         classes: K labels.
     """
-    figure = Figure(figsize=(10, 1.0 + 1.05 * len(classes)), layout="constrained")
+    height = 1.0 + (0.25 + 0.115 * len(analyses)) * len(classes)
+    figure = Figure(figsize=(10, height), layout="constrained")
     panels = figure.subplots(len(classes), 2, sharex=True, sharey=True, squeeze=False)
     half = (BIN_CENTERS[1] - BIN_CENTERS[0]) / 2
     extent = (BIN_CENTERS[0] - half, BIN_CENTERS[-1] + half, len(analyses) - 0.5, -0.5)
