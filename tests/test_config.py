@@ -165,6 +165,11 @@ def test_variants_are_read_in_their_order(tmp_path: Path) -> None:
             variant_line("visual", "visual", "visual", "auditory", *["standalone_visual_dim"] * 2),
             "visual: first, second and third name auditory, visual; name visual$",
         ),
+        ("  1: {first: spectral}\n", "1.second: field required"),
+        (
+            variant_line("visual+visual", *["visual"] * 3, *["standalone_visual_dim"] * 2),
+            "visual.visual names a kind of features twice; each stands once$",
+        ),
         (
             variant_line("visual", *["visual"] * 3, *["visual_dim"] * 2),
             "visual: size and other_size must name fusion.standalone_visual_dim$",

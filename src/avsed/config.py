@@ -284,21 +284,24 @@ def load_variants(path: str | Path = "variants.yaml") -> dict[str, str | None]:
     if not isinstance(variants, dict) or not variants:
         raise AvsedError(f"{path}: names no variants; put them under `variants:`")
     for name, told in variants.items():
+        kinds = str(name).split("+")
+        if len(set(kinds)) < len(kinds):
+            raise AvsedError(f"{path}: {name} names a kind of features twice; each stands once")
         try:
             variant = _Variant.model_validate(told)
         except ValidationError as error:
             first = error.errors()[0]
-            key = ".".join([name, *map(str, first["loc"])])
+            key = ".".join(map(str, [name, *first["loc"]]))
             raise AvsedError(f"{path}: {key}: {first['msg'].lower()}") from None
-        kinds = set(name.split("+"))
         named = {variant.first, variant.second, variant.third}
-        if named != kinds and not (len(kinds) > 3 and "." in named):
+        if named != set(kinds) and not (len(kinds) > 3 and "." in named):
             raise AvsedError(
                 f"{path}: {name}: first, second and third name {', '.join(sorted(named))}; name "
                 + (", ".join(sorted(kinds)) if len(kinds) <= 3 else "third: . for all features")
             )
         alone = "" if "spectral" in kinds else "standalone_"
-        sizes = {f"fusion.{alone}{family(kind)}_dim" for kind in kinds - {"spectral"}}
+        families = {family(kind) for kind in kinds} & {"auditory", "visual"}
+        sizes = {f"fusion.{alone}{name_of_family}_dim" for name_of_family in families}
         if not sizes <= {variant.size, variant.other_size}:
             raise AvsedError(
                 f"{path}: {name}: size and other_size must name {' and '.join(sorted(sizes))}"
