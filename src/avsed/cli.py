@@ -122,6 +122,8 @@ def _output_may_end() -> Iterator[None]:
             if sys.stdout is not None:  # it is where the output was closed from the start
                 sys.stdout.flush()
     except OSError as error:
+        if sys.stdout is None:
+            raise
         left = isinstance(error, BrokenPipeError) and _has_lost_its_reader(sys.stdout)
         if left or not _can_be_flushed(sys.stdout):
             # Or Python, when it ends, complains of what it cannot write once more.
