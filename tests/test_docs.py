@@ -20,6 +20,7 @@ from avsed.config import load_variants
 from .cloned import Clone
 from .conftest import ROOT
 
+RELIABILITY = ROOT / "docs" / "reliability.md"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -35,6 +36,22 @@ def test_links_lead_to_files_and_headings(page: Path) -> None:
             headings = re.findall(r"^#+ (.*)$", path.read_text(), re.MULTILINE)
             slugs = [re.sub(r"[^\w -]", "", text.lower()).replace(" ", "-") for text in headings]
             assert heading in slugs, target
+
+
+def test_what_holds_a_promise_is_there() -> None:
+    """A file named in docs/reliability.md has tests, and attacks where it is marked so."""
+    rows = re.findall(r"^\| .* \| ([^|]*) \| [^|]*\|$", RELIABILITY.read_text(), re.MULTILINE)
+    held_by = [
+        name
+        for row in rows
+        if row != "held by"
+        for name in re.findall(r"\b([a-z_]+\*?)(?=,|$)", row)
+    ]
+    assert len(held_by) > 40
+    for name in held_by:
+        tests = (ROOT / "tests" / f"test_{name.removesuffix('*')}.py").read_text()
+        if name.endswith("*"):
+            assert "pytest.mark.attack" in tests, name
 
 
 def blocks(page: Path, language: str) -> list[str]:
