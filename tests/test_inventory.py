@@ -1,13 +1,14 @@
 """How many clips there are, and why the others are missing."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from avsed.clips import ClipRecord, failed_clip, missing_clip
 from avsed.errors import AvsedError
-from avsed.inventory import count_clips, require_clips, write_inventory
+from avsed.inventory import REMARK, count_clips, require_clips, write_inventory
 
 from .conftest import clip_record
 
@@ -74,6 +75,22 @@ def test_reasons_are_counted_the_commonest_first(tmp_path: Path) -> None:
 def test_where_nothing_is_missing_there_is_nothing_to_explain(tmp_path: Path) -> None:
     report = write(tmp_path, [clip_record(clip_id) for clip_id in "abcdefghij"], beside_paper=False)
     assert "Why" not in report
+    assert "remark" not in report
+
+
+def test_clips_that_are_used_though_damaged_are_counted(tmp_path: Path) -> None:
+    damaged = replace(clip_record("a"), reason="damaged: Header missing")
+    report = write(tmp_path, [damaged, *RECORDS[1:]], beside_paper=False)
+    assert report.splitlines()[2:10] == [
+        "| split | listed | had | share | with a remark |",
+        "| --- | ---: | ---: | ---: | ---: |",
+        "| weak | 4 | 2 | 50.0% | 1 |",
+        "| unlabeled | 2 | 1 | 50.0% | 0 |",
+        "| validation | 1 | 1 | 100.0% | 0 |",
+        "| test | 3 | 2 | 66.7% | 0 |",
+        "",
+        REMARK,
+    ]
 
 
 def test_a_split_with_too_few_clips_is_refused_by_name() -> None:

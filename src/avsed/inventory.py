@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 
 from avsed.annotations import SPLITS
@@ -12,6 +12,7 @@ from avsed.store import written_whole
 
 # Clips of each split that the paper had, of the published lists.
 PAPER = {"weak": 1_439, "unlabeled": 13_017, "validation": 259, "test": 779}
+REMARK = "A remark in data/clips.csv says what of a clip is damaged or missing; the rest is used."
 
 
 def count_clips(
@@ -52,9 +53,15 @@ def write_inventory(
         report_path: becomes tables, in Markdown.
     """
     counts = count_clips(listed, records)
+    remarked = {record.clip_id for record in records if record.status == "ok" and record.reason}
     with written_whole(metrics_path) as part:
         part.write_text(json.dumps(counts, indent=2) + "\n", "utf-8")
-    lines = ["# Clips", "", *_count_table(counts, beside_paper)]
+    lines = ["# Clips", "", *_count_table(counts, listed, remarked, beside_paper)]
+    if remarked:
+        lines += [
+            "",
+            REMARK,
+        ]
     if any(count["missing"] for count in counts.values()):
         lines += ["", "## Why the others are missing", "", *_reason_table(listed, records)]
     if any(record.status == "failed" for record in records):
@@ -86,13 +93,21 @@ def require_clips(counts: Mapping[str, Mapping[str, int]], min_fraction: float) 
         )
 
 
-def _count_table(counts: Mapping[str, Mapping[str, int]], beside_paper: bool) -> list[str]:
+def _count_table(
+    counts: Mapping[str, Mapping[str, int]],
+    listed: Mapping[str, Sequence[str]],
+    remarked: Set[str],
+    beside_paper: bool,
+) -> list[str]:
     header = ["split", "listed", "had", "share"] + ["the paper had"] * beside_paper
+    header += ["with a remark"] * bool(remarked)
     rows = []
     for split, count in counts.items():
         n_listed = sum(count.values())
         row = [split, f"{n_listed:,}", f"{count['had']:,}", f"{count['had'] / n_listed:.1%}"]
-        rows.append(row + [f"{PAPER[split]:,}"] * beside_paper)
+        row += [f"{PAPER[split]:,}"] * beside_paper
+        row += [f"{len(remarked & set(listed[split])):,}"] * bool(remarked)
+        rows.append(row)
     return _table(header, rows)
 
 
