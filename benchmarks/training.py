@@ -22,11 +22,12 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from avsed.config import Fusion, Train
-from avsed.dataset import ClipFeatures, TrainingData, batches, parse_variant
+from avsed.dataset import ClipFeatures, TrainingData, batches
 from avsed.hardware import choose_device, choose_dtype
 from avsed.lockstep import build_model
 from avsed.model import embedding_dim, score_together
 from avsed.training import train_variant
+from avsed.variants import kinds_of_variant
 from tests.reference import ReferenceCrnn, reference_step
 
 VARIANTS = (
@@ -69,7 +70,7 @@ def params_of(
 
 def make_data(variant: str, n_clips: int) -> TrainingData:
     """Make clips with random features, a quarter of them unlabeled."""
-    kinds = parse_variant(variant)
+    kinds = kinds_of_variant(variant)
 
     def clips(name: str, n: int) -> ClipFeatures:
         return ClipFeatures(

@@ -5,13 +5,14 @@ from pathlib import Path
 
 from avsed.cli import run_stage_of_variant
 from avsed.config import load_params
-from avsed.dataset import open_training_data, parse_variant
+from avsed.dataset import open_training_data
 from avsed.training import train_variant
+from avsed.variants import kinds_of_variant
 
 
 def main(variant: str) -> None:
     params = load_params()
-    kinds = parse_variant(variant)
+    kinds = kinds_of_variant(variant)
     open_data = partial(
         open_training_data,
         Path("data/features"),

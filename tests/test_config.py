@@ -165,10 +165,10 @@ def test_variants_are_read_in_their_order(tmp_path: Path) -> None:
             variant_line("visual", "visual", "visual", "auditory", *["standalone_visual_dim"] * 2),
             "visual: first, second and third name auditory, visual; name visual$",
         ),
-        ("  1: {first: spectral}\n", "1.second: field required"),
+        ("  1: {first: spectral}\n", "'1' is no variant; join spectral, auditory, visual or"),
         (
             variant_line("visual+visual", *["visual"] * 3, *["standalone_visual_dim"] * 2),
-            "visual.visual names a kind of features twice; each stands once$",
+            "'visual.visual' is no variant; join spectral, .* once$",
         ),
         (
             variant_line("visual", *["visual"] * 3, *["visual_dim"] * 2),

@@ -12,7 +12,6 @@ from avsed.dataset import (
     ClipFeatures,
     TrainingData,
     batches,
-    parse_variant,
     require_made_by,
     shuffled_cycles,
     tag_targets,
@@ -115,16 +114,3 @@ def test_tags_become_ones() -> None:
         AnnotatedClip(clip_id="c", tags=("Cat", "Dog")),
     ]
     assert tag_targets(listed, ("Cat", "Dog")).tolist() == [[0, 1], [0, 0], [1, 1]]
-
-
-def test_a_variants_features_are_in_the_order_of_their_concatenation() -> None:
-    assert parse_variant("visual+spectral") == ("spectral", "visual")
-    named = "visual_efficientnet+visual+auditory_centered+spectral"
-    in_order = ("spectral", "auditory_centered", "visual", "visual_efficientnet")
-    assert parse_variant(named) == in_order
-
-
-@pytest.mark.parametrize("variant", ["", "spectral+sound", "visual+visual", "spectral_fine"])
-def test_other_variants_are_refused(variant: str) -> None:
-    with pytest.raises(AvsedError, match="is no variant; join spectral, auditory, visual or"):
-        parse_variant(variant)

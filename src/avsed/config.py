@@ -22,6 +22,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from avsed.errors import AvsedError
+from avsed.variants import family, kinds_of_variant
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -261,14 +262,6 @@ class _Variant(Section):
     against: str = "spectral"  # a variant
 
 
-def family(kind: str) -> str:
-    """Tell what a kind of features is one of: spectral, auditory or visual.
-
-    The name of a kind that is not the paper's begins with it, as visual_efficientnet.
-    """
-    return kind.partition("_")[0]
-
-
 def load_variants(path: str | Path = "variants.yaml") -> dict[str, str | None]:
     """Read the variants, the rows of the table in their order.
 
@@ -284,9 +277,10 @@ def load_variants(path: str | Path = "variants.yaml") -> dict[str, str | None]:
     if not isinstance(variants, dict) or not variants:
         raise AvsedError(f"{path}: names no variants; put them under `variants:`")
     for name, told in variants.items():
-        kinds = str(name).split("+")
-        if len(set(kinds)) < len(kinds):
-            raise AvsedError(f"{path}: {name} names a kind of features twice; each stands once")
+        try:
+            kinds = kinds_of_variant(str(name))
+        except AvsedError as error:
+            raise AvsedError(f"{path}: {error}") from None
         try:
             variant = _Variant.model_validate(told)
         except ValidationError as error:

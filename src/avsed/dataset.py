@@ -9,12 +9,10 @@ import torch
 from torch import Tensor
 
 from avsed.annotations import AnnotatedClip, read_classes, read_list
-from avsed.config import Section, family
+from avsed.config import Section
 from avsed.errors import AvsedError
 from avsed.framing import N_FRAMES
 from avsed.store import Provenance, clips_with_features, describe_shards, read_features
-
-FAMILIES = ("spectral", "auditory", "visual")  # the order in which they are concatenated
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +50,7 @@ class TrainingData:
     """What one variant is trained on.
 
     Attributes:
-        kinds: features of the variant, in the order of `parse_variant`.
+        kinds: features of the variant, in the order of `kinds_of_variant`.
         classes: the label vocabulary, K classes.
         weak: clips with tags.
         unlabeled: clips without.
@@ -68,24 +66,6 @@ class TrainingData:
     targets: Tensor
     features_key: tuple[str, ...]
     provenance: Mapping[str, Provenance]
-
-
-def parse_variant(variant: str) -> tuple[str, ...]:
-    """Split a variant's name, such as `spectral+visual`, into its kinds of features.
-
-    Returns:
-        The kinds in the order in which they are concatenated: by their family, then by name.
-
-    Raises:
-        AvsedError: if it names anything but distinct kinds.
-    """
-    kinds = variant.split("+")
-    known = all(kind == "spectral" or family(kind) in ("auditory", "visual") for kind in kinds)
-    if not known or len(set(kinds)) < len(kinds):
-        raise AvsedError(
-            f"{variant!r} is no variant; join spectral, auditory, visual or added kinds by +"
-        )
-    return tuple(sorted(kinds, key=lambda kind: (FAMILIES.index(family(kind)), kind)))
 
 
 def open_training_data(

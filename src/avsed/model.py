@@ -6,8 +6,9 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from avsed.config import Fusion, family
+from avsed.config import Fusion
 from avsed.recurrent import BidirectionalGru, run_together
+from avsed.variants import family
 
 # Section 3: output channels of the seven blocks, and their pooling in (time, frequency).
 CNN_CHANNELS = (16, 32, 64, 128, 128, 128, 128)

@@ -10,10 +10,10 @@ import h5py
 import numpy as np
 
 from avsed.clips import ClipRecord
-from avsed.config import family
 from avsed.framing import N_FRAMES, N_SPECTRAL_FRAMES
 from avsed.sealed import open_sealed
 from avsed.store import Provenance
+from avsed.variants import family
 
 
 @dataclass(frozen=True, kw_only=True)

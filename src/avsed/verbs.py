@@ -69,9 +69,10 @@ def retry_clips(args: argparse.Namespace) -> None:
 def train_shard(args: argparse.Namespace) -> None:
     """Train one job's share of the seeds."""
     from avsed.config import load_params, load_variants
-    from avsed.dataset import open_training_data, parse_variant
+    from avsed.dataset import open_training_data
     from avsed.store import store_dir
     from avsed.training import deal_out, train_seeds
+    from avsed.variants import kinds_of_variant
 
     params = load_params()
     shard, n_shards = args.shard
@@ -84,7 +85,7 @@ def train_shard(args: argparse.Namespace) -> None:
         print(f"remark: job {shard} has nothing to train: there are {n_seeds} seeds, one for each "
               "of as many jobs", file=sys.stderr)  # fmt: skip
     for variant, seeds in dealt.items():
-        kinds = parse_variant(variant)
+        kinds = kinds_of_variant(variant)
         data = open_training_data(
             Path("data/features"),
             Path("data/metadata"),
