@@ -32,7 +32,8 @@ from avsed.extraction import extract_features
 from avsed.features import auditory, spectral, visual
 from avsed.features.extractor import Extractor, Recipe
 from avsed.hardware import choose_device
-from avsed.media import ffmpeg_path, read_media
+from avsed.media import read_media
+from avsed.running_ffmpeg import ffmpeg_path
 from avsed.store import write_shard
 
 PAPER_CLIPS = 15_494

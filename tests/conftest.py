@@ -16,7 +16,8 @@ from avsed.clips import ClipRecord
 from avsed.command import main
 from avsed.embedding import embed_clips
 from avsed.features.extractor import Extractor
-from avsed.media import DecodeError, Image, Media, read_media
+from avsed.media import Image, Media, read_media
+from avsed.running_ffmpeg import DecodeError
 from avsed.sources.demo.render import render_clip
 from avsed.sources.demo.scenes import Scene
 

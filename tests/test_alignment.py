@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from avsed.config import load_params
 from avsed.framing import FRAME_HOP, TIME_POOLING
-from avsed.media import ffmpeg_path
+from avsed.running_ffmpeg import ffmpeg_path
 
 from .conftest import ROOT, features_of
 

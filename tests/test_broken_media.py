@@ -13,7 +13,7 @@ from avsed.config import load_params
 from avsed.extraction import extract_features
 from avsed.features.extractor import Recipe
 from avsed.framing import valid_frames
-from avsed.media import ffmpeg_path
+from avsed.running_ffmpeg import ffmpeg_path
 from avsed.shard_check import check_shards
 from avsed.store import read_features
 

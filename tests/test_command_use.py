@@ -20,7 +20,7 @@ from avsed.annotations import write_classes
 from avsed.cli import READER_GONE
 from avsed.clips import write_clips
 from avsed.interrupts import INTERRUPTED
-from avsed.media import run_ffmpeg
+from avsed.running_ffmpeg import run_ffmpeg
 
 from .conftest import ROOT, clip_record, run_avsed
 from .models import write_model

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from avsed.annotations import DCASE_2018_CLASSES, SPLITS, Event, read_list, write_list
 from avsed.errors import AvsedError
 from avsed.framing import n_samples
-from avsed.media import ffmpeg_path
+from avsed.running_ffmpeg import ffmpeg_path
 from avsed.sources.demo.pictures import (
     PICTURE_RATE,
     SILENT_SHARE,

@@ -13,9 +13,9 @@ from avsed.annotations import AnnotatedClip, Event, write_list
 from avsed.clips import ClipRecord, inspect_clip, read_clips
 from avsed.collect import collect_clips
 from avsed.config import Download, Local, LocalDataset
-from avsed.media import run_ffmpeg
 from avsed.media_windows import Window, read_windows
 from avsed.prepare import prepare_lists
+from avsed.running_ffmpeg import run_ffmpeg
 from avsed.sources.local import copy_clip, find_media
 
 DATASET = LocalDataset(source="local", classes=("Cat",))

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from avsed import media, media_windows
+from avsed import media_windows, running_ffmpeg
 from avsed.clips import ClipRecord, inspect_clip
 from avsed.config import Postprocess, Spectral
 from avsed.embedding import embed_clips
@@ -23,19 +23,10 @@ from avsed.errors import AvsedError
 from avsed.features.extractor import ClipInputs, Extractor, FeatureSpec
 from avsed.features.spectral import make_extractor as make_spectral
 from avsed.framing import N_FRAMES, frame_onset, valid_frames
-from avsed.media import (
-    MAX_PIXELS,
-    TIME_LIMIT,
-    TOLERANCE,
-    DecodeError,
-    Image,
-    Media,
-    ffmpeg_path,
-    probe,
-    read_media,
-)
+from avsed.media import MAX_PIXELS, TOLERANCE, Image, Media, probe, read_media
 from avsed.media_windows import LONGEST, read_windows
 from avsed.prediction import load_model, predict
+from avsed.running_ffmpeg import TIME_LIMIT, DecodeError, ffmpeg_path
 
 from .models import write_model
 
@@ -279,7 +270,7 @@ def may_be_silent(mutation: str, form: str, lost: float) -> bool:
 def test_corrupted_media_are_refused_or_told_of(
     whole: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(media, "MEMORY_LIMIT", FFMPEG_MEMORY)
+    monkeypatch.setattr(running_ffmpeg, "MEMORY_LIMIT", FFMPEG_MEMORY)
     counts = attack(range(0, 108, 6), whole, tmp_path)
     assert sum(counts.values()) == 18
     assert counts["refused"] and counts["told of"]
@@ -290,7 +281,7 @@ def test_corrupted_media_are_refused_or_told_of(
 def test_corrupted_media_by_the_hundred(
     whole: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(media, "MEMORY_LIMIT", FFMPEG_MEMORY)
+    monkeypatch.setattr(running_ffmpeg, "MEMORY_LIMIT", FFMPEG_MEMORY)
     counts = attack(range(612), whole, tmp_path)
     print(dict(counts.most_common()))
     assert sum(counts.values()) == 612
@@ -318,7 +309,7 @@ def test_a_picture_larger_than_the_limit_is_refused_in_little_memory(
     path = tmp_path / "huge.png"
     path.write_bytes(huge_png(16_000, 16_000))
     assert MAX_PIXELS < 16_000**2
-    monkeypatch.setattr(media, "MEMORY_LIMIT", FFMPEG_MEMORY)
+    monkeypatch.setattr(running_ffmpeg, "MEMORY_LIMIT", FFMPEG_MEMORY)
     with pytest.raises(DecodeError, match="Picture size 16000x16000 exceeds"):
         probe(path)
 
@@ -329,7 +320,7 @@ def test_an_ffmpeg_that_wants_more_memory_than_the_limit_fails_for_that_clip(
     path = tmp_path / "large.png"
     path.write_bytes(huge_png(8_000, 4_000))  # 96 MB in RGB
     assert probe(path).has_video
-    monkeypatch.setattr(media, "MEMORY_LIMIT", 80 * 2**20)
+    monkeypatch.setattr(running_ffmpeg, "MEMORY_LIMIT", 80 * 2**20)
     with pytest.raises(DecodeError, match="video: "):
         probe(path)
 
@@ -340,7 +331,7 @@ def test_a_decoder_that_gives_up_stops_no_other_clip(
     script = tmp_path / "ffmpeg"
     script.write_text("#!/bin/sh\necho 'Error: Operation not permitted' >&2\nexit 255\n")
     script.chmod(0o755)
-    monkeypatch.setattr(media, "ffmpeg_path", lambda: str(script))
+    monkeypatch.setattr(running_ffmpeg, "ffmpeg_path", lambda: str(script))
     decoded: Media[object] = read_media(tmp_path / "any.ogg", sample_rates=[16_000])
     assert decoded.errors == {"audio": "audio: Error: Operation not permitted"}
 
@@ -366,10 +357,10 @@ def test_an_ffmpeg_that_floods_its_log_is_read_in_part(
     script = tmp_path / "ffmpeg"
     script.write_text("#!/bin/sh\necho first >&2\nyes flood | head -c 9000000 >&2\nexit 1\n")
     script.chmod(0o755)
-    monkeypatch.setattr(media, "ffmpeg_path", lambda: str(script))
+    monkeypatch.setattr(running_ffmpeg, "ffmpeg_path", lambda: str(script))
     with subprocess.Popen([script], stderr=subprocess.PIPE) as process:
         assert process.stderr
-        assert len(media.follow(process.stderr)()) == media.MOST_SAID
+        assert len(running_ffmpeg.follow(process.stderr)()) == running_ffmpeg.MOST_SAID
     decoded: Media[object] = read_media(tmp_path / "any.ogg", sample_rates=[16_000])
     assert decoded.errors == {"audio": "audio: first"}
 

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from avsed import media, media_windows
+from avsed import media_windows, running_ffmpeg
 from avsed.framing import FRAME_HOP, N_FRAMES
-from avsed.media import DecodeError, Image, ffmpeg_path, read_media
+from avsed.media import Image, read_media
 from avsed.media_windows import WINDOW_HOP, Window, read_windows
+from avsed.running_ffmpeg import DecodeError, ffmpeg_path
 
 RATE = 16_000
 
@@ -140,7 +141,7 @@ def test_an_ffmpeg_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.Mo
     sleeper = tmp_path / "ffmpeg"
     sleeper.write_text("#!/bin/sh\nexec sleep 60\n")
     sleeper.chmod(0o755)
-    monkeypatch.setattr(media, "ffmpeg_path", lambda: str(sleeper))
+    monkeypatch.setattr(running_ffmpeg, "ffmpeg_path", lambda: str(sleeper))
     monkeypatch.setattr(media_windows, "TIME_LIMIT", 0.2)
     with pytest.raises(DecodeError, match=r"audio: ffmpeg hangs after 0\.0 s"):
         next(read_windows(tmp_path / "any.wav", sample_rates=[RATE]))

@@ -12,7 +12,7 @@ import pytest
 from safetensors.torch import load_file
 
 from avsed.annotations import AnnotatedClip, write_classes, write_list
-from avsed.media import ffmpeg_path
+from avsed.running_ffmpeg import ffmpeg_path
 from avsed.store import Shard, write_shard
 
 from .conftest import ROOT

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from avsed.clips import read_clips
-from avsed.media import ffmpeg_path
+from avsed.running_ffmpeg import ffmpeg_path
 from avsed.sources.youtube.lists import FILES, SHA256
 from avsed.store import file_sha256
 

@@ -17,10 +17,10 @@ from avsed.errors import AvsedError
 from avsed.extraction import extract_features
 from avsed.features.auditory import Vggish
 from avsed.framing import N_FRAMES, SPECTRAL_SAMPLE_RATE
-from avsed.media import run_ffmpeg
 from avsed.model_card import read_model_card
 from avsed.postprocess import decide_tags, scores_to_events
 from avsed.prediction import Prediction, join_windows, load_model, predict
+from avsed.running_ffmpeg import run_ffmpeg
 from avsed.scores import Scores, read_scores
 from avsed.scoring import load_student, score_clips, score_variant
 from avsed.sources.demo.render import render_audio, render_clip

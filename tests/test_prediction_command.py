@@ -11,9 +11,9 @@ from matplotlib.image import imread
 from avsed.annotations import Event, read_list_file
 from avsed.config import Postprocess
 from avsed.framing import FRAME_HOP
-from avsed.media import run_ffmpeg
 from avsed.prediction import Prediction, load_model, predict
 from avsed.prediction_files import format_prediction
+from avsed.running_ffmpeg import run_ffmpeg
 
 from .conftest import ROOT, run_avsed
 from .models import CLASSES, write_model

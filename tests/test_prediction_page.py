@@ -12,9 +12,9 @@ import pytest
 from avsed import prediction_page
 from avsed.annotations import Event
 from avsed.errors import AvsedError
-from avsed.media import run_ffmpeg
 from avsed.prediction import Prediction
 from avsed.prediction_page import write_page
+from avsed.running_ffmpeg import run_ffmpeg
 
 from .browser import CHROMIUM, Browser, started_browser, wait
 

@@ -10,9 +10,9 @@ from matplotlib.image import imread
 from avsed.annotations import Event
 from avsed.errors import AvsedError
 from avsed.framing import FRAME_HOP, SPECTRAL_SAMPLE_RATE
-from avsed.media import run_ffmpeg
 from avsed.prediction import Prediction
 from avsed.prediction_plot import _pick_pictures, _spectrogram, plot_prediction
+from avsed.running_ffmpeg import run_ffmpeg
 
 
 def predicted(path: Path, duration: float, *, audio: bool = True, video: bool = True) -> Prediction:

@@ -37,8 +37,8 @@ sources.demo.scenes features.extractor features.weights clips
 features.published annotations curves picture_file
 store media hardware cli
 results_file
-framing config cluster committed leftovers recurrent limits sealed
-weights_file
+framing config cluster committed leftovers recurrent limits sealed running_ffmpeg
+variants weights_file
 errors interrupts
 """
 

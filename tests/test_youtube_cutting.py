@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from avsed.framing import IMAGE_RATE
-from avsed.media import ffmpeg_path
+from avsed.running_ffmpeg import ffmpeg_path
 from avsed.sources.youtube.cutting import cut_clip
 from avsed.sources.youtube.failures import FetchError, Outcome
 from avsed.sources.youtube.fetching import Video

@@ -20,7 +20,8 @@ from yt_dlp.utils import ExtractorError
 from avsed.clips import ClipRecord
 from avsed.config import Download
 from avsed.errors import AvsedError
-from avsed.media import ffmpeg_path, probe
+from avsed.media import probe
+from avsed.running_ffmpeg import ffmpeg_path
 from avsed.sources.youtube import fetching, scheduling
 from avsed.sources.youtube.download import download_clips
 from avsed.sources.youtube.fetching import YOUTUBE, Site

@@ -9,7 +9,8 @@ from typing import Literal, get_args
 from avsed.config import show
 from avsed.errors import AvsedError
 from avsed.framing import CLIP_DURATION
-from avsed.media import DecodeError, probe
+from avsed.media import probe
+from avsed.running_ffmpeg import DecodeError
 from avsed.store import file_sha256, written_whole
 
 Status = Literal["ok", "unavailable", "failed"]

@@ -20,7 +20,7 @@ from avsed.errors import AvsedError
 from avsed.features.extractor import Extractor, FeatureSpec, Recipe
 from avsed.framing import valid_frames
 from avsed.limits import count_cores
-from avsed.media import run_ffmpeg
+from avsed.running_ffmpeg import run_ffmpeg
 from avsed.shard_plan import (
     PlannedShard,
     missing_shards,

@@ -1,52 +1,39 @@
 """Decode audio and pictures of any container by ffmpeg (Section 4.2)."""
 
-import errno
-import os
 import re
-import resource
-import shutil
-import signal
 import subprocess
-import sys
 import tempfile
-import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
 from pathlib import Path
-from typing import IO, Any, Generic, Literal, TypeVar, cast
+from typing import IO, Any, Generic, Literal, TypeVar
 
 import ffmpeg
-import imageio_ffmpeg
 import numpy as np
 from numpy.typing import NDArray
 
-from avsed.errors import AvsedError
 from avsed.framing import CLIP_DURATION, IMAGE_RATE, N_FRAMES, n_samples
 from avsed.leftovers import folder_in_work
+from avsed.running_ffmpeg import (
+    TIME_LIMIT,
+    DecodeError,
+    named_file,
+    reason_in,
+    run_ffmpeg,
+    stream_ffmpeg,
+)
 
 PROBE_SAMPLE_RATE = 16_000  # Hz; only counted
 TOLERANCE = 1.0  # seconds by which streams may be shorter than their container says
-TIME_LIMIT = 60  # seconds of one run of ffmpeg; a clip takes one at most
-ATTEMPTS = 3
-MOST_SAID = 2**20  # bytes of ffmpeg's complaints that are kept
 MAX_PIXELS = 8192 * 4320  # of a picture: 8K; what the header of a damaged file says has no bound
-MEMORY_LIMIT = 4 * 2**30  # bytes of one ffmpeg, on Linux
 
 _STREAM = re.compile(r"^\s*Stream #\d+:\d+.*?: (Audio|Video): (?!none)(?!.*\(attached pic\))", re.M)
 _PLAYLIST = re.compile(r"^Input #0, (concat|dash|hls|imf)\b", re.M)
 _DURATION = re.compile(r"^  Duration: (\d+):(\d+):(\d+\.\d+)(?:, start: (-?\d+\.\d+))?", re.M)
 
-
 T = TypeVar("T")
-R = TypeVar("R")
 Image = NDArray[np.uint8]
 Stream = Literal["audio", "video"]
-
-
-class DecodeError(Exception):
-    """A media file, or one of its streams, cannot be decoded: a fact about the clip."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,25 +86,6 @@ class Media(Generic[T]):
     image_index: NDArray[np.intp] = field(default_factory=lambda: np.empty(0, np.intp))
     errors: Mapping[Stream, str] = field(default_factory=dict)
     complaint: str = ""
-
-
-@cache
-def ffmpeg_path() -> str:
-    """Find the system's ffmpeg; where there is none, the one of imageio-ffmpeg."""
-    return shutil.which("ffmpeg") or str(imageio_ffmpeg.get_ffmpeg_exe())
-
-
-def named_file(path: Path) -> str:
-    """Name a file so that ffmpeg takes it for one, even where it is called `http:a` or `-y`.
-
-    Raises:
-        DecodeError: if the name cannot be written in UTF-8.
-    """
-    try:
-        path.as_posix().encode("utf-8")
-    except UnicodeEncodeError:
-        raise DecodeError("its path is no UTF-8 text; rename it") from None
-    return f"file:{path}"
 
 
 def probe(path: Path) -> Streams:
@@ -214,7 +182,7 @@ def _one_pass(
             outputs.append(image_output(source))
         command = ffmpeg.merge_outputs(*outputs) if len(outputs) > 1 else outputs[0]
         command = command.global_args("-hide_banner", "-loglevel", "error").overwrite_output()
-        (images, image_index), complaint = _stream_ffmpeg(
+        (images, image_index), complaint = stream_ffmpeg(
             command.get_args(), lambda stream: _distinct_images(stream, each_image)
         )
         waveforms = {rate: _read_samples(path, rate) for rate, path in samples.items()}
@@ -320,172 +288,3 @@ def read_header(path: Path) -> Header:
         streams=frozenset(_STREAM.findall(described)),
         duration=end - first if 0.0 < first < end else end,
     )
-
-
-def start_ffmpeg(arguments: Sequence[str], **streams: int | IO[bytes]) -> "subprocess.Popen[bytes]":
-    """Start ffmpeg; it fails, as on a broken file, where it would take more than `MEMORY_LIMIT`.
-
-    Args:
-        arguments: of the command, without the executable.
-        streams: its stdin, stdout and stderr, as of `subprocess.Popen`.
-    """
-    process = subprocess.Popen([ffmpeg_path(), *arguments], **streams)  # type: ignore[call-overload]
-    if sys.platform == "linux":
-        resource.prlimit(process.pid, resource.RLIMIT_DATA, (MEMORY_LIMIT, MEMORY_LIMIT))
-    return cast("subprocess.Popen[bytes]", process)
-
-
-def run_ffmpeg(
-    arguments: Sequence[str], *, stdin: bytes = b"", out_dir: Path | None = None
-) -> tuple[bytes, bytes]:
-    """Run ffmpeg, again if it hangs.
-
-    ffmpeg's threads block each other now and then (seen with 9.0, once in a hundred runs of some
-    commands), so that nothing may wait for it without end.
-
-    Args:
-        arguments: of the command, without the executable.
-        stdin: what it reads from its standard input.
-        out_dir: the folder that it writes into, if it does.
-
-    Returns:
-        What it wrote to its standard output and to its standard error.
-
-    Raises:
-        AvsedError: if it was killed.
-        OSError: if the disk that it writes to is full.
-        subprocess.CalledProcessError: if it fails otherwise.
-        subprocess.TimeoutExpired: if it hangs each time.
-    """
-    for attempt in range(ATTEMPTS):
-        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-        with start_ffmpeg(arguments, **pipes) as process:
-            try:
-                output, log = process.communicate(stdin, timeout=TIME_LIMIT)
-            except subprocess.TimeoutExpired:
-                if attempt == ATTEMPTS - 1:
-                    raise
-                continue
-            finally:
-                process.kill()
-        if process.returncode:
-            error = subprocess.CalledProcessError(process.returncode, process.args, output, log)
-            refuse_trouble_of_the_machine(error, out_dir)
-            raise error
-        return output, log
-    raise AssertionError("the last attempt returns or raises")
-
-
-def _stream_ffmpeg(arguments: Sequence[str], consume: Callable[[IO[bytes]], R]) -> tuple[R, str]:
-    """Run ffmpeg, again if it hangs, and consume what it writes while it writes it.
-
-    Returns:
-        What `consume` returns, and ffmpeg's first complaint, if it has any.
-
-    Raises:
-        AvsedError: if it was killed.
-        OSError: if the disk of temporary files is full.
-        DecodeError: if it fails otherwise, or hangs each time.
-    """
-    for _ in range(ATTEMPTS):
-        with start_ffmpeg(
-            arguments,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        ) as process:
-            said_at_end = follow(cast(IO[bytes], process.stderr))
-            started = time.monotonic()
-            timer = threading.Timer(TIME_LIMIT, process.kill)
-            timer.start()
-            try:
-                result = consume(cast(IO[bytes], process.stdout))
-                process.wait()
-            finally:
-                timer.cancel()
-                process.kill()
-                said = said_at_end()
-            if process.returncode == -signal.SIGKILL and time.monotonic() - started >= TIME_LIMIT:
-                continue
-            if process.returncode:
-                refuse_trouble_of_the_machine(
-                    subprocess.CalledProcessError(process.returncode, process.args, stderr=said),
-                    Path(tempfile.gettempdir()),
-                )
-                raise DecodeError(reason_in(said.decode("utf-8", "replace")))
-            return result, reason_in(said.decode("utf-8", "replace")) if said.strip() else ""
-    raise DecodeError(f"ffmpeg takes more than {TIME_LIMIT} s")
-
-
-def follow(stream: IO[bytes]) -> Callable[[], bytes]:
-    """Read what a program says beside its output in a thread; gives what waits for its end.
-
-    In memory: in a file, what it says of a disk that is full would be lost with all else.
-    """
-    said: list[bytes] = []
-
-    def read() -> None:
-        said.append(stream.read(MOST_SAID))
-        while stream.read(MOST_SAID):
-            pass
-
-    thread = threading.Thread(target=read, daemon=True)
-    thread.start()
-
-    def wait() -> bytes:
-        thread.join()
-        return b"".join(said)
-
-    return wait
-
-
-def refuse_trouble_of_the_machine(
-    error: subprocess.CalledProcessError, out_dir: Path | None
-) -> None:
-    """Stop where a failure says nothing of the clip, which would be left out for good.
-
-    Args:
-        error: of ffmpeg.
-        out_dir: the folder that it writes into, if it does.
-
-    Raises:
-        AvsedError: if it was killed.
-        OSError: if that folder's disk is full, or the largest file that is allowed too small.
-    """
-    if error.returncode == -signal.SIGXFSZ:
-        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(out_dir))
-    # A crash, on the other hand, is the clip's doing. Signals that ask it to end make it exit 255,
-    # as does, with a word, a decoder that gives up, or what must not be done, such as to follow a
-    # list of other files.
-    forbidden = b"Operation not permitted" in error.stderr
-    if error.returncode == -signal.SIGKILL or (error.returncode == 255 and not forbidden):
-        raise AvsedError(
-            "ffmpeg was ended by a signal, for want of memory perhaps; run the stage again"
-        )
-    for number in (errno.ENOSPC, errno.EDQUOT):
-        # Where it writes nothing, such words can come of a file's title only.
-        if out_dir and os.strerror(number).encode() in error.stderr:
-            raise OSError(number, os.strerror(number), str(out_dir))
-
-
-def reason_in(log: str) -> str:
-    """Give the first complaint of ffmpeg, without the addresses that it prints before it."""
-    if "matches no streams" in log:
-        return "there is none"
-    lines = log.strip().splitlines()
-    ignored = (
-        "At least one output file",
-        "Input #",
-        "misdetection possible",
-        "AVOption max_pixels",  # where there is no picture to limit
-    )
-    # What it describes is indented.
-    complaints = [
-        line
-        for line in lines
-        if not line.startswith(" ") and not any(words in line for words in ignored)
-    ]
-    if not complaints:
-        return "nothing can be decoded"
-    # Addresses differ each time, and what is recorded of a clip decides which features are its own.
-    return re.sub(r"^(\[[^]]*\] ?)+", "", complaints[0]).strip().removeprefix("file:")

@@ -20,17 +20,11 @@ from numpy.typing import NDArray
 from avsed.framing import CLIP_DURATION, FRAME_HOP, N_FRAMES, frame_onset, n_samples
 
 # With the filters of clips themselves, which are private there.
-from avsed.media import (
+from avsed.media import TOLERANCE, Image, Media, Stream, audio_output, image_output, media_input
+from avsed.running_ffmpeg import (
     TIME_LIMIT,
-    TOLERANCE,
     DecodeError,
-    Image,
-    Media,
-    Stream,
-    audio_output,
     follow,
-    image_output,
-    media_input,
     reason_in,
     refuse_trouble_of_the_machine,
     start_ffmpeg,

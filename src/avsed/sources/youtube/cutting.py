@@ -6,7 +6,8 @@ from pathlib import Path
 import ffmpeg
 
 from avsed.clips import ClipRecord, inspect_clip
-from avsed.media import DecodeError, named_file, read_header, run_ffmpeg
+from avsed.media import read_header
+from avsed.running_ffmpeg import DecodeError, named_file, run_ffmpeg
 from avsed.sources.youtube.failures import FetchError, Outcome
 from avsed.sources.youtube.fetching import Video
 from avsed.sources.youtube.lists import Segment

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from avsed.clips import ClipRecord, failed_clip
 from avsed.config import Download
-from avsed.media import ffmpeg_path
+from avsed.running_ffmpeg import ffmpeg_path
 from avsed.sources.youtube.failures import FetchError
 from avsed.sources.youtube.fetching import YOUTUBE, Access, Site, read_cookies
 from avsed.sources.youtube.ledger import media_path, open_ledger
