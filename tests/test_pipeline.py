@@ -96,7 +96,10 @@ def test_plots_show_draws_the_curves_of_all_variants(clone: Clone) -> None:
     images = {str(path.relative_to(clone.path)) for path in clone.path.glob("reports/figures/*")}
     assert set(shown["data"]) == {*CURVES, *BARS, *images}
     for cost in CURVES:
-        points = shown["data"][cost][0]["content"]["data"]["values"]
+        content = shown["data"][cost][0]["content"]
+        assert content["encoding"]["color"]["field"] == "variant"
+        assert "<DVC_METRIC" not in json.dumps(content)
+        points = content["data"]["values"]
         assert {point["filename"] for point in points} == {
             f"{variant}/plots/metrics/{cost}.tsv" for variant in VARIANTS
         }
