@@ -1,10 +1,8 @@
 """Train the students and teachers of one variant, all seeds (Sections 2.3 and 4.3.1)."""
 
-import ctypes
 import io
 import itertools
 import pickle
-import platform
 import socket
 import sys
 import threading
@@ -24,7 +22,7 @@ from avsed.config import Fusion, Train
 from avsed.curves import Curve, Point, curve_from_json, curve_to_json, mean_curve, open_curve
 from avsed.dataset import TrainingData, place_features, standardisation
 from avsed.errors import AvsedError
-from avsed.hardware import choose_device, choose_dtype
+from avsed.hardware import choose_device, choose_dtype, keep_freed_memory
 from avsed.limits import count_cores
 from avsed.lockstep import Lockstep
 from avsed.model_card import ModelCard, write_model_card
@@ -33,9 +31,6 @@ from avsed.store import code_key, publish, store_dir, work_key, written_whole
 from avsed.weights_file import load_weights, save_weights
 
 CHECKPOINT_INTERVAL = 60.0  # seconds: what a killed run loses, at most
-
-# Of glibc's malloc.h.
-_TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
 
 _CODE = ("avsed.lockstep",)  # decides what a seed becomes
 
@@ -168,7 +163,7 @@ def train_seeds(
     if not waiting:
         progress.close()
         return trained
-    _keep_freed_memory()
+    keep_freed_memory()
     bands = standardisation(data) if "spectral" in data.kinds else None
     data = place_features(data, device)
     stop = threading.Event()
@@ -213,18 +208,6 @@ def _count_jobs(n_runs: int, kinds: Sequence[str], device: torch.device) -> int:
     # Without convolutions a step's products are so small that a second thread costs time.
     torch.set_num_threads(n_cores // n_jobs if "spectral" in kinds else 1)
     return n_jobs
-
-
-def _keep_freed_memory() -> None:
-    """Have glibc keep what is freed for the next step, which needs the same again.
-
-    It would give large blocks back to the system, which fills their pages with zeros each time
-    anew: a fourth to a third of the time of a step with convolutions on a CPU.
-    """
-    if platform.libc_ver()[0] == "glibc":
-        libc = ctypes.CDLL(None)
-        for option, value in (_MMAP_MAX, 0), (_TRIM_THRESHOLD, -1), (_ARENA_MAX, 1):
-            libc.mallopt(option, value)
 
 
 def _take_steps(
