@@ -1,17 +1,12 @@
-"""A disk that fills up under each step: one line, nothing damaged, and the same end after it.
-
-The disk is a real one, in memory. It can be mounted by root, and by whoever runs the tests by
-`unshare -Urm pytest ...`.
-"""
+"""A disk that fills up under each step: one line, nothing damaged, and the same end after it."""
 
 import os
 import re
 import resource
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -49,6 +44,7 @@ from avsed.store import read_features
 
 from .conftest import ROOT
 from .models import CLASSES, RECIPES, write_model
+from .small_disk import PAGE, Disk, mounted
 from .test_illustration import illustrate_run, write_run
 from .test_limits import leave_memory
 from .test_training import FUSION, training_data
@@ -61,7 +57,6 @@ pytestmark = [
 ]
 
 SIZE = 2**26  # bytes
-PAGE = 4096  # bytes; a disk in memory gives whole ones
 PARAMS = load_params(ROOT / "params.yaml")
 DOWNLOAD = Download(cookies=None, proxy=None, sleep=0, jobs=2, min_fraction=0)
 DEMO = DemoDataset(source="demo", seed=1, n_weak=1, n_unlabeled=1, n_validation=1, n_test=1)
@@ -73,46 +68,10 @@ N_VIDEOS = 3
 GROWING = ("training", "ledger.jsonl", "lock", "checkpoint", "work", "bin")
 
 
-@dataclass(frozen=True)
-class Disk:
-    """A small disk.
-
-    Attributes:
-        path: where it is mounted.
-    """
-
-    path: Path
-
-    @property
-    def n_free(self) -> int:
-        return shutil.disk_usage(self.path).free
-
-    def fill(self, *, leaving: int) -> None:
-        """Leave so many bytes free, a multiple of a page."""
-        self.make_room()
-        filler_path = self.path / "filler"
-        with filler_path.open("wb") as filler:
-            while self.n_free > leaving:  # threads of a download may still clean up
-                size = filler_path.stat().st_size
-                os.posix_fallocate(filler.fileno(), size, self.n_free - leaving)
-
-    def make_room(self) -> None:
-        (self.path / "filler").unlink(missing_ok=True)
-
-
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Disk]:
-    path = tmp_path / "disk"
-    path.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={SIZE}", "none", str(path)]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    except OSError as error:
-        pytest.skip(f"no small disk can be mounted here ({error})")
-    if done.returncode:
-        pytest.skip(f"no small disk can be mounted here ({done.stderr.strip()})")
-    yield Disk(path)
-    subprocess.run(["umount", "--lazy", str(path)], check=True)
+    with mounted(tmp_path / "disk", SIZE) as disk:
+        yield disk
 
 
 @pytest.fixture(scope="module")

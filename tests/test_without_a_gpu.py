@@ -1,4 +1,4 @@
-"""What a training step does on a GPU, as far as it can be seen without one.
+"""What a training step does on a GPU, up to its costs: as far as it can be seen without one.
 
 PyTorch's fake tensors have a device, sizes and a type, but no values: an operation upon two devices
 is refused, and so is whatever reads a value, for which a GPU would have to be waited for.
@@ -59,7 +59,7 @@ def on_gpu(data: TrainingData) -> TrainingData:
 
 @pytest.mark.filterwarnings("ignore:Accessing the data pointer of FakeTensor")
 @pytest.mark.parametrize("features_lie_there", [False, True])
-def test_a_step_mixes_no_devices_and_reads_nothing_back(features_lie_there: bool) -> None:
+def test_batches_and_costs_mix_no_devices_and_read_nothing_back(features_lie_there: bool) -> None:
     students, teachers = (
         [
             Crnn(
