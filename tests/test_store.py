@@ -105,14 +105,12 @@ def test_what_fails_half_way_leaves_what_was_there(tmp_path: Path) -> None:
 def test_source_files_follow_imports_of_the_package() -> None:
     names = {path.name for path in source_files("avsed.features.spectral")}
     assert names == {
-        *(
-            "spectral.py",
-            "extractor.py",
-            "framing.py",
-            "leftovers.py",
-            "media.py",
-            "running_ffmpeg.py",
-        )
+        "spectral.py",
+        "extractor.py",
+        "framing.py",
+        "leftovers.py",
+        "media.py",
+        "running_ffmpeg.py",
     }
 
 
