@@ -58,10 +58,7 @@ def write_inventory(
         part.write_text(json.dumps(counts, indent=2) + "\n", "utf-8")
     lines = ["# Clips", "", *_count_table(counts, listed, remarked, beside_paper)]
     if remarked:
-        lines += [
-            "",
-            REMARK,
-        ]
+        lines += ["", REMARK]
     if any(count["missing"] for count in counts.values()):
         lines += ["", "## Why the others are missing", "", *_reason_table(listed, records)]
     if any(record.status == "failed" for record in records):
