@@ -54,5 +54,7 @@ def mounted(path: Path, size: int) -> Iterator[Disk]:
         pytest.skip(f"no small disk can be mounted here ({error})")
     if done.returncode:
         pytest.skip(f"no small disk can be mounted here ({done.stderr.strip()})")
-    yield Disk(path)
-    subprocess.run(["umount", "--lazy", str(path)], check=True)
+    try:
+        yield Disk(path)
+    finally:
+        subprocess.run(["umount", "--lazy", str(path)], check=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from .cloned import stages_run
 from .disturbed import contents, copy_demo, leftovers, read_lock, undo
 from .small_disk import PAGE, mounted
 
@@ -32,7 +33,7 @@ def test_a_full_cache_is_told_and_costs_no_more_than_the_stage(
         assert "No space left on device" in said
         assert "Traceback" not in said
         disk.make_room()
-        clone.run("dvc", "repro")
+        assert stages_run(clone.run("dvc", "repro")) == {STAGE}
         assert contents(clone.path) == contents(finished_demo)
         assert read_lock(clone.path) == read_lock(finished_demo)
         assert leftovers(clone) == []
