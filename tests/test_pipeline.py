@@ -1,7 +1,10 @@
 """What a user types, run by DVC in a clone of the repository at a small size."""
 
 import json
+import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -225,3 +228,39 @@ def test_a_mistake_ends_in_one_clear_line(
     assert "Traceback" not in output
     clone.run("git", "checkout", "-q", ".")
     clone.run("dvc", "checkout", "-q")
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("visual", "/nowhere/vgg16.pth: no such weights"),
+        # Goes on to what is missing next.
+        ("auditory", "data/metadata/classes.txt: no such file"),
+    ],
+)
+def test_weights_that_no_row_needs_are_not_asked_for(
+    row: str, message: str, tmp_path: Path
+) -> None:
+    for name in ("params.yaml", "profiles", "variants.yaml"):
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, tmp_path / name)
+    profile = tmp_path / "profiles" / "demo.yaml"
+    text, n_replaced = re.subn(
+        r"(visual:\s+weights:) random", r"\1 /nowhere/vgg16.pth", profile.read_text()
+    )
+    assert n_replaced == 1
+    profile.write_text(text)
+    sizes = f"fusion.standalone_{row}_dim"
+    told = {"first": row, "second": row, "third": row, "size": sizes, "other_size": sizes}
+    rows = {"variants": {row: told | {"against": row}}}
+    (tmp_path / "variants.yaml").write_text(json.dumps(rows))
+    done = subprocess.run(
+        [sys.executable, ROOT / "stages" / "collect.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
