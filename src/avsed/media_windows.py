@@ -18,8 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avsed.framing import CLIP_DURATION, FRAME_HOP, N_FRAMES, frame_onset, n_samples
-
-# With the filters of clips themselves, which are private there.
 from avsed.media import TOLERANCE, Image, Media, Stream, audio_output, image_output, media_input
 from avsed.running_ffmpeg import (
     TIME_LIMIT,
