@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from avsed.config import Fusion
-from avsed.model import Crnn, Dropout, SpectralBranch, linear_pool
+from avsed.model import Crnn, Dropout, SpectralBranch, linear_pool, score_together
 
 FUSION = Fusion(auditory_dim=16, visual_dim=4, standalone_auditory_dim=64, standalone_visual_dim=16)
 DIMS = {"spectral": 128, "auditory": 128, "visual": 4096}
@@ -47,6 +47,23 @@ def test_each_variant_concatenates_its_embeddings(variant: str, size: int) -> No
     frame_scores, clip_scores = model(features(variant), torch.ones(1, 151, dtype=torch.bool))
     assert frame_scores.shape == (1, 151, 10)
     assert clip_scores.shape == (1, 10)
+
+
+@pytest.mark.parametrize("variant", SIZES)
+def test_systems_together_score_as_each_does_alone(variant: str) -> None:
+    models = [build(variant, seed=seed).double().eval() for seed in (1, 2, 3)]
+    inputs = {kind: of_kind.double() for kind, of_kind in features(variant, n_clips=3).items()}
+    mask = torch.ones(3, 1, 151, dtype=torch.bool)
+    mask[1, :, 100:] = False
+    with torch.no_grad():
+        together = score_together(
+            models, {kind: of_kind.unsqueeze(1) for kind, of_kind in inputs.items()}, mask
+        )
+        for number, model in enumerate(models):
+            own = {kind: of_kind[number : number + 1] for kind, of_kind in inputs.items()}
+            frame_scores, clip_scores = model(own, mask[number])
+            torch.testing.assert_close(together[0][number], frame_scores, rtol=1e-12, atol=1e-12)
+            torch.testing.assert_close(together[1][number], clip_scores, rtol=1e-12, atol=1e-12)
 
 
 def test_the_spectral_branch_pools_604_x_128_to_151_x_128_channels() -> None:

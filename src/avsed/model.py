@@ -102,10 +102,10 @@ class Crnn(nn.Module):
         Returns:
             (B, T, K) frame scores and (B, K) clip scores, in [0, 1].
         """
-        frame_scores, clip_scores = score_together(
-            [self], {kind: of_kind.unsqueeze(0) for kind, of_kind in features.items()}, mask[None]
-        )
-        return frame_scores[0], clip_scores[0]
+        embedded = [self.embeddings[kind](features[kind]) for kind in self.kinds]
+        hidden = self.gru(torch.cat(embedded, dim=2))  # (B, T, 2 x 128)
+        frame_scores = torch.sigmoid(self.classifier(hidden))  # (B, T, K)
+        return frame_scores, linear_pool(frame_scores, mask)
 
 
 def score_together(
