@@ -31,10 +31,10 @@ from avsed.embedding import decode_clip
 from avsed.extraction import extract_features
 from avsed.features import auditory, spectral, visual
 from avsed.features.extractor import Extractor, Recipe
-from avsed.hardware import choose_device
 from avsed.media import read_media
 from avsed.running_ffmpeg import ffmpeg_path
-from avsed.store import write_shard
+from avsed.runtime.device import choose_device
+from avsed.shards import write_shard
 
 PAPER_CLIPS = 15_494
 N_FILES = 8  # distinct ones; more clips read these again

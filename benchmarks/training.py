@@ -23,9 +23,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from avsed.config import Fusion, Train
 from avsed.dataset import ClipFeatures, TrainingData, batches
-from avsed.hardware import choose_device, choose_dtype
 from avsed.lockstep import build_model
 from avsed.model import embedding_dim, score_together
+from avsed.runtime.device import choose_device, choose_dtype
 from avsed.training import train_variant
 from avsed.variants import kinds_of_variant
 from tests.reference import ReferenceCrnn, reference_step

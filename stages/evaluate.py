@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from avsed.cli import run_stage_of_variant
 from avsed.config import load_params
 from avsed.evaluation import evaluate_variant
+from avsed.runtime.process import run_stage_of_variant
 
 
 def main(variant: str) -> None:

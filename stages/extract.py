@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from avsed.cli import run_stage
 from avsed.clips import read_clips
 from avsed.config import load_params, load_variants
 from avsed.extraction import extract_features
 from avsed.features.kinds import make_recipes
+from avsed.runtime.process import run_stage
 
 
 def main() -> None:

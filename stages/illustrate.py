@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from avsed.cli import run_stage
 from avsed.config import load_params, load_variants
 from avsed.illustration import illustrate
+from avsed.runtime.process import run_stage
 
 
 def main() -> None:

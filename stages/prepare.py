@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from avsed.cli import run_stage
 from avsed.config import load_params
 from avsed.prepare import prepare_lists
+from avsed.runtime.process import run_stage
 
 
 def main() -> None:

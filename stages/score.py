@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from avsed.cli import run_stage_of_variant
+from avsed.runtime.process import run_stage_of_variant
 from avsed.scoring import score_variant
 
 

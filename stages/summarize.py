@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from avsed.cli import run_stage
 from avsed.config import load_params, load_variants
 from avsed.report import summarize
+from avsed.runtime.process import run_stage
 
 
 def main() -> None:

@@ -3,9 +3,9 @@
 from functools import partial
 from pathlib import Path
 
-from avsed.cli import run_stage_of_variant
 from avsed.config import load_params
 from avsed.dataset import open_training_data
+from avsed.runtime.process import run_stage_of_variant
 from avsed.training import train_variant
 from avsed.variants import kinds_of_variant
 

@@ -18,7 +18,7 @@ from avsed.features.kinds import MAKERS, make_recipes
 from avsed.features.published import PublishedWeights
 from avsed.features.weights import load_weights
 from avsed.framing import FRAME_HOP
-from avsed.store import file_sha256
+from avsed.runtime.files import file_sha256
 
 from .conftest import ROOT, features_of, read_images
 

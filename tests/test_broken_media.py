@@ -15,7 +15,7 @@ from avsed.features.extractor import Recipe
 from avsed.framing import valid_frames
 from avsed.running_ffmpeg import ffmpeg_path
 from avsed.shard_check import check_shards
-from avsed.store import read_features
+from avsed.shards import read_features
 
 from .conftest import ROOT
 

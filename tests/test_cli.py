@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from avsed.cli import run
 from avsed.errors import AvsedError
+from avsed.runtime.process import run
 
 from .conftest import ROOT
 

@@ -11,7 +11,7 @@ from avsed.collect import collect_clips
 from avsed.config import Dataset, DemoDataset, Download, Local, LocalDataset
 from avsed.errors import AvsedError
 from avsed.prepare import prepare_lists
-from avsed.store import file_sha256
+from avsed.runtime.files import file_sha256
 
 DATASET = LocalDataset(source="local", classes=("Cat", "Dog"))
 DEMO = DemoDataset(source="demo", seed=1, n_weak=2, n_unlabeled=1, n_validation=1, n_test=1)

@@ -13,18 +13,19 @@ from threading import Event, Thread
 import numpy as np
 import pytest
 
-from avsed import cluster, extraction, training
+from avsed import extraction, training
 from avsed.clips import ClipRecord, inspect_clip
-from avsed.cluster import SCHEDULER_VARIABLE, connect
 from avsed.config import load_params
 from avsed.dataset import TrainingData
 from avsed.errors import AvsedError
 from avsed.extraction import extract_features
 from avsed.features import auditory, spectral
 from avsed.features.extractor import Recipe
+from avsed.runtime import cluster
+from avsed.runtime.cluster import SCHEDULER_VARIABLE, connect
+from avsed.shards import read_features
 from avsed.sources.demo.render import render_clip
 from avsed.sources.demo.scenes import Scene
-from avsed.store import read_features
 from avsed.training import train_variant
 
 from .conftest import ROOT, whole_files

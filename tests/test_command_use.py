@@ -17,10 +17,10 @@ import h5py
 import pytest
 
 from avsed.annotations import write_classes
-from avsed.cli import READER_GONE
 from avsed.clips import write_clips
-from avsed.interrupts import INTERRUPTED
 from avsed.running_ffmpeg import run_ffmpeg
+from avsed.runtime.interrupts import INTERRUPTED
+from avsed.runtime.process import READER_GONE
 
 from .conftest import ROOT, clip_record, run_avsed
 from .models import write_model

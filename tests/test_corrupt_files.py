@@ -21,9 +21,9 @@ from avsed.errors import AvsedError
 from avsed.features.published import PublishedWeights
 from avsed.features.weights import load_weights
 from avsed.prediction import load_model
+from avsed.runtime.files import require_seal, seal
 from avsed.scores import ScoredSplit, Scores, read_scores, write_scores
-from avsed.sealed import require_seal, seal
-from avsed.store import Shard, is_whole, read_features, read_origin, write_shard
+from avsed.shards import Shard, is_whole, read_features, read_origin, write_shard
 from avsed.weights_file import load_weights as load_student_weights
 from avsed.weights_file import save_weights
 

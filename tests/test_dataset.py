@@ -17,7 +17,7 @@ from avsed.dataset import (
     tag_targets,
 )
 from avsed.errors import AvsedError
-from avsed.store import Shard, write_shard
+from avsed.shards import Shard, write_shard
 
 
 def clips(prefix: str, values: list[float], n_valid: int = 151) -> ClipFeatures:

@@ -15,7 +15,6 @@ import pytest
 
 from avsed import training
 from avsed.annotations import AnnotatedClip, write_classes, write_list
-from avsed.cli import run
 from avsed.clips import inspect_clip, read_clips
 from avsed.collect import collect_clips
 from avsed.config import (
@@ -37,10 +36,11 @@ from avsed.media import Media
 from avsed.prediction_command import predict_files
 from avsed.prepare import prepare_lists
 from avsed.report import summarize
+from avsed.runtime.process import run
 from avsed.scoring import score_variant
+from avsed.shards import read_features
 from avsed.sources.youtube.download import download_clips
 from avsed.sources.youtube.scheduling import Patience
-from avsed.store import read_features
 
 from .conftest import ROOT
 from .models import CLASSES, RECIPES, write_model

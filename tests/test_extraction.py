@@ -16,7 +16,8 @@ from avsed.errors import AvsedError
 from avsed.extraction import extract_features
 from avsed.features.extractor import ClipInputs, Extractor, FeatureSpec, Recipe
 from avsed.media import Media
-from avsed.store import clips_with_features, file_sha256, read_features
+from avsed.runtime.files import file_sha256
+from avsed.shards import clips_with_features, read_features
 
 from .conftest import clip_record
 

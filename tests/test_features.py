@@ -22,8 +22,8 @@ from avsed.features.efficientnet import EfficientNet
 from avsed.features.published import VGG16, VGGISH, PublishedWeights
 from avsed.features.spectral import log_mel
 from avsed.features.weights import load_weights
-from avsed.hardware import choose_device, choose_dtype
-from avsed.store import file_sha256
+from avsed.runtime.device import choose_device, choose_dtype
+from avsed.runtime.files import file_sha256
 
 from .conftest import ROOT, features_of, read_audio, read_images
 

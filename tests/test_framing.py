@@ -2,13 +2,7 @@
 
 import pytest
 
-from avsed.framing import (
-    FRAME_HOP,
-    N_FRAMES,
-    N_SPECTRAL_FRAMES,
-    frame_onset,
-    valid_frames,
-)
+from avsed.framing import FRAME_HOP, N_FRAMES, N_SPECTRAL_FRAMES, frame_onset, valid_frames
 
 
 def test_ten_seconds_have_the_papers_604_and_151_frames() -> None:

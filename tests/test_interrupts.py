@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from avsed.interrupts import INTERRUPTED
+from avsed.runtime.interrupts import INTERRUPTED
 
 PROGRAM = """
 import sys, threading, time

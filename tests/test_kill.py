@@ -11,7 +11,7 @@ import pytest
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from avsed.interrupts import INTERRUPTED
+from avsed.runtime.interrupts import INTERRUPTED
 
 from .cloned import Clone, stages_run
 from .disturbed import (

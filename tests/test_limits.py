@@ -6,8 +6,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from avsed import limits
-from avsed.limits import count_cores, free_memory
+from avsed.runtime import limits
+from avsed.runtime.limits import count_cores, free_memory
 
 ALL_CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 OF_FILES_NONE = "inactive_file 0\nactive_file 0\n"

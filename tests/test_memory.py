@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from avsed.annotations import AnnotatedClip, write_classes, write_list
 from avsed.running_ffmpeg import ffmpeg_path
-from avsed.store import Shard, write_shard
+from avsed.shards import Shard, write_shard
 
 from .conftest import ROOT
 

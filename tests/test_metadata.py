@@ -8,8 +8,8 @@ import pytest
 
 from avsed.annotations import DCASE_2018_CLASSES, SPLITS
 from avsed.metadata import MetadataCheck, check_metadata, format_check
+from avsed.runtime.files import file_sha256
 from avsed.sources.youtube.lists import FILES, SHA256, segment_of
-from avsed.store import file_sha256
 
 from .conftest import ROOT
 

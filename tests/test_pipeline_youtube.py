@@ -16,8 +16,8 @@ import pytest
 
 from avsed.clips import read_clips
 from avsed.running_ffmpeg import ffmpeg_path
+from avsed.runtime.files import file_sha256
 from avsed.sources.youtube.lists import FILES, SHA256
-from avsed.store import file_sha256
 
 from .cloned import Clone, copy_repository, stages_run
 from .video_site import Answer, VideoSite, open_site, serve

@@ -21,11 +21,12 @@ from avsed.model_card import read_model_card
 from avsed.postprocess import decide_tags, scores_to_events
 from avsed.prediction import Prediction, join_windows, load_model, predict
 from avsed.running_ffmpeg import run_ffmpeg
+from avsed.runtime.files import file_sha256
 from avsed.scores import Scores, read_scores
 from avsed.scoring import load_student, score_clips, score_variant
+from avsed.shards import read_features
 from avsed.sources.demo.render import render_audio, render_clip
 from avsed.sources.demo.scenes import Scene, annotated
-from avsed.store import file_sha256, read_features
 from avsed.training import train_variant
 from avsed.weights_file import load_weights, save_weights
 

@@ -11,9 +11,9 @@ from matplotlib.image import imread
 
 from avsed.clips import write_clips
 from avsed.command import main
-from avsed.sealed import seal
+from avsed.runtime.files import seal
 from avsed.shard_check import check_shards
-from avsed.store import Shard, write_shard
+from avsed.shards import Shard, write_shard
 
 from .conftest import clip_record
 

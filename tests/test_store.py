@@ -7,16 +7,15 @@ import numpy as np
 import pytest
 
 from avsed.errors import AvsedError
-from avsed.store import (
+from avsed.runtime.files import written_whole
+from avsed.runtime.store import source_files, store_dir
+from avsed.shards import (
     Shard,
     clips_with_features,
     describe_shards,
     is_whole,
     read_features,
-    source_files,
-    store_dir,
     write_shard,
-    written_whole,
 )
 
 from .test_limits import leave_memory

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from avsed.store import CODE_WITHOUT_RESULTS, imported_modules, source_files
+from avsed.runtime.store import CODE_WITHOUT_RESULTS, imported_modules, source_files
 
 from .conftest import ROOT
 

@@ -23,8 +23,8 @@ from avsed.lockstep import Lockstep, build_model, training_step
 from avsed.mean_teacher import consistency_weight
 from avsed.model import Crnn, embedding_dim
 from avsed.model_card import read_model_card
+from avsed.runtime.files import seal
 from avsed.scoring import load_student, score_clips
-from avsed.sealed import seal
 from avsed.training import deal_out, train_seeds, train_variant
 
 from .conftest import ROOT, whole_files

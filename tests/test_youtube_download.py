@@ -22,12 +22,12 @@ from avsed.config import Download
 from avsed.errors import AvsedError
 from avsed.media import probe
 from avsed.running_ffmpeg import ffmpeg_path
+from avsed.runtime.store import store_dir
 from avsed.sources.youtube import fetching, scheduling
 from avsed.sources.youtube.download import download_clips
 from avsed.sources.youtube.fetching import YOUTUBE, Site
 from avsed.sources.youtube.ledger import ask_again_for_gone, media_path
 from avsed.sources.youtube.scheduling import Patience
-from avsed.store import store_dir
 
 from .conftest import ROOT, read_images
 from .video_site import VideoSite, at_first, drip, hang, open_site, refuse, serve

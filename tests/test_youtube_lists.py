@@ -14,9 +14,9 @@ import pytest
 from avsed.config import Local, YoutubeDataset
 from avsed.errors import AvsedError
 from avsed.prepare import prepare_lists
+from avsed.runtime.store import store_dir
 from avsed.sources.youtube import lists
 from avsed.sources.youtube.lists import FILES, find_lists, read_published, segment_of
-from avsed.store import store_dir
 
 # requests leaves the connection of a refusal to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

@@ -13,9 +13,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from avsed.config import CLASS_NAME, show
-from avsed.errors import AvsedError
-from avsed.store import written_whole
+from avsed.config import CLASS_NAME
+from avsed.errors import AvsedError, show
+from avsed.runtime.files import written_whole
 
 TRAINING_SPLITS = ("weak", "unlabeled")
 STRONG_SPLITS = ("validation", "test")

@@ -6,12 +6,11 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Literal, get_args
 
-from avsed.config import show
-from avsed.errors import AvsedError
+from avsed.errors import AvsedError, show
 from avsed.framing import CLIP_DURATION
 from avsed.media import probe
 from avsed.running_ffmpeg import DecodeError
-from avsed.store import file_sha256, written_whole
+from avsed.runtime.files import file_sha256, written_whole
 
 Status = Literal["ok", "unavailable", "failed"]
 

@@ -12,7 +12,7 @@ from avsed.clips import ClipRecord, inspect_clip, write_clips
 from avsed.config import Dataset, DemoDataset, Download, Local, LocalDataset, YoutubeDataset
 from avsed.errors import AvsedError
 from avsed.inventory import count_clips, require_clips, write_inventory
-from avsed.limits import count_cores
+from avsed.runtime.limits import count_cores
 from avsed.sources.demo.render import render_clip
 from avsed.sources.demo.scenes import Scene, compose
 from avsed.sources.local import copy_clip, find_media

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import shtab
 
 from avsed import verbs
-from avsed.cli import Parser, run
+from avsed.runtime.process import Parser, run
 
 if TYPE_CHECKING:
     _Parsers = argparse._SubParsersAction[Parser]

@@ -10,18 +10,11 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, cast
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    PlainValidator,
-    ValidationError,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, model_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from avsed.errors import AvsedError
+from avsed.errors import MAX_SHOWN, AvsedError, show
 from avsed.variants import family, kinds_of_variant
 
 Fraction = Annotated[float, Field(gt=0, lt=1)]
@@ -36,9 +29,8 @@ def _auto_or_count(value: object) -> object:
 
 # Lists separate by commas, tabs and lines; a control character would spoil what shows a label.
 CLASS_NAME = re.compile(r"[^,\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
-_SHOWN = 80  # characters of what a file holds, in a message
-
 AutoOrCount = Annotated[Literal["auto"] | int, PlainValidator(_auto_or_count)]
+
 # "random" (by a fixed seed), "pretrained" (the published ones) or the path of a file.
 Weights = Annotated[str, Field(min_length=1)]
 
@@ -397,16 +389,8 @@ def _explain(error: ValidationError, path: Path, profile_path: Path, params: dic
     return f"{where}: {key} is {show(first['input'])}; {message[0].lower()}{message[1:]}"
 
 
-def show(value: object) -> str:
-    """Give what a file holds as one short line, for a message."""
-    if isinstance(value, list | dict):  # aliases make a small file's list a huge one
-        return "a list" if isinstance(value, list) else "a section"
-    shown = repr(value)
-    return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}..."
-
-
 def _one_line(key: str) -> str:
-    return key if key.isprintable() and len(key) <= _SHOWN else show(key)
+    return key if key.isprintable() and len(key) <= MAX_SHOWN else show(key)
 
 
 def _names_beside(keys: list[str]) -> list[str]:
@@ -419,3 +403,16 @@ def _names_beside(keys: list[str]) -> list[str]:
     else:
         sections = (cast(type[Section], fields[keys[0]].annotation),)
     return [name for section in sections for name in section.model_fields]
+
+
+def require_variant(variant: str) -> None:
+    """Refuse what is no variant.
+
+    Raises:
+        AvsedError: if variants.yaml does not name it.
+    """
+    from avsed.config import load_variants  # loads slowly, and `avsed --help` does without
+
+    variants = load_variants()
+    if variant not in variants:
+        raise AvsedError(f"variants.yaml: {variant!r} is no row; there are {', '.join(variants)}")

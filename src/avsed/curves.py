@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import NamedTuple
 
-from avsed.store import naming
+from avsed.runtime.files import naming
 
 
 class Point(NamedTuple):

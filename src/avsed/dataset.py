@@ -12,7 +12,7 @@ from avsed.annotations import AnnotatedClip, read_classes, read_list
 from avsed.config import Section
 from avsed.errors import AvsedError
 from avsed.framing import N_FRAMES
-from avsed.store import Provenance, clips_with_features, describe_shards, read_features
+from avsed.shards import Provenance, clips_with_features, describe_shards, read_features
 
 
 @dataclass(frozen=True, kw_only=True)

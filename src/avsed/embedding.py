@@ -17,8 +17,8 @@ from torch import Tensor
 from avsed.clips import ClipRecord
 from avsed.errors import AvsedError
 from avsed.features.extractor import ClipInputs, Extractor, join_front_ends, prepare_each
-from avsed.limits import count_cores
 from avsed.media import Image, read_media
+from avsed.runtime.limits import count_cores
 
 AHEAD = 2  # clips a decoder that wait for the network, at most
 

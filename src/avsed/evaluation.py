@@ -11,8 +11,8 @@ from avsed.clips import read_clips
 from avsed.config import Evaluation, Postprocess
 from avsed.counts import CountedClips, write_counts
 from avsed.errors import AvsedError
+from avsed.runtime.files import written_whole
 from avsed.scores import ScoredSplit, read_scores
-from avsed.store import written_whole
 from avsed.system import Reference, SystemResult, Thresholds, choose_thresholds, score_system
 
 

@@ -14,13 +14,15 @@ import torch
 from tqdm import tqdm
 
 from avsed.clips import ClipRecord
-from avsed.cluster import connect
 from avsed.embedding import ClipFeatures, embed_clips
 from avsed.errors import AvsedError
 from avsed.features.extractor import Extractor, FeatureSpec, Recipe
 from avsed.framing import valid_frames
-from avsed.limits import count_cores
 from avsed.running_ffmpeg import run_ffmpeg
+from avsed.runtime.cluster import connect
+from avsed.runtime.files import file_sha256, written_whole
+from avsed.runtime.limits import count_cores
+from avsed.runtime.store import code_key, publish, store_dir
 from avsed.shard_plan import (
     PlannedShard,
     missing_shards,
@@ -30,17 +32,7 @@ from avsed.shard_plan import (
     shard_key,
     why_missing,
 )
-from avsed.store import (
-    CLIPS_PER_SHARD,
-    Shard,
-    code_key,
-    file_sha256,
-    publish,
-    read_left_out,
-    store_dir,
-    write_shard,
-    written_whole,
-)
+from avsed.shards import CLIPS_PER_SHARD, Shard, read_left_out, write_shard
 
 NAMED_AT_MOST = 20
 

@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 
 from avsed.errors import AvsedError
 from avsed.framing import CLIP_DURATION, FRAME_HOP
-from avsed.picture_file import require_drawable, save_picture
-from avsed.store import clips_with_features, kinds_in, read_features
+from avsed.runtime.figure_file import require_drawable, save_picture
+from avsed.shards import clips_with_features, kinds_in, read_features
 
 _RANGE = (1, 99)  # percent of the values that the colours span
 

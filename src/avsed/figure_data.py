@@ -9,7 +9,7 @@ from pathlib import Path
 from avsed.analysis import Analysis, ClassScores
 from avsed.annotations import Event
 from avsed.matching import BIN_CENTERS
-from avsed.store import written_whole
+from avsed.runtime.files import written_whole
 from avsed.telling_clips import TellingClip
 
 

@@ -20,7 +20,7 @@ from avsed.analysis import Analysis, ClassScores, Timeline
 from avsed.annotations import Event
 from avsed.framing import FRAME_HOP
 from avsed.matching import BIN_CENTERS
-from avsed.store import written_whole
+from avsed.runtime.files import written_whole
 
 # Variant to cost to its steps and values.
 Curves = Mapping[str, Mapping[str, tuple[list[int], list[float]]]]

@@ -30,7 +30,7 @@ from avsed.figures import (
 )
 from avsed.report import read_evaluation, read_rows
 from avsed.results_page import F1_TITLES, Content, render_page
-from avsed.store import written_whole
+from avsed.runtime.files import written_whole
 from avsed.telling_clips import METRIC, TellingClip, choose_clips
 
 COSTS = ("classification_cost", "consistency_cost")

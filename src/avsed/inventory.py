@@ -8,7 +8,7 @@ from pathlib import Path
 from avsed.annotations import SPLITS
 from avsed.clips import ClipRecord, kind_of
 from avsed.errors import AvsedError
-from avsed.store import written_whole
+from avsed.runtime.files import written_whole
 
 # Clips of each split that the paper had, of the published lists.
 PAPER = {"weak": 1_439, "unlabeled": 13_017, "validation": 259, "test": 779}

@@ -15,7 +15,6 @@ from torch import Tensor
 from avsed.config import Fusion, Train
 from avsed.curves import Point
 from avsed.dataset import Batch, TrainingData, batches
-from avsed.hardware import choose_dtype
 from avsed.mean_teacher import (
     classification_cost,
     consistency_cost,
@@ -25,6 +24,7 @@ from avsed.mean_teacher import (
     update_teachers,
 )
 from avsed.model import Crnn, SpectralBranch, score_together
+from avsed.runtime.device import choose_dtype
 
 N_POINTS = 100  # of a learning curve
 

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avsed.framing import CLIP_DURATION, IMAGE_RATE, N_FRAMES, n_samples
-from avsed.leftovers import folder_in_work
 from avsed.running_ffmpeg import (
     TIME_LIMIT,
     DecodeError,
@@ -22,6 +21,7 @@ from avsed.running_ffmpeg import (
     run_ffmpeg,
     stream_ffmpeg,
 )
+from avsed.runtime.files import folder_in_work
 
 PROBE_SAMPLE_RATE = 16_000  # Hz; only counted
 TOLERANCE = 1.0  # seconds by which streams may be shorter than their container says

@@ -6,7 +6,7 @@ from pydantic import Field, ValidationError
 
 from avsed.config import Fusion, Section
 from avsed.errors import AvsedError
-from avsed.store import written_whole
+from avsed.runtime.files import written_whole
 
 
 class ModelCard(Section):

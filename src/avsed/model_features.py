@@ -11,7 +11,7 @@ from avsed.errors import AvsedError
 from avsed.features.extractor import Extractor
 from avsed.features.kinds import MAKERS
 from avsed.model_card import ModelCard
-from avsed.store import Provenance
+from avsed.shards import Provenance
 
 # Kind to its parameters; other kinds have those of added networks.
 _SECTIONS: Mapping[str, type[Section]] = {

@@ -25,13 +25,13 @@ from avsed.embedding import Batcher, decode_clip
 from avsed.errors import AvsedError
 from avsed.features.extractor import ClipInputs, Extractor, join_front_ends, prepare_each
 from avsed.framing import N_FRAMES, frame_onset, valid_frames
-from avsed.hardware import choose_device
 from avsed.media_windows import WINDOW_HOP, Window, read_windows
 from avsed.model import Crnn
 from avsed.model_card import ModelCard, read_model_card
 from avsed.model_features import make_extractors
 from avsed.postprocess import decide, decide_tags, decisions_to_events
 from avsed.running_ffmpeg import DecodeError
+from avsed.runtime.device import choose_device
 from avsed.scoring import load_student, score_clips
 
 WINDOWS_AT_ONCE = 4  # that are held in memory

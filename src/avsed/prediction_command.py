@@ -8,19 +8,14 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from avsed.cli import say_error
 from avsed.config import Postprocess, load_params
 from avsed.errors import DISK_FULL, AvsedError
-from avsed.picture_file import require_drawable
 from avsed.prediction import load_model, predict
-from avsed.prediction_files import (
-    format_prediction,
-    list_events,
-    write_events,
-    write_prediction,
-)
+from avsed.prediction_files import format_prediction, list_events, write_events, write_prediction
 from avsed.prediction_page import write_page
 from avsed.prediction_plot import plot_prediction
+from avsed.runtime.figure_file import require_drawable
+from avsed.runtime.process import say_error
 
 
 def predict_files(

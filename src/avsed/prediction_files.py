@@ -6,7 +6,7 @@ from pathlib import Path
 
 from avsed.framing import FRAME_HOP
 from avsed.prediction import Prediction
-from avsed.store import written_whole
+from avsed.runtime.files import written_whole
 
 SCORE_DIGITS = 4
 

@@ -12,10 +12,9 @@ from string import Template
 import numpy as np
 
 from avsed.errors import AvsedError
-from avsed.leftovers import folder_in_work
 from avsed.prediction import Prediction
 from avsed.running_ffmpeg import TIME_LIMIT, ffmpeg_path, named_file, refuse_trouble_of_the_machine
-from avsed.store import written_whole
+from avsed.runtime.files import folder_in_work, written_whole
 
 LARGEST_MEDIA = 350_000_000  # bytes; browsers refuse addresses of more than 512 MB, in base64
 N_POINTS = 1000  # of a class's curve, at most

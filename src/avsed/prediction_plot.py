@@ -14,9 +14,9 @@ from avsed.errors import AvsedError
 from avsed.framing import FRAME_HOP, SPECTRAL_HOP_LENGTH, SPECTRAL_SAMPLE_RATE, TIME_POOLING
 from avsed.media import Image
 from avsed.media_windows import WINDOW_HOP, Window, read_windows
-from avsed.picture_file import require_drawable, save_picture
 from avsed.prediction import OVERLAP, Prediction
 from avsed.running_ffmpeg import DecodeError
+from avsed.runtime.figure_file import require_drawable, save_picture
 
 WIDTH = 12.0  # inches
 N_POINTS = 1000  # of a class's scores, at most

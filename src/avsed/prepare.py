@@ -4,13 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from avsed.annotations import (
-    DCASE_2018_CLASSES,
-    SPLITS,
-    AnnotatedClip,
-    write_classes,
-    write_list,
-)
+from avsed.annotations import DCASE_2018_CLASSES, SPLITS, AnnotatedClip, write_classes, write_list
 from avsed.config import Dataset, DemoDataset, Local, LocalDataset
 from avsed.errors import AvsedError
 from avsed.framing import CLIP_DURATION

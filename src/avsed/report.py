@@ -23,7 +23,7 @@ from avsed.counts import read_counts
 from avsed.errors import AvsedError
 from avsed.metrics import F1_AVERAGES
 from avsed.protocol import Result, average_best
-from avsed.store import written_whole
+from avsed.runtime.files import written_whole
 
 # Table 3, in %: clip micro F1, segment micro F1, event macro F1. It has no PSDS.
 PAPER_TABLE_3 = {

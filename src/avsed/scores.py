@@ -8,8 +8,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from avsed.results_file import open_results
-from avsed.store import new_hdf5
+from avsed.runtime.files import new_hdf5, open_results
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,11 +10,11 @@ from tqdm import tqdm
 from avsed.annotations import STRONG_SPLITS
 from avsed.dataset import ClipFeatures, load_split
 from avsed.errors import AvsedError
-from avsed.hardware import choose_device
 from avsed.model import Crnn
 from avsed.model_card import ModelCard, read_model_card
+from avsed.runtime.device import choose_device
 from avsed.scores import ScoredSplit, Scores, write_scores
-from avsed.store import describe_shards
+from avsed.shards import describe_shards
 from avsed.weights_file import load_weights
 
 BATCH_SIZE = 32  # clips

@@ -11,8 +11,8 @@ import numpy as np
 
 from avsed.clips import ClipRecord
 from avsed.framing import N_FRAMES, N_SPECTRAL_FRAMES
-from avsed.sealed import open_sealed
-from avsed.store import Provenance
+from avsed.runtime.files import open_sealed
+from avsed.shards import Provenance
 from avsed.variants import family
 
 

@@ -8,10 +8,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from avsed.clips import ClipRecord
-from avsed.committed import OutOfReachError, open_last_commit
 from avsed.features.extractor import FeatureSpec
-from avsed.leftovers import folder_in_work
-from avsed.store import code_key, is_whole, read_origin, store_dir, work_key, written_whole
+from avsed.runtime.files import folder_in_work, written_whole
+from avsed.runtime.last_commit import OutOfReachError, open_last_commit
+from avsed.runtime.store import code_key, store_dir, work_key
+from avsed.shards import is_whole, read_origin
 
 
 @dataclass(frozen=True, kw_only=True)

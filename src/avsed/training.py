@@ -17,17 +17,17 @@ from typing import NoReturn
 import torch
 from tqdm import tqdm
 
-from avsed.cluster import Cluster, connect
 from avsed.config import Fusion, Train
 from avsed.curves import Curve, Point, curve_from_json, curve_to_json, mean_curve, open_curve
 from avsed.dataset import TrainingData, place_features, standardisation
 from avsed.errors import AvsedError
-from avsed.hardware import choose_device, choose_dtype, keep_freed_memory
-from avsed.limits import count_cores
 from avsed.lockstep import Lockstep
 from avsed.model_card import ModelCard, write_model_card
-from avsed.sealed import require_seal, seal
-from avsed.store import code_key, publish, store_dir, work_key, written_whole
+from avsed.runtime.cluster import Cluster, connect
+from avsed.runtime.device import choose_device, choose_dtype, keep_freed_memory
+from avsed.runtime.files import require_seal, seal, written_whole
+from avsed.runtime.limits import count_cores
+from avsed.runtime.store import code_key, publish, store_dir, work_key
 from avsed.weights_file import load_weights, save_weights
 
 CHECKPOINT_INTERVAL = 60.0  # seconds: what a killed run loses, at most

@@ -8,8 +8,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from avsed.cli import require_variant, say_error
+from avsed.config import require_variant
 from avsed.errors import AvsedError
+from avsed.runtime.process import say_error
 
 
 def check_metadata(args: argparse.Namespace) -> None:
@@ -26,7 +27,7 @@ def check_features(args: argparse.Namespace) -> None:
     """Check all shards of all kinds of features."""
     from avsed.clips import read_clips
     from avsed.shard_check import check_shards
-    from avsed.store import kinds_in
+    from avsed.shards import kinds_in
 
     records = read_clips(Path("data/clips.csv"))
     features_dir = Path("data/features")
@@ -70,7 +71,7 @@ def train_shard(args: argparse.Namespace) -> None:
     """Train one job's share of the seeds."""
     from avsed.config import load_params, load_variants
     from avsed.dataset import open_training_data
-    from avsed.store import store_dir
+    from avsed.runtime.store import store_dir
     from avsed.training import deal_out, train_seeds
     from avsed.variants import kinds_of_variant
 

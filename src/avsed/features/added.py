@@ -15,8 +15,8 @@ from avsed.features.extractor import ClipInputs, Extractor, FeatureSpec, hold_pi
 from avsed.features.published import PublishedWeights
 from avsed.features.weights import load_weights
 from avsed.framing import CLIP_DURATION, FRAME_HOP, N_FRAMES, n_samples
-from avsed.hardware import choose_device, choose_dtype
 from avsed.media import Image, Media
+from avsed.runtime.device import choose_device, choose_dtype
 
 BATCH_SIZES = {"cpu": 32, "cuda": 128}  # pictures or windows
 

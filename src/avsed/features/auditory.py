@@ -19,8 +19,8 @@ from avsed.features.extractor import ClipInputs, Extractor, FeatureSpec
 from avsed.features.published import VGGISH
 from avsed.features.weights import load_weights, name_weights
 from avsed.framing import CLIP_DURATION, FRAME_HOP, N_FRAMES, n_samples
-from avsed.hardware import choose_device, choose_dtype
 from avsed.media import Media
+from avsed.runtime.device import choose_device, choose_dtype
 
 SAMPLE_RATE = 16_000  # Hz
 WINDOW_LENGTH = 400  # samples, 25 ms

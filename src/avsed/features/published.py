@@ -7,7 +7,7 @@ from pathlib import Path
 import pooch
 
 from avsed.errors import AvsedError
-from avsed.store import file_sha256
+from avsed.runtime.files import file_sha256
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from avsed.features.extractor import Extractor, FeatureSpec, hold_pictures
 from avsed.features.published import VGG16
 from avsed.features.weights import load_weights, name_weights
 from avsed.framing import N_FRAMES
-from avsed.hardware import choose_device, choose_dtype
 from avsed.media import Image
+from avsed.runtime.device import choose_device, choose_dtype
 
 BATCH_SIZES = {"cpu": 32, "cuda": 128}  # pictures; more gains nothing on a CPU
 

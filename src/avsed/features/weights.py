@@ -9,7 +9,7 @@ from torch import nn
 
 from avsed.errors import AvsedError
 from avsed.features.published import PublishedWeights, find_weights
-from avsed.store import file_sha256
+from avsed.runtime.files import file_sha256
 
 RANDOM_SEED = 2021
 

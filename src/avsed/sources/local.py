@@ -8,7 +8,7 @@ from avsed.annotations import SPLITS, AnnotatedClip, clip_id_of, read_list
 from avsed.clips import ClipRecord, inspect_clip, missing_clip
 from avsed.config import Local
 from avsed.errors import AvsedError
-from avsed.store import written_whole
+from avsed.runtime.files import written_whole
 
 
 def read_lists(local: Local, classes: Sequence[str]) -> dict[str, list[AnnotatedClip]]:

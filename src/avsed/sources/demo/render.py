@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 
 from avsed.errors import AvsedError
 from avsed.framing import n_samples
-from avsed.leftovers import folder_in_work
 from avsed.running_ffmpeg import ffmpeg_path, run_ffmpeg
+from avsed.runtime.files import folder_in_work, naming
 from avsed.sources.demo.pictures import HEIGHT, PICTURE_RATE, WIDTH, draw_pictures
 from avsed.sources.demo.scenes import Scene
 from avsed.sources.demo.sounds import SAMPLE_RATE, background, synthesize
-from avsed.store import naming
 
 VIDEO_RATE = 12  # video frames per second: each picture is held for six
 

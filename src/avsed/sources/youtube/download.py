@@ -8,13 +8,13 @@ from pathlib import Path
 from avsed.clips import ClipRecord, failed_clip
 from avsed.config import Download
 from avsed.running_ffmpeg import ffmpeg_path
+from avsed.runtime.store import publish, store_dir
 from avsed.sources.youtube.failures import FetchError
 from avsed.sources.youtube.fetching import YOUTUBE, Access, Site, read_cookies
 from avsed.sources.youtube.ledger import media_path, open_ledger
 from avsed.sources.youtube.lists import segment_of
 from avsed.sources.youtube.recovery import recover_clips
 from avsed.sources.youtube.scheduling import Patience, Schedule
-from avsed.store import publish, store_dir
 
 VIDEO_TO_REQUEST = 16  # the pause between videos, in pauses between requests; as yt-dlp advises
 

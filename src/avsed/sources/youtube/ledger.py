@@ -16,8 +16,9 @@ from filelock import FileLock, Timeout
 
 from avsed.clips import ClipRecord, failed_clip, inspect_clip, kind_of
 from avsed.errors import AvsedError
+from avsed.runtime.files import file_sha256, naming, written_whole
+from avsed.runtime.store import store_dir
 from avsed.sources.youtube.failures import AGE_RESTRICTED
-from avsed.store import file_sha256, naming, store_dir, written_whole
 
 
 class Ledger:

@@ -10,7 +10,8 @@ import pooch
 from avsed.annotations import DCASE_2018_CLASSES, AnnotatedClip, read_list_file
 from avsed.errors import AvsedError
 from avsed.framing import CLIP_DURATION
-from avsed.store import file_sha256, store_dir
+from avsed.runtime.files import file_sha256
+from avsed.runtime.store import store_dir
 
 # The repository of the challenge's baseline: a commit, and the branch that has it. Before August
 # 2019 eval.csv lacked the events of 31 files; the hashes below are of the mended lists.

@@ -7,10 +7,10 @@ from typing import NoReturn
 from tqdm import tqdm
 
 from avsed.clips import ClipRecord, read_clips
-from avsed.committed import LastCommit, OutOfReachError, open_last_commit
 from avsed.errors import AvsedError
+from avsed.runtime.files import file_sha256
+from avsed.runtime.last_commit import LastCommit, OutOfReachError, open_last_commit
 from avsed.sources.youtube.ledger import Ledger, media_path
-from avsed.store import file_sha256
 
 
 def recover_clips(

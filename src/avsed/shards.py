@@ -1,13 +1,5 @@
-"""Work in progress, kept outside of what DVC owns, and the HDF5 shards of features.
+"""HDF5 shards of features: read and write them."""
 
-DVC removes a stage's outputs before it runs the stage, so what must survive an interruption lies
-in a store: `$AVSED_STORE`, else `.avsed` in the main repository. Its items are written whole or
-not at all and named by a hash of all that made them, code included; deleting it costs time only.
-"""
-
-import ast
-import hashlib
-import importlib.util
 import json
 import math
 import os
@@ -16,7 +8,6 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 
 import h5py
@@ -25,18 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avsed.errors import AvsedError
-from avsed.leftovers import folder_in_work
-from avsed.limits import free_memory
-from avsed.sealed import open_sealed, seal
+from avsed.runtime.files import naming, new_hdf5, open_sealed
+from avsed.runtime.limits import free_memory
+from avsed.runtime.store import store_dir
 
 CLIPS_PER_SHARD = 256
+
 # Half or more of VGG16's features are zeros; writing costs some 5 ms a clip, reading 2.
 COMPRESSION = hdf5plugin.Blosc(cname="zstd", clevel=1, shuffle=hdf5plugin.Blosc.SHUFFLE)
-
 Provenance = Mapping[str, str | int | float]
-
-# They compute nothing that ends in a result.
-CODE_WITHOUT_RESULTS = frozenset({"avsed", "avsed.cli", "avsed.config", "avsed.errors"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,118 +68,6 @@ class ShardOrigin:
 def kinds_in(features_dir: Path) -> list[str]:
     """List the kinds of features that a folder has."""
     return sorted(path.name for path in features_dir.glob("*") if path.is_dir())
-
-
-def store_dir() -> Path:
-    """Find the store; DVC names the main repository, also to runs in a temporary copy."""
-    named = os.environ.get("AVSED_STORE")
-    return Path(named) if named else Path(os.environ.get("DVC_ROOT", ".")) / ".avsed"
-
-
-def source_files(module: str) -> list[Path]:
-    """List the files of a module of avsed and of all of avsed that it imports.
-
-    Modules that compute nothing that ends in a result are left out.
-    """
-    found: dict[str, Path] = {}
-    waiting = [module]
-    while waiting:
-        name = waiting.pop()
-        spec = importlib.util.find_spec(name)
-        if name in found or name in CODE_WITHOUT_RESULTS or not (spec and spec.origin):
-            continue
-        found[name] = Path(spec.origin)
-        waiting += imported_modules(found[name])
-    return sorted(path for path in found.values() if path.name != "__init__.py")
-
-
-def imported_modules(path: Path) -> list[str]:
-    """List the modules of avsed that a Python file imports."""
-    tree = ast.parse(path.read_text("utf-8"))
-    return [
-        node.module
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("avsed.")
-    ]
-
-
-def work_key(made_of: object, *, modules: tuple[str, ...]) -> str:
-    """Hash what decides a piece of work, its code included.
-
-    Args:
-        made_of: parameters and inputs, of JSON's types.
-        modules: the modules of avsed that compute it.
-    """
-    digest = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode())
-    digest.update(code_key(modules).encode())
-    return digest.hexdigest()
-
-
-@cache
-def code_key(modules: tuple[str, ...]) -> str:
-    """Hash the code of modules of avsed and of all of avsed that they import.
-
-    Once in a process, which goes on with the code that it has loaded when the files are edited.
-    """
-    digest = hashlib.sha256()
-    for path in sorted({path for module in modules for path in source_files(module)}):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
-@contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
-    """Give a temporary path, renamed to `path` when the block ends without an exception."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with naming(path), folder_in_work(path.parent) as folder:
-        part = folder / path.name
-        yield part
-        with part.open("rb") as file:
-            os.fsync(file.fileno())
-        part.replace(path)
-
-
-@contextmanager
-def naming(path: Path) -> Iterator[None]:
-    """Have an error of the disk say where: what comes of writing has no name in it."""
-    try:
-        yield
-    except OSError as error:
-        if error.filename is None:
-            error.filename = str(path)
-        raise
-
-
-@contextmanager
-def new_hdf5(path: Path, libver: tuple[str, str] | None = None) -> Iterator[h5py.File]:
-    """Give an HDF5 file in memory, written to `path` and sealed when the block ends well.
-
-    On a disk that fills up, HDF5 itself prints tracebacks and crashes when the process ends.
-    """
-    with h5py.File(path, "w", driver="core", backing_store=False, libver=libver) as file:
-        yield file
-        file.flush()
-        image = file.id.get_file_image()
-    with written_whole(path) as part:
-        part.write_bytes(image)
-        seal(part)
-
-
-def publish(path: Path, target: Path) -> None:
-    """Put a finished item of the store where DVC expects it, without a copy where possible."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.unlink(missing_ok=True)
-    try:
-        target.hardlink_to(path)
-    except OSError:  # another file system, or one without links
-        with written_whole(target) as part:
-            shutil.copyfile(path, part)
-
-
-def file_sha256(path: Path) -> str:
-    """Hash a file's content, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_shard(path: Path, shard: Shard) -> None:

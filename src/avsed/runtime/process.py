@@ -12,8 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, NoReturn
 
+from avsed.config import require_variant
 from avsed.errors import DISK_FULL, DISK_TROUBLE, AvsedError
-from avsed.interrupts import raised_interrupts
+from avsed.runtime.interrupts import raised_interrupts
 
 READER_GONE = 141  # what a shell gives for a program whose output nobody reads any more
 
@@ -66,19 +67,6 @@ def run_stage_of_variant(main: Callable[[str], None], about: str | None) -> None
         main(variant)
 
     run(parse_and_run)
-
-
-def require_variant(variant: str) -> None:
-    """Refuse what is no variant.
-
-    Raises:
-        AvsedError: if variants.yaml does not name it.
-    """
-    from avsed.config import load_variants  # loads slowly, and `avsed --help` does without
-
-    variants = load_variants()
-    if variant not in variants:
-        raise AvsedError(f"variants.yaml: {variant!r} is no row; there are {', '.join(variants)}")
 
 
 def _stage_parser(about: str | None) -> Parser:

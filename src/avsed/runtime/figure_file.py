@@ -5,7 +5,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from avsed.errors import DISK_FULL, AvsedError
-from avsed.store import written_whole
+from avsed.runtime.files import written_whole
 
 
 def require_drawable(path: Path) -> None:

@@ -1,0 +1,83 @@
+"""Find the store of unfinished work, and key its items by what made them, code included."""
+
+import ast
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+from functools import cache
+from pathlib import Path
+
+from avsed.runtime.files import written_whole
+
+# They compute nothing that ends in a result.
+CODE_WITHOUT_RESULTS = frozenset({"avsed", "avsed.cli", "avsed.config", "avsed.errors"})
+
+
+def store_dir() -> Path:
+    """Find the store; DVC names the main repository, also to runs in a temporary copy."""
+    named = os.environ.get("AVSED_STORE")
+    return Path(named) if named else Path(os.environ.get("DVC_ROOT", ".")) / ".avsed"
+
+
+def source_files(module: str) -> list[Path]:
+    """List the files of a module of avsed and of all of avsed that it imports.
+
+    Modules that compute nothing that ends in a result are left out.
+    """
+    found: dict[str, Path] = {}
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        spec = importlib.util.find_spec(name)
+        if name in found or name in CODE_WITHOUT_RESULTS or not (spec and spec.origin):
+            continue
+        found[name] = Path(spec.origin)
+        waiting += imported_modules(found[name])
+    return sorted(path for path in found.values() if path.name != "__init__.py")
+
+
+def imported_modules(path: Path) -> list[str]:
+    """List the modules of avsed that a Python file imports."""
+    tree = ast.parse(path.read_text("utf-8"))
+    return [
+        node.module
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("avsed.")
+    ]
+
+
+def work_key(made_of: object, *, modules: tuple[str, ...]) -> str:
+    """Hash what decides a piece of work, its code included.
+
+    Args:
+        made_of: parameters and inputs, of JSON's types.
+        modules: the modules of avsed that compute it.
+    """
+    digest = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode())
+    digest.update(code_key(modules).encode())
+    return digest.hexdigest()
+
+
+@cache
+def code_key(modules: tuple[str, ...]) -> str:
+    """Hash the code of modules of avsed and of all of avsed that they import.
+
+    Once in a process, which goes on with the code that it has loaded when the files are edited.
+    """
+    digest = hashlib.sha256()
+    for path in sorted({path for module in modules for path in source_files(module)}):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def publish(path: Path, target: Path) -> None:
+    """Put a finished item of the store where DVC expects it, without a copy where possible."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)
+    try:
+        target.hardlink_to(path)
+    except OSError:  # another file system, or one without links
+        with written_whole(target) as part:
+            shutil.copyfile(path, part)
