@@ -54,6 +54,13 @@ def test_a_second_repro_has_nothing_to_do(clone: Clone) -> None:
     assert clone.run("git", "status", "--porcelain") == ""
 
 
+def test_a_comment_in_the_runtime_runs_no_stage(clone: Clone) -> None:
+    for path in (clone.path / "src" / "avsed" / "runtime").glob("*.py"):
+        path.write_text(path.read_text() + "# a comment\n")
+    assert "up to date" in clone.run("dvc", "status")
+    clone.run("git", "checkout", "-q", ".")
+
+
 def test_another_visual_size_trains_the_variants_that_use_it_and_no_other(clone: Clone) -> None:
     before = (clone.path / "metrics" / "table.json").read_text()
     output = clone.run("dvc", "exp", "run", "-n", "wider", "-S", "fusion.visual_dim=8")

@@ -1,5 +1,9 @@
 """Shards and the store of unfinished work."""
 
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import h5py
@@ -18,6 +22,7 @@ from avsed.shards import (
     write_shard,
 )
 
+from .conftest import ROOT
 from .test_limits import leave_memory
 
 
@@ -107,10 +112,40 @@ def test_source_files_follow_imports_of_the_package() -> None:
         "spectral.py",
         "extractor.py",
         "framing.py",
-        "leftovers.py",
         "media.py",
         "running_ffmpeg.py",
     }
+
+
+# Prints the keys of the code behind features, seeds and a hash of work that depends on it.
+PRINT_KEYS = """
+from avsed.runtime.store import code_key
+for modules in (("avsed.lockstep",), ("avsed.features.visual", "avsed.embedding")):
+    print(code_key(modules))
+"""
+
+
+def test_a_comment_in_the_runtime_changes_no_key_and_one_elsewhere_does(tmp_path: Path) -> None:
+    package = shutil.copytree(ROOT / "src" / "avsed", tmp_path / "avsed")
+
+    def keys() -> list[str]:
+        command = [sys.executable, "-c", PRINT_KEYS]
+        environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+        return subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=True
+        ).stdout.split()
+
+    def comment(path: Path) -> None:
+        path.write_text(path.read_text() + "# a comment\n")
+
+    before = keys()
+    for path in (package / "runtime").glob("*.py"):
+        comment(path)
+    for name in ("command", "config", "errors"):
+        comment(package / f"{name}.py")
+    assert keys() == before
+    comment(package / "framing.py")
+    assert not set(keys()) & set(before)
 
 
 def test_features_beyond_half_of_the_free_memory_lie_in_a_file_and_are_the_same(

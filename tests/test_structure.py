@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from avsed.runtime.store import CODE_WITHOUT_RESULTS, imported_modules, source_files
+from avsed.runtime.store import imported_modules, is_exempt, source_files
 
 from .conftest import ROOT
 
@@ -34,12 +34,14 @@ model_card features.auditory features.visual features.spectral features.efficien
 features.added sources.demo.sounds
 sources.demo.pictures
 sources.demo.scenes features.extractor features.weights clips
-features.published annotations curves picture_file
-store media hardware cli
-results_file
-framing config cluster committed leftovers recurrent limits sealed running_ffmpeg
+features.published annotations curves
+shards media
+running_ffmpeg
+framing recurrent runtime.figure_file runtime.process runtime.store
+config
+runtime.cluster runtime.device runtime.files runtime.last_commit runtime.limits
 variants weights_file
-errors interrupts
+errors runtime.interrupts
 """
 
 
@@ -47,7 +49,7 @@ def code_behind(script: Path) -> set[str]:
     return {
         str(path.relative_to(ROOT))
         for module in imported_modules(script)
-        if module not in CODE_WITHOUT_RESULTS
+        if not is_exempt(module)
         for path in source_files(module)
     } | {str(script.relative_to(ROOT))}
 

@@ -411,8 +411,6 @@ def require_variant(variant: str) -> None:
     Raises:
         AvsedError: if variants.yaml does not name it.
     """
-    from avsed.config import load_variants  # loads slowly, and `avsed --help` does without
-
     variants = load_variants()
     if variant not in variants:
         raise AvsedError(f"variants.yaml: {variant!r} is no row; there are {', '.join(variants)}")

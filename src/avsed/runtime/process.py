@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, NoReturn
 
-from avsed.config import require_variant
 from avsed.errors import DISK_FULL, DISK_TROUBLE, AvsedError
 from avsed.runtime.interrupts import raised_interrupts
 
@@ -60,6 +59,8 @@ def run_stage_of_variant(main: Callable[[str], None], about: str | None) -> None
     """
 
     def parse_and_run() -> None:
+        from avsed.config import require_variant  # slow, and `avsed --help` does without it
+
         parser = _stage_parser(about)
         parser.add_argument("variant", metavar="VARIANT", help="a row of variants.yaml")
         variant = parser.parse_args().variant

@@ -11,8 +11,11 @@ from pathlib import Path
 
 from avsed.runtime.files import written_whole
 
-# They compute nothing that ends in a result.
-CODE_WITHOUT_RESULTS = frozenset({"avsed", "avsed.cli", "avsed.config", "avsed.errors"})
+# Code that computes nothing that ends in a result: an edit of it changes no key and runs no stage.
+_EXEMPT_MODULES = frozenset(
+    {"avsed", "avsed.cli", "avsed.commands", "avsed.config", "avsed.errors", "avsed.params"}
+)
+_EXEMPT_PACKAGE = "avsed.runtime."
 
 
 def store_dir() -> Path:
@@ -21,17 +24,19 @@ def store_dir() -> Path:
     return Path(named) if named else Path(os.environ.get("DVC_ROOT", ".")) / ".avsed"
 
 
-def source_files(module: str) -> list[Path]:
-    """List the files of a module of avsed and of all of avsed that it imports.
+def is_exempt(module: str) -> bool:
+    """Return whether a module of avsed is exempt from keys and from DVC's dependencies."""
+    return module in _EXEMPT_MODULES or module.startswith(_EXEMPT_PACKAGE)
 
-    Modules that compute nothing that ends in a result are left out.
-    """
+
+def source_files(module: str) -> list[Path]:
+    """List the files of a module of avsed and of what it imports of avsed, but for exempt ones."""
     found: dict[str, Path] = {}
     waiting = [module]
     while waiting:
         name = waiting.pop()
         spec = importlib.util.find_spec(name)
-        if name in found or name in CODE_WITHOUT_RESULTS or not (spec and spec.origin):
+        if name in found or is_exempt(name) or not (spec and spec.origin):
             continue
         found[name] = Path(spec.origin)
         waiting += imported_modules(found[name])
