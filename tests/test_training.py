@@ -102,6 +102,17 @@ def batch() -> Batch:
     )
 
 
+def test_an_embedding_size_is_in_the_key_of_the_variants_that_use_it(tmp_path: Path) -> None:
+    def work_dir(**sizes: int) -> Path:
+        fusion = FUSION.model_copy(update=sizes)
+        params = PARAMS.model_copy(update={"steps": 1, "n_seeds": 1})
+        return train_seeds(training_data(), fusion, params, seeds=[0], store=tmp_path).work_dir
+
+    before = work_dir()  # of auditory features alone
+    assert work_dir(visual_dim=9, auditory_dim=9, standalone_visual_dim=9) == before
+    assert work_dir(standalone_auditory_dim=9) != before
+
+
 def test_a_step_computes_what_section_2_3_says() -> None:
     student, teacher = models(dropout=0.0)
     plain = copy.deepcopy(student)

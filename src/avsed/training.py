@@ -22,6 +22,7 @@ from avsed.curves import Curve, Point, curve_from_json, curve_to_json, mean_curv
 from avsed.dataset import TrainingData, place_features, standardisation
 from avsed.errors import AvsedError
 from avsed.lockstep import Lockstep
+from avsed.model import embedding_dim
 from avsed.model_card import ModelCard, write_model_card
 from avsed.runtime.cluster import Cluster, connect
 from avsed.runtime.device import choose_device, choose_dtype, keep_freed_memory
@@ -373,7 +374,7 @@ def _describe(
         data.weak.clip_ids,
         data.unlabeled.clip_ids,
         data.targets.tolist(),
-        fusion.model_dump(),
+        _embedding_dims(data.kinds, fusion),
         params.model_dump(exclude={"n_seeds", "seeds_per_run"}),
         device.type,
         str(choose_dtype(device, params.precision)),
@@ -387,6 +388,16 @@ def _describe(
         provenance={kind: dict(data.provenance[kind]) for kind in data.kinds},
     )
     return TrainedSeeds(store / "models" / work_key(made_of, modules=_CODE), card)
+
+
+def _embedding_dims(kinds: Sequence[str], fusion: Fusion) -> list[int]:
+    """List the embedding sizes that a variant uses; others must not change its key."""
+    beside_spectral = "spectral" in kinds
+    return [
+        embedding_dim(kind, beside_spectral=beside_spectral, fusion=fusion)
+        for kind in kinds
+        if kind != "spectral"
+    ]
 
 
 def _is_whole(path: Path) -> bool:
