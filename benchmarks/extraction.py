@@ -24,17 +24,18 @@ import h5py
 import numpy as np
 import torch
 
-from avsed import embedding, extraction
-from avsed.clips import ClipRecord, inspect_clip
-from avsed.config import Auditory, Section, Spectral, Visual
-from avsed.embedding import decode_clip
-from avsed.extraction import extract_features
+from avsed.dataset.clips import ClipRecord
+from avsed.dataset.ffmpeg import ffmpeg_path
+from avsed.dataset.inspection import inspect_clip
+from avsed.dataset.media import read_media
+from avsed.dataset.shards import write_shard
 from avsed.features import auditory, spectral, visual
+from avsed.features.extraction import batching, extract
+from avsed.features.extraction.batching import decode_clip
+from avsed.features.extraction.extract import extract_features
 from avsed.features.extractor import Extractor, Recipe
-from avsed.media import read_media
-from avsed.running_ffmpeg import ffmpeg_path
+from avsed.params import Auditory, Section, Spectral, Visual
 from avsed.runtime.device import choose_device
-from avsed.shards import write_shard
 
 PAPER_CLIPS = 15_494
 N_FILES = 8  # distinct ones; more clips read these again
@@ -114,8 +115,8 @@ def run_ours(
     recipes = {kind: timed_recipe(kind, params[kind], clock) for kind in kinds}
     with tempfile.TemporaryDirectory() as folder:
         os.environ["AVSED_STORE"] = str(Path(folder) / "store")
-        vars(embedding)["read_media"] = clock.timed("decode", read_media)
-        vars(extraction)["write_shard"] = clock.timed("writing", write_shard)
+        vars(batching)["read_media"] = clock.timed("decode", read_media)
+        vars(extract)["write_shard"] = clock.timed("writing", write_shard)
         with contextlib.redirect_stdout(io.StringIO()):
             extract_features(recipes, records, clips_dir=clips_dir, out_dir=Path(folder) / "out")
         wall = time.perf_counter() - clock.start

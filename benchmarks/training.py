@@ -21,12 +21,14 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from avsed.config import Fusion, Train
-from avsed.dataset import ClipFeatures, TrainingData, batches
-from avsed.lockstep import build_model
-from avsed.model import embedding_dim, score_together
+from avsed.dataset.loading import ClipFeatures
+from avsed.model.crnn import embedding_dim
+from avsed.model.together import score_together
+from avsed.params import Fusion, Train
 from avsed.runtime.device import choose_device, choose_dtype
-from avsed.training import train_variant
+from avsed.training.batches import TrainingData, batches
+from avsed.training.seed_group import build_model
+from avsed.training.train import train_variant
 from avsed.variants import kinds_of_variant
 from tests.reference import ReferenceCrnn, reference_step
 

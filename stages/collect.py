@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from avsed.collect import collect_clips
 from avsed.config import load_params, load_variants
 from avsed.features.published import VGG16, VGGISH, find_weights
 from avsed.runtime.process import run_stage
+from avsed.sources.collect import collect_clips
 from avsed.variants import kinds_of_variant
 
 

@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
-from avsed.config import load_params
-from avsed.evaluation import evaluate_variant
+from avsed.config import load_params, require_variant
+from avsed.evaluation.evaluate import evaluate_variant
 from avsed.runtime.process import run_stage_of_variant
 
 
 def main(variant: str) -> None:
+    require_variant(variant)
     params = load_params()
     evaluate_variant(
         Path("data/scores") / f"{variant}.h5",

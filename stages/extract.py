@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from avsed.clips import read_clips
 from avsed.config import load_params, load_variants
-from avsed.extraction import extract_features
+from avsed.dataset.clips import read_clips
+from avsed.features.extraction.extract import extract_features
 from avsed.features.kinds import make_recipes
 from avsed.runtime.process import run_stage
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from avsed.config import load_params, load_variants
-from avsed.illustration import illustrate
+from avsed.report.page.illustrate import illustrate
 from avsed.runtime.process import run_stage
 
 

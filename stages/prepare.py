@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from avsed.config import load_params
-from avsed.prepare import prepare_lists
 from avsed.runtime.process import run_stage
+from avsed.sources.prepare import prepare_lists
 
 
 def main() -> None:

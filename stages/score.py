@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+from avsed.config import require_variant
+from avsed.model.score import score_variant
 from avsed.runtime.process import run_stage_of_variant
-from avsed.scoring import score_variant
 
 
 def main(variant: str) -> None:
+    require_variant(variant)
     score_variant(
         Path("data/models") / variant,
         features_dir=Path("data/features"),

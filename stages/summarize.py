@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from avsed.config import load_params, load_variants
-from avsed.report import summarize
+from avsed.report.summarize import summarize
 from avsed.runtime.process import run_stage
 
 

@@ -3,14 +3,15 @@
 from functools import partial
 from pathlib import Path
 
-from avsed.config import load_params
-from avsed.dataset import open_training_data
+from avsed.config import load_params, require_variant
 from avsed.runtime.process import run_stage_of_variant
-from avsed.training import train_variant
+from avsed.training.batches import open_training_data
+from avsed.training.train import train_variant
 from avsed.variants import kinds_of_variant
 
 
 def main(variant: str) -> None:
+    require_variant(variant)
     params = load_params()
     kinds = kinds_of_variant(variant)
     open_data = partial(

@@ -11,19 +11,19 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from avsed.annotations import Event
-from avsed.clips import ClipRecord
-from avsed.command import main
-from avsed.embedding import embed_clips
+from avsed.cli import main
+from avsed.dataset.annotations import Event
+from avsed.dataset.clips import ClipRecord
+from avsed.dataset.ffmpeg import DecodeError
+from avsed.dataset.media import Image, Media, read_media
+from avsed.features.extraction.batching import embed_clips
 from avsed.features.extractor import Extractor
-from avsed.media import Image, Media, read_media
-from avsed.running_ffmpeg import DecodeError
 from avsed.sources.demo.render import render_clip
 from avsed.sources.demo.scenes import Scene
 
 ROOT = Path(__file__).parents[1]
 
-signal.signal(signal.SIGINT, signal.default_int_handler)  # avsed.command has taken it
+signal.signal(signal.SIGINT, signal.default_int_handler)  # avsed.cli has taken it
 
 
 def run_avsed(monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> int:

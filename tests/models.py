@@ -6,12 +6,11 @@ from pathlib import Path
 
 import torch
 
-from avsed.config import Added, Auditory, Fusion, Section, Spectral, Visual
 from avsed.features.extractor import FeatureSpec, Recipe
 from avsed.features.kinds import MAKERS
-from avsed.model import Crnn
-from avsed.model_card import ModelCard, write_model_card
-from avsed.weights_file import save_weights
+from avsed.model.crnn import Crnn
+from avsed.model.files import ModelCard, save_weights, write_model_card
+from avsed.params import Added, Auditory, Fusion, Section, Spectral, Visual
 
 CLASSES = ("Cat", "Dog", "Speech")
 FUSION = Fusion(auditory_dim=4, visual_dim=4, standalone_auditory_dim=8, standalone_visual_dim=8)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from avsed.config import Train
+from avsed.params import Train
 
 CHANNELS = (16, 32, 64, 128, 128, 128, 128)
 POOLING = ((2, 2), (2, 2), (1, 2), (1, 2), (1, 2), (1, 2), (1, 2))

@@ -10,14 +10,15 @@ import torch
 from torch import Tensor, nn
 from torchvision.models import EfficientNet_B0_Weights, efficientnet_b0
 
-from avsed.config import Added, load_params
+from avsed.config import load_params
 from avsed.errors import AvsedError
-from avsed.features.added import SoundNetwork
 from avsed.features.efficientnet import EfficientNet
 from avsed.features.kinds import MAKERS, make_recipes
+from avsed.features.pretrained import SoundNetwork
 from avsed.features.published import PublishedWeights
 from avsed.features.weights import load_weights
 from avsed.framing import FRAME_HOP
+from avsed.params import Added
 from avsed.runtime.files import file_sha256
 
 from .conftest import ROOT, features_of, read_images

@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from avsed.config import load_params
+from avsed.dataset.ffmpeg import ffmpeg_path
 from avsed.framing import FRAME_HOP, TIME_POOLING
-from avsed.running_ffmpeg import ffmpeg_path
 
 from .conftest import ROOT, features_of
 

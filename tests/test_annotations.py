@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from avsed.annotations import (
+from avsed.dataset.annotations import (
     AnnotatedClip,
     Event,
     clip_id_of,

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from avsed.bootstrap import (
+from avsed.evaluation.counts import CountedClips
+from avsed.evaluation.metrics import F1_AVERAGES
+from avsed.report.bootstrap import (
     N_RESAMPLES,
     Difference,
     Interval,
@@ -15,8 +17,6 @@ from avsed.bootstrap import (
     draw_resamples,
     mean_f1,
 )
-from avsed.counts import CountedClips
-from avsed.metrics import F1_AVERAGES
 
 METRICS = tuple(F1_AVERAGES)
 FOUND, MISSED, NOTHING = [1, 0, 0], [0, 0, 1], [0, 0, 0]

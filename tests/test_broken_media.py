@@ -8,14 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from avsed.clips import ClipRecord, inspect_clip
 from avsed.config import load_params
-from avsed.extraction import extract_features
+from avsed.dataset.clips import ClipRecord
+from avsed.dataset.ffmpeg import ffmpeg_path
+from avsed.dataset.inspection import inspect_clip
+from avsed.dataset.shards import read_features
+from avsed.features.extraction.check import check_shards
+from avsed.features.extraction.extract import extract_features
 from avsed.features.extractor import Recipe
 from avsed.framing import valid_frames
-from avsed.running_ffmpeg import ffmpeg_path
-from avsed.shard_check import check_shards
-from avsed.shards import read_features
 
 from .conftest import ROOT
 

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from avsed.annotations import Event, read_classes, read_list
-from avsed.clips import inspect_clip, missing_clip, read_clips, write_clips
-from avsed.collect import collect_clips
-from avsed.config import Dataset, DemoDataset, Download, Local, LocalDataset
+from avsed.dataset.annotations import Event, read_classes, read_list
+from avsed.dataset.clips import missing_clip, read_clips, write_clips
+from avsed.dataset.inspection import inspect_clip
 from avsed.errors import AvsedError
-from avsed.prepare import prepare_lists
+from avsed.params import Dataset, DemoDataset, Download, Local, LocalDataset
 from avsed.runtime.files import file_sha256
+from avsed.sources.collect import collect_clips
+from avsed.sources.prepare import prepare_lists
 
 DATASET = LocalDataset(source="local", classes=("Cat", "Dog"))
 DEMO = DemoDataset(source="demo", seed=1, n_weak=2, n_unlabeled=1, n_validation=1, n_test=1)

@@ -13,20 +13,23 @@ from threading import Event, Thread
 import numpy as np
 import pytest
 
-from avsed import extraction, training
-from avsed.clips import ClipRecord, inspect_clip
 from avsed.config import load_params
-from avsed.dataset import TrainingData
+from avsed.dataset.clips import ClipRecord
+from avsed.dataset.inspection import inspect_clip
+from avsed.dataset.shards import read_features
 from avsed.errors import AvsedError
-from avsed.extraction import extract_features
 from avsed.features import auditory, spectral
+from avsed.features.extraction import extract as extract_module
+from avsed.features.extraction.extract import extract_features
 from avsed.features.extractor import Recipe
 from avsed.runtime import cluster
 from avsed.runtime.cluster import SCHEDULER_VARIABLE, connect
-from avsed.shards import read_features
 from avsed.sources.demo.render import render_clip
 from avsed.sources.demo.scenes import Scene
-from avsed.training import train_variant
+from avsed.training import loop
+from avsed.training import train as train_module
+from avsed.training.batches import TrainingData
+from avsed.training.train import train_variant
 
 from .conftest import ROOT, whole_files
 from .test_training import FUSION, PARAMS, training_data
@@ -140,7 +143,7 @@ def test_a_worker_that_is_killed_costs_nothing_and_nothing_is_made_twice(
     try:
         with monkeypatch.context() as patch:
             # Of this process only: what is computed must be computed by the workers.
-            patch.setattr(extraction, "embed_clips", None)
+            patch.setattr(extract_module, "embed_clips", None)
             spread = extract(clips, tmp_path / "spread")
     finally:
         done.set()
@@ -200,7 +203,7 @@ def test_a_mistake_on_a_worker_is_told_as_it_would_be_here(
 
 def open_short_data() -> TrainingData:
     """Give data, on a worker too, and have it keep its state after each step."""
-    training.CHECKPOINT_INTERVAL = 0.0
+    loop.CHECKPOINT_INTERVAL = 0.0
     return training_data(n_frames=30)
 
 
@@ -225,7 +228,7 @@ def test_a_worker_that_is_killed_in_training_costs_the_steps_since_its_checkpoin
     killer = Thread(target=kill_one)
     killer.start()
     with monkeypatch.context() as patch:
-        patch.setattr(training, "train_seeds", None)  # here
+        patch.setattr(train_module, "train_seeds", None)  # here
         spread = train(tmp_path / "spread")
     killer.join()
     assert dask.processes["worker-1"].poll() is not None
@@ -234,11 +237,11 @@ def test_a_worker_that_is_killed_in_training_costs_the_steps_since_its_checkpoin
     monkeypatch.delenv(SCHEDULER_VARIABLE)
     monkeypatch.setenv("AVSED_STORE", str(tmp_path / "another store"))
     # What opening the data sets here is undone at the end.
-    monkeypatch.setattr(training, "CHECKPOINT_INTERVAL", 0.0)
+    monkeypatch.setattr(loop, "CHECKPOINT_INTERVAL", 0.0)
     # Each worker had every second seed.
     alone: dict[str, bytes] = {}
     for seeds in ((0, 2), (1, 3)):
-        trained = training.train_seeds(
+        trained = loop.train_seeds(
             open_short_data(), FUSION, TRAINING, seeds=seeds, store=tmp_path / "another store"
         )
         alone |= {

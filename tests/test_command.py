@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from avsed.annotations import AnnotatedClip, Event, write_classes, write_list
-from avsed.clips import missing_clip
+from avsed.dataset.annotations import AnnotatedClip, Event, write_classes, write_list
+from avsed.dataset.clips import missing_clip
 from avsed.sources.youtube.ledger import open_ledger
 from avsed.sources.youtube.lists import FILES
 
@@ -35,10 +35,10 @@ def write_set_up(folder: Path, profile: str) -> None:
 def test_the_command_checks_a_folder_and_loads_no_torch(tmp_path: Path) -> None:
     write_lists(tmp_path)
     write_classes(tmp_path, ("Cat",))
-    command = [sys.executable, "-X", "importtime", "-m", "avsed.command", "metadata", "check"]
+    command = [sys.executable, "-X", "importtime", "-m", "avsed.cli", "metadata", "check"]
     ended = subprocess.run([*command, str(tmp_path)], capture_output=True, text=True, check=True)
     assert ended.stdout.endswith("\n0 errors, 0 remarks\n")
-    assert "avsed.metadata" in ended.stderr
+    assert "avsed.sources.check_lists" in ended.stderr
     assert "torch" not in ended.stderr
 
 

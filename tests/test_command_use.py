@@ -16,9 +16,9 @@ from pathlib import Path
 import h5py
 import pytest
 
-from avsed.annotations import write_classes
-from avsed.clips import write_clips
-from avsed.running_ffmpeg import run_ffmpeg
+from avsed.dataset.annotations import write_classes
+from avsed.dataset.clips import write_clips
+from avsed.dataset.ffmpeg import run_ffmpeg
 from avsed.runtime.interrupts import INTERRUPTED
 from avsed.runtime.process import READER_GONE
 
@@ -28,7 +28,7 @@ from .test_command import write_lists, write_set_up
 from .test_shard_check import write as write_features
 
 VERBS = ("metadata check", "clips retry", "features check", "features show", "train", "predict")
-AVSED = (sys.executable, "-m", "avsed.command")
+AVSED = (sys.executable, "-m", "avsed.cli")
 
 
 def run_program(folder: Path, *arguments: str | Path, **named: str) -> tuple[int, str, str]:
@@ -85,10 +85,10 @@ def test_the_examples_of_help_are_commands_that_it_knows(
 
 
 def test_help_loads_no_large_library() -> None:
-    command = [sys.executable, "-X", "importtime", "-m", "avsed.command", "--help"]
+    command = [sys.executable, "-X", "importtime", "-m", "avsed.cli", "--help"]
     loaded = subprocess.run(command, capture_output=True, text=True, check=True)
     modules = {line.split("|")[-1].strip() for line in loaded.stderr.splitlines()}
-    assert "avsed.verbs" in modules
+    assert "avsed.commands" in modules
     assert not modules & {"numpy", "torch", "matplotlib", "pydantic", "h5py", "yt_dlp"}
 
 
@@ -383,7 +383,7 @@ def test_an_interrupt_at_any_moment_is_one_line_and_status_130(
         "predict a.mp4 --model visual --html a.html --out out",
     )
     # An interrupt while Python itself starts is Python's to explain.
-    program = "import sys; from avsed.command import main; sys.stderr.write('ready\\n'); main()"
+    program = "import sys; from avsed.cli import main; sys.stderr.write('ready\\n'); main()"
     n_interrupted = 0
     for command in commands:
         lasts, undisturbed = time_and_stderr(tmp_path, *command.split())

@@ -16,16 +16,16 @@ import numpy as np
 import pytest
 import torch
 
-from avsed.counts import CountedClips, read_counts, write_counts
+from avsed.dataset.shards import Shard, is_whole, read_features, read_origin, write_shard
 from avsed.errors import AvsedError
+from avsed.evaluation.counts import CountedClips, read_counts, write_counts
 from avsed.features.published import PublishedWeights
 from avsed.features.weights import load_weights
-from avsed.prediction import load_model
+from avsed.model.files import load_weights as load_student_weights
+from avsed.model.files import save_weights
+from avsed.model.scores import ScoredSplit, Scores, read_scores, write_scores
+from avsed.prediction.predict import load_model
 from avsed.runtime.files import require_seal, seal
-from avsed.scores import ScoredSplit, Scores, read_scores, write_scores
-from avsed.shards import Shard, is_whole, read_features, read_origin, write_shard
-from avsed.weights_file import load_weights as load_student_weights
-from avsed.weights_file import save_weights
 
 from .conftest import ROOT, run_avsed
 from .models import write_model

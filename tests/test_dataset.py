@@ -6,18 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from avsed.annotations import AnnotatedClip
-from avsed.config import Auditory
-from avsed.dataset import (
-    ClipFeatures,
-    TrainingData,
-    batches,
-    require_made_by,
-    shuffled_cycles,
-    tag_targets,
-)
+from avsed.dataset.annotations import AnnotatedClip
+from avsed.dataset.loading import ClipFeatures, require_made_by
+from avsed.dataset.shards import Shard, write_shard
 from avsed.errors import AvsedError
-from avsed.shards import Shard, write_shard
+from avsed.params import Auditory
+from avsed.training.batches import TrainingData, batches, shuffled_cycles, tag_targets
 
 
 def clips(prefix: str, values: list[float], n_valid: int = 151) -> ClipFeatures:

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from avsed.annotations import DCASE_2018_CLASSES, SPLITS, Event, read_list, write_list
+from avsed.dataset.annotations import DCASE_2018_CLASSES, SPLITS, Event, read_list, write_list
+from avsed.dataset.ffmpeg import ffmpeg_path
 from avsed.errors import AvsedError
 from avsed.framing import n_samples
-from avsed.running_ffmpeg import ffmpeg_path
 from avsed.sources.demo.pictures import (
     PICTURE_RATE,
     SILENT_SHARE,

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from avsed.annotations import AnnotatedClip, read_classes, read_list
-from avsed.metrics import count_tags, micro_f1
+from avsed.dataset.annotations import AnnotatedClip, read_classes, read_list
+from avsed.evaluation.metrics import count_tags, micro_f1
 
 from .conftest import ROOT
 

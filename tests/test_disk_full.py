@@ -13,34 +13,28 @@ from typing import Any
 
 import pytest
 
-from avsed import training
-from avsed.annotations import AnnotatedClip, write_classes, write_list
-from avsed.clips import inspect_clip, read_clips
-from avsed.collect import collect_clips
-from avsed.config import (
-    Dataset,
-    DemoDataset,
-    Download,
-    Local,
-    LocalDataset,
-    Spectral,
-    load_params,
-    load_variants,
-)
+from avsed.config import load_params, load_variants
+from avsed.dataset.annotations import AnnotatedClip, write_classes, write_list
+from avsed.dataset.clips import read_clips
+from avsed.dataset.inspection import inspect_clip
+from avsed.dataset.media import Media
+from avsed.dataset.shards import read_features
 from avsed.errors import AvsedError
-from avsed.evaluation import evaluate_variant
-from avsed.extraction import extract_features
+from avsed.evaluation.evaluate import evaluate_variant
+from avsed.features.extraction.extract import extract_features
 from avsed.features.extractor import ClipInputs, Extractor, Recipe
 from avsed.features.spectral import make_extractor
-from avsed.media import Media
-from avsed.prediction_command import predict_files
-from avsed.prepare import prepare_lists
-from avsed.report import summarize
+from avsed.model.score import score_variant
+from avsed.params import Dataset, DemoDataset, Download, Local, LocalDataset, Spectral
+from avsed.prediction.run import predict_files
+from avsed.report.summarize import summarize
 from avsed.runtime.process import run
-from avsed.scoring import score_variant
-from avsed.shards import read_features
+from avsed.sources.collect import collect_clips
+from avsed.sources.prepare import prepare_lists
 from avsed.sources.youtube.download import download_clips
 from avsed.sources.youtube.scheduling import Patience
+from avsed.training import loop
+from avsed.training.train import train_variant
 
 from .conftest import ROOT
 from .models import CLASSES, RECIPES, write_model
@@ -163,7 +157,7 @@ def extract(inputs: Path, work: Path, kinds: tuple[str, ...] = ("spectral", "aud
 
 
 def train(_: Path, work: Path) -> None:
-    training.train_variant(
+    train_variant(
         training_data, FUSION, TRAIN, out_dir=work / "models", curve_dir=work / "training"
     )
 
@@ -257,7 +251,7 @@ def test_a_full_disk_is_one_line_and_costs_nothing_that_is_finished(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Run a step with no room, then with a page of it, with four ... until it ends."""
-    monkeypatch.setattr(training, "CHECKPOINT_INTERVAL", 0.0)
+    monkeypatch.setattr(loop, "CHECKPOINT_INTERVAL", 0.0)
     monkeypatch.setenv("PATH", os.environ["PATH"])  # the download adds to it
 
     def attempt(folder: Path, on_disk: Path | None = None) -> int:

@@ -98,7 +98,7 @@ def clone(finished_demo: Path, tmp_path: Path) -> Iterator[Clone]:
     programs.mkdir(parents=True)
     for name in ("python", "dask"):
         write_program(programs / name, f'exec {Path(sys.executable).parent / name} "$@"')
-    write_program(programs / "avsed", f'exec {sys.executable} -m avsed.command "$@"')
+    write_program(programs / "avsed", f'exec {sys.executable} -m avsed.cli "$@"')
     write_program(programs / "sbatch", SLURM)
     (programs / "activate").touch()
     yield clone

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from avsed.config import load_params
-from avsed.embedding import embed_clips
+from avsed.dataset.media import Media
 from avsed.features import auditory, spectral, visual
+from avsed.features.extraction.batching import embed_clips
 from avsed.features.extractor import ClipInputs, Extractor, FeatureSpec
-from avsed.media import Media
 from avsed.sources.demo.render import render_clip
 from avsed.sources.demo.scenes import Scene
 

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from avsed.annotations import AnnotatedClip, Event, write_classes, write_list
-from avsed.clips import write_clips
-from avsed.config import Evaluation, load_params
-from avsed.counts import read_counts
+from avsed.config import load_params
+from avsed.dataset.annotations import AnnotatedClip, Event, write_classes, write_list
+from avsed.dataset.clips import write_clips
 from avsed.errors import AvsedError
-from avsed.evaluation import evaluate_variant
-from avsed.scores import ScoredSplit, Scores, read_scores, write_scores
+from avsed.evaluation.counts import read_counts
+from avsed.evaluation.evaluate import evaluate_variant
+from avsed.model.scores import ScoredSplit, Scores, read_scores, write_scores
+from avsed.params import Evaluation
 
 from .conftest import ROOT, clip_record
 

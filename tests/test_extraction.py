@@ -10,14 +10,14 @@ import pytest
 import soundfile
 import torch
 
-from avsed.clips import ClipRecord
-from avsed.config import Section
+from avsed.dataset.clips import ClipRecord
+from avsed.dataset.media import Media
+from avsed.dataset.shards import clips_with_features, read_features
 from avsed.errors import AvsedError
-from avsed.extraction import extract_features
+from avsed.features.extraction.extract import extract_features
 from avsed.features.extractor import ClipInputs, Extractor, FeatureSpec, Recipe
-from avsed.media import Media
+from avsed.params import Section
 from avsed.runtime.files import file_sha256
-from avsed.shards import clips_with_features, read_features
 
 from .conftest import clip_record
 

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torchvision.models import VGG16_Weights, vgg16
 
-from avsed.config import Auditory, Spectral, Visual, load_params
+from avsed.config import load_params
 from avsed.errors import AvsedError
 from avsed.features import auditory, spectral, visual
 from avsed.features.auditory import Vggish, check_response, log_mel_examples
@@ -22,6 +22,7 @@ from avsed.features.efficientnet import EfficientNet
 from avsed.features.published import VGG16, VGGISH, PublishedWeights
 from avsed.features.spectral import log_mel
 from avsed.features.weights import load_weights
+from avsed.params import Auditory, Spectral, Visual
 from avsed.runtime.device import choose_device, choose_dtype
 from avsed.runtime.files import file_sha256
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from avsed.analysis import ClassScores, Timeline
-from avsed.annotations import Event
-from avsed.figures import INK, draw_class_f1, draw_clip, draw_curves, save_png, to_svg
+from avsed.dataset.annotations import Event
+from avsed.report.page.analysis import ClassScores, Timeline
+from avsed.report.page.figures import INK, draw_class_f1, draw_clip, draw_curves, save_png, to_svg
 
 HOSTILE = "<script>$alert$(1)</script> & co"
 CLASSES = ("Cat", "Dog", HOSTILE)

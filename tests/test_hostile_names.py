@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 import soundfile
 
-from avsed.annotations import AnnotatedClip, Event, write_list
-from avsed.clips import ClipRecord, inspect_clip, read_clips
-from avsed.collect import collect_clips
-from avsed.config import Download, Local, LocalDataset
-from avsed.media_windows import Window, read_windows
-from avsed.prepare import prepare_lists
-from avsed.running_ffmpeg import run_ffmpeg
+from avsed.dataset.annotations import AnnotatedClip, Event, write_list
+from avsed.dataset.clips import ClipRecord, read_clips
+from avsed.dataset.ffmpeg import run_ffmpeg
+from avsed.dataset.inspection import inspect_clip
+from avsed.params import Download, Local, LocalDataset
+from avsed.prediction.windows import Window, read_windows
+from avsed.sources.collect import collect_clips
 from avsed.sources.local import copy_clip, find_media
+from avsed.sources.prepare import prepare_lists
 
 DATASET = LocalDataset(source="local", classes=("Cat",))
 # Options, protocols and patterns of ffmpeg, quotes, and letters of all kinds.

@@ -11,17 +11,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from avsed.analysis import analyse_variant
-from avsed.annotations import AnnotatedClip, Event, write_classes, write_list
-from avsed.clips import write_clips
-from avsed.config import LocalDataset, Params, load_params, load_variants
+from avsed.config import load_params, load_variants
+from avsed.dataset.annotations import AnnotatedClip, Event, write_classes, write_list
+from avsed.dataset.clips import write_clips
 from avsed.errors import AvsedError
-from avsed.evaluation import evaluate_variant
-from avsed.illustration import COSTS, illustrate
-from avsed.report import read_evaluation, read_rows
-from avsed.results_page import Content, render_page
-from avsed.scores import ScoredSplit, Scores, write_scores
-from avsed.telling_clips import TellingClip
+from avsed.evaluation.evaluate import evaluate_variant
+from avsed.model.scores import ScoredSplit, Scores, write_scores
+from avsed.params import LocalDataset, Params
+from avsed.report.page.analysis import analyse_variant
+from avsed.report.page.example_clips import TellingClip
+from avsed.report.page.illustrate import COSTS, illustrate
+from avsed.report.page.page import Content, render_page
+from avsed.report.rows import read_evaluation, read_rows
 
 from .conftest import ROOT, clip_record
 

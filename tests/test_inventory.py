@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from avsed.clips import ClipRecord, failed_clip, missing_clip
+from avsed.dataset.clips import ClipRecord, failed_clip, missing_clip
 from avsed.errors import AvsedError
-from avsed.inventory import REMARK, count_clips, require_clips, write_inventory
+from avsed.sources.clip_report import REMARK, count_clips, require_clips, write_inventory
 
 from .conftest import clip_record
 

@@ -7,7 +7,7 @@ from pathlib import Path
 WRITER = """
 import sys, time
 from pathlib import Path
-from avsed.store import written_whole
+from avsed.runtime.files import written_whole
 
 with written_whole(Path(sys.argv[1])) as part:
     part.write_text(sys.argv[2])

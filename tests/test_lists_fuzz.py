@@ -17,7 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from avsed.annotations import (
+from avsed.config import load_params
+from avsed.dataset.annotations import (
     SPLITS,
     STRONG_SPLITS,
     AnnotatedClip,
@@ -28,12 +29,12 @@ from avsed.annotations import (
     write_classes,
     write_list,
 )
-from avsed.clips import ClipRecord, read_clips, write_clips
-from avsed.config import Local, LocalDataset, load_params
+from avsed.dataset.clips import ClipRecord, read_clips, write_clips
 from avsed.errors import AvsedError
 from avsed.framing import CLIP_DURATION
-from avsed.metadata import check_metadata, format_check
-from avsed.prepare import prepare_lists
+from avsed.params import Local, LocalDataset
+from avsed.sources.check_lists import check_metadata, format_check
+from avsed.sources.prepare import prepare_lists
 
 from .conftest import ROOT
 

@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from avsed.annotations import Event
-from avsed.matching import BIN_CENTERS, count_boundary_errors, match_events
+from avsed.dataset.annotations import Event
+from avsed.report.page.boundary_errors import BIN_CENTERS, count_boundary_errors, match_events
 
 
 def event(onset: float, offset: float, label: str = "Cat") -> Event:

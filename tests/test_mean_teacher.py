@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from avsed.config import Train
-from avsed.mean_teacher import (
+from avsed.params import Train
+from avsed.training.mean_teacher import (
     classification_cost,
     consistency_cost,
     consistency_weight,

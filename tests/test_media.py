@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from avsed import running_ffmpeg
+from avsed.dataset import ffmpeg
+from avsed.dataset.ffmpeg import DecodeError, ffmpeg_path
+from avsed.dataset.inspection import probe
+from avsed.dataset.media import read_media
 from avsed.errors import AvsedError
 from avsed.framing import FRAME_HOP
-from avsed.media import probe, read_media
-from avsed.running_ffmpeg import DecodeError, ffmpeg_path
 
 from .conftest import read_audio, read_images
 
@@ -228,7 +229,7 @@ def test_one_pass_runs_ffmpeg_once(
     script = tmp_path / "ffmpeg"
     script.write_text(f'#!/bin/sh\necho run >> {count}\nexec {ffmpeg_path()} "$@"\n')
     script.chmod(0o755)
-    monkeypatch.setattr(running_ffmpeg, "ffmpeg_path", lambda: str(script))
+    monkeypatch.setattr(ffmpeg, "ffmpeg_path", lambda: str(script))
     read_media(clip_path, sample_rates=[16_000, 22_100], each_image=lambda image: image)
     assert count.read_text() == "run\n"
 
@@ -294,9 +295,9 @@ def test_an_ffmpeg_that_hangs_is_stopped_and_run_again(
     wait_at_first = f"[ $(wc -l < {count}) = 2 ] || exec sleep 9"
     script.write_text(f"#!/bin/sh\necho run >> {count}\n{wait_at_first}\n")
     script.chmod(0o755)
-    monkeypatch.setattr(running_ffmpeg, "ffmpeg_path", lambda: str(script))
-    monkeypatch.setattr(running_ffmpeg, "TIME_LIMIT", 0.5)
-    running_ffmpeg.run_ffmpeg([])
+    monkeypatch.setattr(ffmpeg, "ffmpeg_path", lambda: str(script))
+    monkeypatch.setattr(ffmpeg, "TIME_LIMIT", 0.5)
+    ffmpeg.run_ffmpeg([])
     assert count.read_text() == "run\nrun\n"
 
 
@@ -307,7 +308,7 @@ def test_a_file_that_crashes_ffmpeg_is_a_fact_about_the_file(
     script = tmp_path / "ffmpeg"
     script.write_text(f"#!/bin/sh\nkill -{signal} $$\n")
     script.chmod(0o755)
-    monkeypatch.setattr(running_ffmpeg, "ffmpeg_path", lambda: str(script))
+    monkeypatch.setattr(ffmpeg, "ffmpeg_path", lambda: str(script))
     with pytest.raises(DecodeError):
         read_audio(tmp_path / "any.mp4", 16_000)
 
@@ -319,7 +320,7 @@ def test_an_ffmpeg_that_was_ended_says_nothing_of_the_file(
     script = tmp_path / "ffmpeg"
     script.write_text(f"#!/bin/sh\n{ending}\n")
     script.chmod(0o755)
-    monkeypatch.setattr(running_ffmpeg, "ffmpeg_path", lambda: str(script))
+    monkeypatch.setattr(ffmpeg, "ffmpeg_path", lambda: str(script))
     with pytest.raises(AvsedError, match="ended by a signal"):
         read_audio(tmp_path / "any.mp4", 16_000)
 
@@ -344,7 +345,7 @@ def test_an_ffmpeg_that_always_hangs_is_given_up(
     script = tmp_path / "ffmpeg"
     script.write_text("#!/bin/sh\nexec sleep 9\n")
     script.chmod(0o755)
-    monkeypatch.setattr(running_ffmpeg, "ffmpeg_path", lambda: str(script))
-    monkeypatch.setattr(running_ffmpeg, "TIME_LIMIT", 0.2)
+    monkeypatch.setattr(ffmpeg, "ffmpeg_path", lambda: str(script))
+    monkeypatch.setattr(ffmpeg, "TIME_LIMIT", 0.2)
     with pytest.raises(DecodeError, match="takes more than"):
         read_audio(tmp_path / "any.mp4", 16_000)

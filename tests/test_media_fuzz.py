@@ -15,18 +15,20 @@ import numpy as np
 import pytest
 import torch
 
-from avsed import media_windows, running_ffmpeg
-from avsed.clips import ClipRecord, inspect_clip
-from avsed.config import Postprocess, Spectral
-from avsed.embedding import embed_clips
+from avsed.dataset import ffmpeg
+from avsed.dataset.clips import ClipRecord
+from avsed.dataset.ffmpeg import TIME_LIMIT, DecodeError, ffmpeg_path
+from avsed.dataset.inspection import inspect_clip, probe
+from avsed.dataset.media import MAX_PIXELS, TOLERANCE, Image, Media, read_media
 from avsed.errors import AvsedError
+from avsed.features.extraction.batching import embed_clips
 from avsed.features.extractor import ClipInputs, Extractor, FeatureSpec
 from avsed.features.spectral import make_extractor as make_spectral
 from avsed.framing import N_FRAMES, frame_onset, valid_frames
-from avsed.media import MAX_PIXELS, TOLERANCE, Image, Media, probe, read_media
-from avsed.media_windows import LONGEST, read_windows
-from avsed.prediction import load_model, predict
-from avsed.running_ffmpeg import TIME_LIMIT, DecodeError, ffmpeg_path
+from avsed.params import Postprocess, Spectral
+from avsed.prediction import windows
+from avsed.prediction.predict import load_model, predict
+from avsed.prediction.windows import LONGEST, read_windows
 
 from .models import write_model
 
@@ -270,7 +272,7 @@ def may_be_silent(mutation: str, form: str, lost: float) -> bool:
 def test_corrupted_media_are_refused_or_told_of(
     whole: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(running_ffmpeg, "MEMORY_LIMIT", FFMPEG_MEMORY)
+    monkeypatch.setattr(ffmpeg, "MEMORY_LIMIT", FFMPEG_MEMORY)
     counts = attack(range(0, 108, 6), whole, tmp_path)
     assert sum(counts.values()) == 18
     assert counts["refused"] and counts["told of"]
@@ -281,7 +283,7 @@ def test_corrupted_media_are_refused_or_told_of(
 def test_corrupted_media_by_the_hundred(
     whole: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(running_ffmpeg, "MEMORY_LIMIT", FFMPEG_MEMORY)
+    monkeypatch.setattr(ffmpeg, "MEMORY_LIMIT", FFMPEG_MEMORY)
     counts = attack(range(612), whole, tmp_path)
     print(dict(counts.most_common()))
     assert sum(counts.values()) == 612
@@ -309,7 +311,7 @@ def test_a_picture_larger_than_the_limit_is_refused_in_little_memory(
     path = tmp_path / "huge.png"
     path.write_bytes(huge_png(16_000, 16_000))
     assert MAX_PIXELS < 16_000**2
-    monkeypatch.setattr(running_ffmpeg, "MEMORY_LIMIT", FFMPEG_MEMORY)
+    monkeypatch.setattr(ffmpeg, "MEMORY_LIMIT", FFMPEG_MEMORY)
     with pytest.raises(DecodeError, match="Picture size 16000x16000 exceeds"):
         probe(path)
 
@@ -320,7 +322,7 @@ def test_an_ffmpeg_that_wants_more_memory_than_the_limit_fails_for_that_clip(
     path = tmp_path / "large.png"
     path.write_bytes(huge_png(8_000, 4_000))  # 96 MB in RGB
     assert probe(path).has_video
-    monkeypatch.setattr(running_ffmpeg, "MEMORY_LIMIT", 80 * 2**20)
+    monkeypatch.setattr(ffmpeg, "MEMORY_LIMIT", 80 * 2**20)
     with pytest.raises(DecodeError, match="video: "):
         probe(path)
 
@@ -331,7 +333,7 @@ def test_a_decoder_that_gives_up_stops_no_other_clip(
     script = tmp_path / "ffmpeg"
     script.write_text("#!/bin/sh\necho 'Error: Operation not permitted' >&2\nexit 255\n")
     script.chmod(0o755)
-    monkeypatch.setattr(running_ffmpeg, "ffmpeg_path", lambda: str(script))
+    monkeypatch.setattr(ffmpeg, "ffmpeg_path", lambda: str(script))
     decoded: Media[object] = read_media(tmp_path / "any.ogg", sample_rates=[16_000])
     assert decoded.errors == {"audio": "audio: Error: Operation not permitted"}
 
@@ -357,10 +359,10 @@ def test_an_ffmpeg_that_floods_its_log_is_read_in_part(
     script = tmp_path / "ffmpeg"
     script.write_text("#!/bin/sh\necho first >&2\nyes flood | head -c 9000000 >&2\nexit 1\n")
     script.chmod(0o755)
-    monkeypatch.setattr(running_ffmpeg, "ffmpeg_path", lambda: str(script))
+    monkeypatch.setattr(ffmpeg, "ffmpeg_path", lambda: str(script))
     with subprocess.Popen([script], stderr=subprocess.PIPE) as process:
         assert process.stderr
-        assert len(running_ffmpeg.follow(process.stderr)()) == running_ffmpeg.MOST_SAID
+        assert len(ffmpeg.follow(process.stderr)()) == ffmpeg.MOST_SAID
     decoded: Media[object] = read_media(tmp_path / "any.ogg", sample_rates=[16_000])
     assert decoded.errors == {"audio": "audio: first"}
 
@@ -368,7 +370,7 @@ def test_an_ffmpeg_that_floods_its_log_is_read_in_part(
 def test_time_stamps_that_tell_of_months_end_after_a_day(
     whole: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(media_windows, "LONGEST", 60.0)
+    monkeypatch.setattr(windows, "LONGEST", 60.0)
     first = whole["mp4"].index(b"stts") + 16  # the duration of each picture
     path = tmp_path / "months.mp4"
     path.write_bytes(whole["mp4"][:first] + b"\x0f\xff\xff\xff" + whole["mp4"][first + 4 :])

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from safetensors.torch import load_file
 
-from avsed.annotations import AnnotatedClip, write_classes, write_list
-from avsed.running_ffmpeg import ffmpeg_path
-from avsed.shards import Shard, write_shard
+from avsed.dataset.annotations import AnnotatedClip, write_classes, write_list
+from avsed.dataset.ffmpeg import ffmpeg_path
+from avsed.dataset.shards import Shard, write_shard
 
 from .conftest import ROOT
 
@@ -45,8 +45,8 @@ print(f"peak {{peak}} {{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}}")
 
 EXTRACT = """
 from dataclasses import replace
-from avsed.clips import inspect_clip
-from avsed.extraction import extract_features
+from avsed.dataset.inspection import inspect_clip
+from avsed.features.extraction.extract import extract_features
 from tests.models import RECIPES
 
 media = Path({media!r})
@@ -66,8 +66,8 @@ extract_features(
 
 TRAIN = """
 from functools import partial
-from avsed.dataset import open_training_data
-from avsed.training import train_variant
+from avsed.training.batches import open_training_data
+from avsed.training.train import train_variant
 from tests.models import PARAMS as MADE_BY
 from tests.test_training import FUSION, PARAMS
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from avsed.annotations import DCASE_2018_CLASSES, SPLITS
-from avsed.metadata import MetadataCheck, check_metadata, format_check
+from avsed.dataset.annotations import DCASE_2018_CLASSES, SPLITS
 from avsed.runtime.files import file_sha256
+from avsed.sources.check_lists import MetadataCheck, check_metadata, format_check
 from avsed.sources.youtube.lists import FILES, SHA256, segment_of
 
 from .conftest import ROOT

@@ -11,9 +11,9 @@ import pytest
 from sed_eval.audio_tag import AudioTaggingMetrics
 from sed_eval.sound_event import EventBasedMetrics, SegmentBasedMetrics
 
-from avsed.annotations import Event
+from avsed.dataset.annotations import Event
 from avsed.errors import AvsedError
-from avsed.metrics import (
+from avsed.evaluation.metrics import (
     SegmentErrors,
     class_f1,
     count_events,
@@ -418,7 +418,13 @@ def test_an_unknown_offset_collar_is_refused() -> None:
 def test_importing_the_metrics_warns_of_nothing() -> None:
     # A fresh interpreter: modules warn at their first import only.
     done = subprocess.run(
-        [sys.executable, "-W", "default", "-c", "import avsed.psds, avsed.metrics"],
+        [
+            sys.executable,
+            "-W",
+            "default",
+            "-c",
+            "import avsed.evaluation.psds, avsed.evaluation.metrics",
+        ],
         capture_output=True,
         text=True,
         check=True,

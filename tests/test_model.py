@@ -4,8 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from avsed.config import Fusion
-from avsed.model import Crnn, Dropout, SpectralBranch, linear_pool, score_together
+from avsed.model.crnn import Crnn, SpectralBranch, linear_pool
+from avsed.model.dropout import Dropout
+from avsed.model.together import score_together
+from avsed.params import Fusion
 
 FUSION = Fusion(auditory_dim=16, visual_dim=4, standalone_auditory_dim=64, standalone_visual_dim=16)
 DIMS = {"spectral": 128, "auditory": 128, "visual": 4096}

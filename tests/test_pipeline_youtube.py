@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from avsed.clips import read_clips
-from avsed.running_ffmpeg import ffmpeg_path
+from avsed.dataset.clips import read_clips
+from avsed.dataset.ffmpeg import ffmpeg_path
 from avsed.runtime.files import file_sha256
 from avsed.sources.youtube.lists import FILES, SHA256
 

@@ -4,9 +4,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from avsed.annotations import Event
+from avsed.dataset.annotations import Event
+from avsed.evaluation.postprocess import (
+    decide,
+    decide_tags,
+    decisions_to_events,
+    scores_to_events,
+    smooth,
+)
 from avsed.framing import FRAME_HOP, N_FRAMES
-from avsed.postprocess import decide, decide_tags, decisions_to_events, scores_to_events, smooth
 
 
 def one_class(*active: int, n_frames: int = 40) -> NDArray[np.float64]:

@@ -9,26 +9,27 @@ import pytest
 import soundfile
 import torch
 
-from avsed.annotations import SPLITS, Event, write_classes, write_list
-from avsed.clips import inspect_clip
-from avsed.config import Postprocess, load_params
-from avsed.dataset import ClipFeatures, open_training_data
+from avsed.config import load_params
+from avsed.dataset.annotations import SPLITS, Event, write_classes, write_list
+from avsed.dataset.ffmpeg import run_ffmpeg
+from avsed.dataset.inspection import inspect_clip
+from avsed.dataset.loading import ClipFeatures
+from avsed.dataset.shards import read_features
 from avsed.errors import AvsedError
-from avsed.extraction import extract_features
+from avsed.evaluation.postprocess import decide_tags, scores_to_events
 from avsed.features.auditory import Vggish
+from avsed.features.extraction.extract import extract_features
 from avsed.framing import N_FRAMES, SPECTRAL_SAMPLE_RATE
-from avsed.model_card import read_model_card
-from avsed.postprocess import decide_tags, scores_to_events
-from avsed.prediction import Prediction, join_windows, load_model, predict
-from avsed.running_ffmpeg import run_ffmpeg
+from avsed.model.files import load_student, load_weights, read_model_card, save_weights
+from avsed.model.score import score_clips, score_variant
+from avsed.model.scores import Scores, read_scores
+from avsed.params import Postprocess
+from avsed.prediction.predict import Prediction, join_windows, load_model, predict
 from avsed.runtime.files import file_sha256
-from avsed.scores import Scores, read_scores
-from avsed.scoring import load_student, score_clips, score_variant
-from avsed.shards import read_features
 from avsed.sources.demo.render import render_audio, render_clip
 from avsed.sources.demo.scenes import Scene, annotated
-from avsed.training import train_variant
-from avsed.weights_file import load_weights, save_weights
+from avsed.training.batches import open_training_data
+from avsed.training.train import train_variant
 
 from .conftest import ROOT
 from .models import CLASSES, FUSION, PARAMS, RECIPES, spec_of, write_model

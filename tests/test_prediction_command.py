@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from avsed.annotations import Event, read_list_file
-from avsed.config import Postprocess
+from avsed.dataset.annotations import Event, read_list_file
+from avsed.dataset.ffmpeg import run_ffmpeg
 from avsed.framing import FRAME_HOP
-from avsed.prediction import Prediction, load_model, predict
-from avsed.prediction_files import format_prediction
-from avsed.running_ffmpeg import run_ffmpeg
+from avsed.params import Postprocess
+from avsed.prediction.files import format_prediction
+from avsed.prediction.predict import Prediction, load_model, predict
 
 from .conftest import ROOT, run_avsed
 from .models import CLASSES, write_model

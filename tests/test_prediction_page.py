@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from avsed import prediction_page
-from avsed.annotations import Event
+from avsed.dataset.annotations import Event
+from avsed.dataset.ffmpeg import run_ffmpeg
 from avsed.errors import AvsedError
-from avsed.prediction import Prediction
-from avsed.prediction_page import write_page
-from avsed.running_ffmpeg import run_ffmpeg
+from avsed.prediction import page as page_module
+from avsed.prediction.page import write_page
+from avsed.prediction.predict import Prediction
 
 from .browser import CHROMIUM, Browser, started_browser, wait
 
@@ -190,7 +190,7 @@ def test_the_page_is_written_whole_and_escaped(tmp_path: Path) -> None:
     ],
 )
 def test_the_axis_has_whole_steps(duration: float, ticks: list[str]) -> None:
-    shown = re.findall(r">([^<>]+)</div>", "".join(prediction_page._ticks(duration)))
+    shown = re.findall(r">([^<>]+)</div>", "".join(page_module._ticks(duration)))
     assert shown[: len(ticks)] == ticks
     assert len(shown) <= 12
 
@@ -199,7 +199,7 @@ def test_media_that_fill_no_page_and_media_that_are_none_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     prediction = predicted(film(tmp_path / "film.mkv", "-t", "1"))
-    monkeypatch.setattr(prediction_page, "LARGEST_MEDIA", 1000)
+    monkeypatch.setattr(page_module, "LARGEST_MEDIA", 1000)
     with pytest.raises(AvsedError, match=r"MB are more than a page can hold .*; cut the file"):
         write_page(prediction, tmp_path / "page.html")
     (tmp_path / "none.mkv").write_bytes(b"none")

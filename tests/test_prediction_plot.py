@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from avsed.annotations import Event
+from avsed.dataset.annotations import Event
+from avsed.dataset.ffmpeg import run_ffmpeg
 from avsed.errors import AvsedError
 from avsed.framing import FRAME_HOP, SPECTRAL_SAMPLE_RATE
-from avsed.prediction import Prediction
-from avsed.prediction_plot import _pick_pictures, _spectrogram, plot_prediction
-from avsed.running_ffmpeg import run_ffmpeg
+from avsed.prediction.plot import _pick_pictures, _spectrogram, plot_prediction
+from avsed.prediction.predict import Prediction
 
 
 def predicted(path: Path, duration: float, *, audio: bool = True, video: bool = True) -> Prediction:

@@ -7,13 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from avsed.bootstrap import Difference, Interval
-from avsed.config import LocalDataset, load_params, load_variants
-from avsed.counts import CountedClips, write_counts
+from avsed.config import load_params, load_variants
 from avsed.errors import AvsedError
-from avsed.metrics import F1_AVERAGES
-from avsed.protocol import METRICS, Result, average_best
-from avsed.report import Row, render_report, summarize
+from avsed.evaluation.counts import CountedClips, write_counts
+from avsed.evaluation.metrics import F1_AVERAGES
+from avsed.params import LocalDataset
+from avsed.report.best_seeds import METRICS, Result, average_best
+from avsed.report.bootstrap import Difference, Interval
+from avsed.report.rows import Row
+from avsed.report.summarize import render_report, summarize
 
 from .conftest import ROOT
 

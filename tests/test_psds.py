@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 from sed_scores_eval.base_modules.detection import scores_to_event_list
 from sed_scores_eval.intersection_based import psds
 
-from avsed.annotations import Event
+from avsed.dataset.annotations import Event
+from avsed.evaluation.postprocess import scores_to_events, smooth
+from avsed.evaluation.psds import _score_table, polyphonic_scores
 from avsed.framing import FRAME_HOP, N_FRAMES, valid_frames
-from avsed.postprocess import scores_to_events, smooth
-from avsed.psds import _score_table, polyphonic_scores
 
 CLASSES = ("Cat", "Dog", "Speech")
 

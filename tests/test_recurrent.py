@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from avsed.recurrent import BidirectionalGru
+from avsed.model.gru import BidirectionalGru
 
 
 def pair(n_inputs: int, hidden_size: int, n_layers: int) -> tuple[BidirectionalGru, nn.GRU]:

@@ -5,7 +5,7 @@ from threading import Thread
 
 import numpy as np
 
-from avsed.scores import ScoredSplit, Scores, write_scores
+from avsed.model.scores import ScoredSplit, Scores, write_scores
 
 
 def test_the_same_scores_make_the_same_file(tmp_path: Path) -> None:

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from avsed.clips import write_clips
-from avsed.command import main
+from avsed.cli import main
+from avsed.dataset.clips import write_clips
+from avsed.dataset.shards import Shard, write_shard
+from avsed.features.extraction.check import check_shards
 from avsed.runtime.files import seal
-from avsed.shard_check import check_shards
-from avsed.shards import Shard, write_shard
 
 from .conftest import clip_record
 

@@ -10,10 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
-from avsed.errors import AvsedError
-from avsed.runtime.files import written_whole
-from avsed.runtime.store import source_files, store_dir
-from avsed.shards import (
+from avsed.dataset.shards import (
     Shard,
     clips_with_features,
     describe_shards,
@@ -21,6 +18,9 @@ from avsed.shards import (
     read_features,
     write_shard,
 )
+from avsed.errors import AvsedError
+from avsed.runtime.files import written_whole
+from avsed.runtime.store import source_files, store_dir
 
 from .conftest import ROOT
 from .test_limits import leave_memory
@@ -113,15 +113,15 @@ def test_source_files_follow_imports_of_the_package() -> None:
         "extractor.py",
         "framing.py",
         "media.py",
-        "running_ffmpeg.py",
+        "ffmpeg.py",
     }
 
 
 # Prints the keys of the code behind features, seeds and a hash of work that depends on it.
 PRINT_KEYS = """
 from avsed.runtime.store import code_key
-for modules in (("avsed.lockstep",), ("avsed.features.visual", "avsed.embedding")):
-    print(code_key(modules))
+print(code_key(("avsed.training.seed_group",)))
+print(code_key(("avsed.features.visual", "avsed.features.extraction.batching")))
 """
 
 
@@ -141,7 +141,7 @@ def test_a_comment_in_the_runtime_changes_no_key_and_one_elsewhere_does(tmp_path
     before = keys()
     for path in (package / "runtime").glob("*.py"):
         comment(path)
-    for name in ("command", "config", "errors"):
+    for name in ("cli", "commands", "config", "errors", "params"):
         comment(package / f"{name}.py")
     assert keys() == before
     comment(package / "framing.py")

@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from avsed.annotations import Event
-from avsed.config import Postprocess, load_params
-from avsed.scores import Scores
-from avsed.system import (
+from avsed.config import load_params
+from avsed.dataset.annotations import Event
+from avsed.evaluation.system import (
     CANDIDATES,
     Reference,
     Thresholds,
@@ -18,6 +17,8 @@ from avsed.system import (
     choose_thresholds,
     score_system,
 )
+from avsed.model.scores import Scores
+from avsed.params import Postprocess
 
 from .conftest import ROOT
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from avsed.counts import CountedClips
-from avsed.telling_clips import WITH_VISION, WITHOUT_VISION, TellingClip, choose_clips
+from avsed.evaluation.counts import CountedClips
+from avsed.report.page.example_clips import WITH_VISION, WITHOUT_VISION, TellingClip, choose_clips
 
 Found = tuple[int, int]  # hits and misses
 

@@ -15,17 +15,20 @@ import torch
 from safetensors.torch import load_file
 from torch.nn import functional
 
-from avsed import training
-from avsed.config import Fusion, Train
-from avsed.dataset import Batch, ClipFeatures, TrainingData, standardisation
+from avsed.dataset.loading import ClipFeatures
 from avsed.errors import AvsedError
-from avsed.lockstep import Lockstep, build_model, training_step
-from avsed.mean_teacher import consistency_weight
-from avsed.model import Crnn, embedding_dim
-from avsed.model_card import read_model_card
+from avsed.model.crnn import Crnn, embedding_dim
+from avsed.model.files import load_student, read_model_card
+from avsed.model.score import score_clips
+from avsed.params import Fusion, Train
 from avsed.runtime.files import seal
-from avsed.scoring import load_student, score_clips
-from avsed.training import deal_out, train_seeds, train_variant
+from avsed.training import loop
+from avsed.training.batches import Batch, TrainingData, standardisation
+from avsed.training.distributed import deal_out
+from avsed.training.loop import train_seeds
+from avsed.training.mean_teacher import consistency_weight, training_step
+from avsed.training.seed_group import Lockstep, build_model
+from avsed.training.train import train_variant
 
 from .conftest import ROOT, whole_files
 from .reference import ReferenceCrnn, reference_step
@@ -319,10 +322,10 @@ def test_seeds_that_are_trained_before_stay_whatever_trains_together(
 TRAINING = """
 import sys
 from pathlib import Path
-from avsed import training
+from avsed.training import loop
 from tests.test_training import PARAMS, train
 
-training.CHECKPOINT_INTERVAL = 0.0
+loop.CHECKPOINT_INTERVAL = 0.0
 train(Path(sys.argv[1]), PARAMS.model_copy(update={"steps": 25, "seeds_per_run": 2}))
 """
 
@@ -426,7 +429,7 @@ def test_a_run_whose_seeds_were_kept_in_part_goes_on_from_its_checkpoint(
     (kept,) = (tmp_path / "store").rglob("seed-00.safetensors")
 
     monkeypatch.setenv("AVSED_STORE", str(tmp_path / "another store"))
-    monkeypatch.setattr(training, "CHECKPOINT_INTERVAL", 0.0)
+    monkeypatch.setattr(loop, "CHECKPOINT_INTERVAL", 0.0)
     original = Lockstep.take_step
     n_steps = 0
 

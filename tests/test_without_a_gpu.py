@@ -13,9 +13,11 @@ from torch._subclasses.fake_tensor import (
     FakeTensorMode,
 )
 
-from avsed.dataset import ClipFeatures, TrainingData, batches
-from avsed.mean_teacher import classification_cost, consistency_cost
-from avsed.model import Crnn, score_together
+from avsed.dataset.loading import ClipFeatures
+from avsed.model.crnn import Crnn
+from avsed.model.together import score_together
+from avsed.training.batches import TrainingData, batches
+from avsed.training.mean_teacher import classification_cost, consistency_cost
 
 from .test_training import FUSION
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from avsed.dataset.ffmpeg import ffmpeg_path
 from avsed.framing import IMAGE_RATE
-from avsed.running_ffmpeg import ffmpeg_path
 from avsed.sources.youtube.cutting import cut_clip
 from avsed.sources.youtube.failures import FetchError, Outcome
 from avsed.sources.youtube.fetching import Video

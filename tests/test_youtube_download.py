@@ -17,11 +17,11 @@ from filelock import FileLock
 from yt_dlp.extractor.youtube import YoutubeIE
 from yt_dlp.utils import ExtractorError
 
-from avsed.clips import ClipRecord
-from avsed.config import Download
+from avsed.dataset.clips import ClipRecord
+from avsed.dataset.ffmpeg import ffmpeg_path
+from avsed.dataset.inspection import probe
 from avsed.errors import AvsedError
-from avsed.media import probe
-from avsed.running_ffmpeg import ffmpeg_path
+from avsed.params import Download
 from avsed.runtime.store import store_dir
 from avsed.sources.youtube import fetching, scheduling
 from avsed.sources.youtube.download import download_clips

@@ -11,10 +11,10 @@ from threading import Thread
 
 import pytest
 
-from avsed.config import Local, YoutubeDataset
 from avsed.errors import AvsedError
-from avsed.prepare import prepare_lists
+from avsed.params import Local, YoutubeDataset
 from avsed.runtime.store import store_dir
+from avsed.sources.prepare import prepare_lists
 from avsed.sources.youtube import lists
 from avsed.sources.youtube.lists import FILES, find_lists, read_published, segment_of
 

@@ -13,13 +13,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from avsed.config import Auditory
+from avsed.dataset.media import Media
 from avsed.errors import AvsedError
 from avsed.features.extractor import ClipInputs, Extractor, FeatureSpec
 from avsed.features.published import VGGISH
 from avsed.features.weights import load_weights, name_weights
 from avsed.framing import CLIP_DURATION, FRAME_HOP, N_FRAMES, n_samples
-from avsed.media import Media
+from avsed.params import Auditory
 from avsed.runtime.device import choose_device, choose_dtype
 
 SAMPLE_RATE = 16_000  # Hz

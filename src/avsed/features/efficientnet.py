@@ -3,7 +3,7 @@
 from torch import Tensor
 from torchvision.models import EfficientNet_B0_Weights, efficientnet_b0
 
-from avsed.features.added import PictureNetwork
+from avsed.features.pretrained import PictureNetwork
 from avsed.features.published import PublishedWeights
 
 

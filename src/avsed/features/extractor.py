@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from avsed.config import Section
+from avsed.dataset.media import Image, Media, Stream
 from avsed.framing import valid_frames
-from avsed.media import Image, Media, Stream
+from avsed.params import Section
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +92,7 @@ class Recipe:
     def modules(self) -> tuple[str, ...]:
         """The modules whose code decides the features."""
         owner = getattr(self.make_extractor, "__self__", self.make_extractor)
-        return ("avsed.embedding", owner.__module__)
+        return ("avsed.features.extraction.batching", owner.__module__)
 
     @property
     def weights_stamp(self) -> tuple[int, int] | None:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from avsed.config import Params
 from avsed.errors import AvsedError
 from avsed.features.auditory import make_centered_extractor
 from avsed.features.auditory import make_extractor as make_auditory
@@ -11,6 +10,7 @@ from avsed.features.efficientnet import EfficientNet
 from avsed.features.extractor import Extractor, Recipe
 from avsed.features.spectral import make_extractor as make_spectral
 from avsed.features.visual import make_extractor as make_visual
+from avsed.params import Params
 
 # Kind to what sets it up by its section of the parameters.
 MAKERS: Mapping[str, Callable[[Any], Extractor]] = {

@@ -5,7 +5,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from avsed.config import Spectral
+from avsed.dataset.media import Media
 from avsed.features.extractor import ClipInputs, Extractor, FeatureSpec
 from avsed.framing import (
     CLIP_DURATION,
@@ -14,7 +14,7 @@ from avsed.framing import (
     SPECTRAL_SAMPLE_RATE,
     n_samples,
 )
-from avsed.media import Media
+from avsed.params import Spectral
 
 N_MELS = 128  # the CNN pools them to 1 by seven poolings of 2
 

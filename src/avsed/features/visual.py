@@ -4,12 +4,12 @@ import torch
 from torch import Tensor
 from torchvision.models import VGG16_Weights, vgg16
 
-from avsed.config import Visual
+from avsed.dataset.media import Image
 from avsed.features.extractor import Extractor, FeatureSpec, hold_pictures
 from avsed.features.published import VGG16
 from avsed.features.weights import load_weights, name_weights
 from avsed.framing import N_FRAMES
-from avsed.media import Image
+from avsed.params import Visual
 from avsed.runtime.device import choose_device, choose_dtype
 
 BATCH_SIZES = {"cpu": 32, "cuda": 128}  # pictures; more gains nothing on a CPU

@@ -110,7 +110,9 @@ def _read_scheduler_file(address: str) -> str:
 
 def _require_avsed(client: Any) -> None:
     """Refuse workers that cannot load what they are to run: they would close themselves."""
-    answers = client.run(importlib.import_module, "avsed.extraction", on_error="return")
+    answers = client.run(
+        importlib.import_module, "avsed.features.extraction.extract", on_error="return"
+    )
     for worker, answer in answers.items():
         if isinstance(answer, Exception):
             raise AvsedError(

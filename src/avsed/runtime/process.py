@@ -59,13 +59,9 @@ def run_stage_of_variant(main: Callable[[str], None], about: str | None) -> None
     """
 
     def parse_and_run() -> None:
-        from avsed.config import require_variant  # slow, and `avsed --help` does without it
-
         parser = _stage_parser(about)
         parser.add_argument("variant", metavar="VARIANT", help="a row of variants.yaml")
-        variant = parser.parse_args().variant
-        require_variant(variant)
-        main(variant)
+        main(parser.parse_args().variant)
 
     run(parse_and_run)
 

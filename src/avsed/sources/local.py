@@ -4,10 +4,11 @@ import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from avsed.annotations import SPLITS, AnnotatedClip, clip_id_of, read_list
-from avsed.clips import ClipRecord, inspect_clip, missing_clip
-from avsed.config import Local
+from avsed.dataset.annotations import SPLITS, AnnotatedClip, clip_id_of, read_list
+from avsed.dataset.clips import ClipRecord, missing_clip
+from avsed.dataset.inspection import inspect_clip
 from avsed.errors import AvsedError
+from avsed.params import Local
 from avsed.runtime.files import written_whole
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from avsed.annotations import DCASE_2018_CLASSES, Event
+from avsed.dataset.annotations import DCASE_2018_CLASSES, Event
 from avsed.sources.demo.scenes import Scene
 
 PICTURE_RATE = 2  # pictures per second: a scene changes at no other time

@@ -10,9 +10,9 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from avsed.dataset.ffmpeg import ffmpeg_path, run_ffmpeg
 from avsed.errors import AvsedError
 from avsed.framing import n_samples
-from avsed.running_ffmpeg import ffmpeg_path, run_ffmpeg
 from avsed.runtime.files import folder_in_work, naming
 from avsed.sources.demo.pictures import HEIGHT, PICTURE_RATE, WIDTH, draw_pictures
 from avsed.sources.demo.scenes import Scene

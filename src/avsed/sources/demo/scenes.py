@@ -5,7 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from avsed.annotations import DCASE_2018_CLASSES, SPLITS, STRONG_SPLITS, AnnotatedClip, Event
+from avsed.dataset.annotations import (
+    DCASE_2018_CLASSES,
+    SPLITS,
+    STRONG_SPLITS,
+    AnnotatedClip,
+    Event,
+)
 from avsed.framing import CLIP_DURATION
 
 _BRIEF_CLASSES = ("Alarm_bell_ringing", "Cat", "Dishes", "Dog", "Speech")

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import ffmpeg
 
-from avsed.clips import ClipRecord, inspect_clip
-from avsed.media import read_header
-from avsed.running_ffmpeg import DecodeError, named_file, run_ffmpeg
+from avsed.dataset.clips import ClipRecord
+from avsed.dataset.ffmpeg import DecodeError, named_file, run_ffmpeg
+from avsed.dataset.inspection import inspect_clip, read_header
 from avsed.sources.youtube.failures import FetchError, Outcome
 from avsed.sources.youtube.fetching import Video
 from avsed.sources.youtube.lists import Segment

@@ -5,9 +5,9 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from avsed.clips import ClipRecord, failed_clip
-from avsed.config import Download
-from avsed.running_ffmpeg import ffmpeg_path
+from avsed.dataset.clips import ClipRecord, failed_clip
+from avsed.dataset.ffmpeg import ffmpeg_path
+from avsed.params import Download
 from avsed.runtime.store import publish, store_dir
 from avsed.sources.youtube.failures import FetchError
 from avsed.sources.youtube.fetching import YOUTUBE, Access, Site, read_cookies

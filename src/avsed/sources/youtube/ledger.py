@@ -14,7 +14,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from avsed.clips import ClipRecord, failed_clip, inspect_clip, kind_of
+from avsed.dataset.clips import ClipRecord, failed_clip, kind_of
+from avsed.dataset.inspection import inspect_clip
 from avsed.errors import AvsedError
 from avsed.runtime.files import file_sha256, naming, written_whole
 from avsed.runtime.store import store_dir

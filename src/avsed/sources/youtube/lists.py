@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pooch
 
-from avsed.annotations import DCASE_2018_CLASSES, AnnotatedClip, read_list_file
+from avsed.dataset.annotations import DCASE_2018_CLASSES, AnnotatedClip, read_list_file
 from avsed.errors import AvsedError
 from avsed.framing import CLIP_DURATION
 from avsed.runtime.files import file_sha256

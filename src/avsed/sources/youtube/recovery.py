@@ -6,7 +6,7 @@ from typing import NoReturn
 
 from tqdm import tqdm
 
-from avsed.clips import ClipRecord, read_clips
+from avsed.dataset.clips import ClipRecord, read_clips
 from avsed.errors import AvsedError
 from avsed.runtime.files import file_sha256
 from avsed.runtime.last_commit import LastCommit, OutOfReachError, open_last_commit

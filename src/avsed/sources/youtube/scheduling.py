@@ -21,9 +21,9 @@ from typing import NoReturn
 
 from tqdm import tqdm
 
-from avsed.clips import ClipRecord, missing_clip
-from avsed.config import Download
+from avsed.dataset.clips import ClipRecord, missing_clip
 from avsed.errors import AvsedError
+from avsed.params import Download
 from avsed.sources.youtube.cutting import cut_clip
 from avsed.sources.youtube.failures import AGE_RESTRICTED, FetchError, Outcome
 from avsed.sources.youtube.fetching import (

@@ -1,0 +1,365 @@
+"""Clips, their annotations and the label vocabulary, read from and written to DCASE's TSV.
+
+Four lists describe a data set: `weak` (tags only), `unlabeled`, and the strongly annotated
+`validation` and `test`. They name files as DCASE does, with an extension that does not count:
+the clip's id is the name without it.
+"""
+
+import csv
+import io
+import math
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from avsed.errors import AvsedError, show
+from avsed.params import CLASS_NAME
+from avsed.runtime.files import written_whole
+
+TRAINING_SPLITS = ("weak", "unlabeled")
+STRONG_SPLITS = ("validation", "test")
+SPLITS = TRAINING_SPLITS + STRONG_SPLITS
+
+DCASE_2018_CLASSES = (
+    "Alarm_bell_ringing",
+    "Blender",
+    "Cat",
+    "Dishes",
+    "Dog",
+    "Electric_shaver_toothbrush",
+    "Frying",
+    "Running_water",
+    "Speech",
+    "Vacuum_cleaner",
+)
+
+_HEADERS = {
+    "weak": ["filename", "event_labels"],
+    "unlabeled": ["filename"],
+    "validation": ["filename", "onset", "offset", "event_label"],
+    "test": ["filename", "onset", "offset", "event_label"],
+}
+# A name becomes a path, so it must not be able to leave the folder it is put in.
+_FILENAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_. -]{0,254}")
+# DCASE's names hold dots (Y<id>_<start>_<end>.wav), so not all that follows a dot is one.
+_EXTENSION = re.compile(r"\.(?=\d*[A-Za-z])[A-Za-z0-9]{1,5}$")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """A sound with a start and an end.
+
+    Attributes:
+        onset: seconds from the clip's start, 0 or more.
+        offset: seconds from the clip's start, after the onset (which is heard, this is not).
+        label: the event's class.
+    """
+
+    onset: float
+    offset: float
+    label: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnnotatedClip:
+    """A clip with what its list says of it.
+
+    Attributes:
+        clip_id: the clip's file name without extension.
+        tags: classes present in the clip, sorted; None in the unlabeled list.
+        events: events by onset; None in the weak and the unlabeled list.
+    """
+
+    clip_id: str
+    tags: tuple[str, ...] | None = None
+    events: tuple[Event, ...] | None = None
+
+
+def clip_id_of(filename: str) -> str:
+    """Drop the extension of a clip's file name."""
+    return _EXTENSION.sub("", filename)
+
+
+def list_path(metadata_dir: Path, split: str) -> Path:
+    """Name the file of a split's list."""
+    return metadata_dir / f"{split}.tsv"
+
+
+def read_classes(metadata_dir: Path) -> tuple[str, ...]:
+    """Read the label vocabulary, one class a line, from `classes.txt`.
+
+    Raises:
+        AvsedError: if the file is missing, empty or names a class twice.
+    """
+    path = metadata_dir / "classes.txt"
+    try:
+        lines = _lines(path)
+    except FileNotFoundError:
+        raise AvsedError(f"{path}: no such file; run `dvc repro prepare`") from None
+    classes = tuple(line.strip() for line in lines if line.strip())
+    if not classes:
+        raise AvsedError(f"{path}: names no class; write one class a line")
+    if len(set(classes)) < len(classes):
+        raise AvsedError(f"{path}: names a class twice; each class stands once")
+    return classes
+
+
+def write_classes(metadata_dir: Path, classes: Sequence[str]) -> None:
+    """Write the label vocabulary, one class a line, to `classes.txt`."""
+    with written_whole(metadata_dir / "classes.txt") as part:
+        part.write_text("".join(f"{name}\n" for name in classes), "utf-8")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListReading:
+    """What a list holds, right and wrong.
+
+    Attributes:
+        clips: a clip for each file named, in the order in which the list first names them.
+        errors: what breaks the list's form, each with file and line.
+        remarks: what is odd but can be read, likewise.
+    """
+
+    clips: list[AnnotatedClip]
+    errors: list[str]
+    remarks: list[str]
+
+
+def read_list(metadata_dir: Path, split: str, classes: Sequence[str]) -> list[AnnotatedClip]:
+    """Read the clips of one split from the folder of the four lists.
+
+    Args:
+        metadata_dir: the folder of the four lists.
+        split: one of `SPLITS`.
+        classes: the label vocabulary.
+
+    Returns:
+        A clip for each file named. A strong list's row without label stands for a clip without
+        events.
+
+    Raises:
+        AvsedError: with file and line, if the list is missing or breaks its form.
+    """
+    return read_list_file(list_path(metadata_dir, split), split, classes)
+
+
+def read_list_file(path: Path, split: str, classes: Sequence[str]) -> list[AnnotatedClip]:
+    """Read the clips of one split from a file of any name; otherwise as `read_list`."""
+    reading = examine_list(path, split, classes)
+    if reading.errors:
+        others = len(reading.errors) - 1
+        more = f" ({others} more: `avsed metadata check` names them all)" if others else ""
+        raise AvsedError(reading.errors[0] + more)
+    return reading.clips
+
+
+def examine_list(path: Path, split: str, classes: Sequence[str]) -> ListReading:
+    """Read a list to its end, whatever is wrong with its rows.
+
+    Args:
+        path: the list.
+        split: one of `SPLITS`, which says the columns.
+        classes: the label vocabulary.
+
+    Raises:
+        AvsedError: if the file is missing, no text, or has other columns.
+    """
+    known = frozenset(classes)
+    tags: dict[str, set[str]] = {}
+    events: dict[str, dict[Event, None]] = {}  # whose order counts; a list takes long to search
+    errors: list[str] = []
+    remarks: list[str] = []
+    for line, fields in _rows(path, _HEADERS[split]):
+        where = f"{path}, line {line}"
+        try:
+            row = _named_fields(fields, _HEADERS[split], where)
+            clip_id = _clip_id(row["filename"], where)
+            if split in TRAINING_SPLITS and clip_id in tags:
+                raise AvsedError(f"{where}: {row['filename']} is listed twice; keep one row of it")
+            tags.setdefault(clip_id, set())
+            events.setdefault(clip_id, {})
+            if split == "weak":
+                labels = row["event_labels"].split(",")
+                tags[clip_id] = _labels(labels, known, where)
+                if len(tags[clip_id]) < len(labels):
+                    remarks.append(f"{where}: repeats a label ({row['event_labels']})")
+            elif split in STRONG_SPLITS and (event := _event(row, known, where)):
+                if event in events[clip_id]:
+                    raise AvsedError(f"{where}: the same event is listed twice; keep one row of it")
+                tags[clip_id].add(event.label)
+                events[clip_id][event] = None
+        except AvsedError as error:
+            errors.append(str(error))
+
+    clips = [
+        AnnotatedClip(
+            clip_id=clip_id,
+            tags=None if split == "unlabeled" else tuple(sorted(tags[clip_id])),
+            events=tuple(sorted(events[clip_id], key=lambda event: (event.onset, event.label)))
+            if split in STRONG_SPLITS
+            else None,
+        )
+        for clip_id in tags
+    ]
+    return ListReading(clips=clips, errors=errors, remarks=remarks)
+
+
+def labels_used(path: Path, split: str) -> set[str]:
+    """Collect the labels of a list, for a data set whose vocabulary is not known.
+
+    Args:
+        path: the list.
+        split: one of `SPLITS`, which says the columns.
+
+    Returns:
+        Labels that a class can have; none for the unlabeled list.
+
+    Raises:
+        AvsedError: if the file is missing, no text, or has other columns.
+    """
+    header = _HEADERS[split]
+    if split == "unlabeled":
+        return set()
+    labels = [
+        label.strip()
+        for _, fields in _rows(path, header)
+        if len(fields) == len(header)
+        for label in fields[-1].split(",")
+    ]
+    return {label for label in labels if CLASS_NAME.fullmatch(label)}
+
+
+def write_list(metadata_dir: Path, split: str, clips: Iterable[AnnotatedClip]) -> None:
+    """Write the clips of one split in the form that `read_list` reads, and reads the same."""
+    with (
+        written_whole(list_path(metadata_dir, split)) as part,
+        part.open("w", encoding="utf-8", newline="") as file,
+    ):
+        writer = csv.writer(
+            file, delimiter="\t", lineterminator="\n", quoting=csv.QUOTE_NONE, quotechar=None
+        )
+        writer.writerow(_HEADERS[split])
+        for clip in clips:
+            writer.writerows(_written_rows(clip, split))
+
+
+def _written_rows(clip: AnnotatedClip, split: str) -> list[list[str]]:
+    filename = f"{clip.clip_id}.wav"
+    if split == "unlabeled":
+        return [[filename]]
+    if split == "weak":
+        return [[filename, ",".join(clip.tags or ())]]
+    rows = [
+        [filename, _seconds(event.onset), _seconds(event.offset), event.label]
+        for event in clip.events or ()
+    ]
+    return rows or [[filename, "", "", ""]]
+
+
+def _seconds(time: float) -> str:
+    """Write a time in milliseconds as DCASE does, or in full where it is none of them."""
+    rounded = f"{time:.3f}"
+    return rounded if float(rounded) == time else repr(time)
+
+
+def _lines(path: Path) -> list[str]:
+    """Read the lines of a text of any system: an editor's, not all that `splitlines` knows.
+
+    Raises:
+        AvsedError: if the file is no text, or cannot be read.
+        FileNotFoundError: if there is none.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise AvsedError(f"{path}: cannot be read ({error.strerror})") from error
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise AvsedError(
+            f"{path}, line {line}: is not UTF-8 text ({error.reason}); save it as UTF-8"
+        ) from error
+    return [line.rstrip("\n") for line in io.StringIO(text, newline=None)]
+
+
+def _rows(path: Path, header: list[str]) -> Iterable[tuple[int, list[str]]]:
+    """Yield line numbers and fields of a TSV file with the given header."""
+    try:
+        lines = _lines(path)
+    except FileNotFoundError:
+        raise AvsedError(
+            f"{path}: no such list; write one with the columns {', '.join(header)}"
+        ) from None
+    if not lines or lines[0].split("\t") != header:
+        found = show(", ".join(lines[0].split("\t"))) if lines else "nothing"
+        raise AvsedError(
+            f"{path}, line 1: columns are {found}; expected, separated by tabs: {', '.join(header)}"
+        )
+    for number, line in enumerate(lines[1:], start=2):
+        if line.strip():
+            yield number, [field.strip() for field in line.split("\t")]
+
+
+def _named_fields(fields: list[str], header: list[str], where: str) -> dict[str, str]:
+    if len(fields) > len(header):
+        raise AvsedError(f"{where}: has {len(fields)} fields; expected {len(header)}")
+    padding = [""] * (len(header) - len(fields))  # editors drop the tabs of empty fields
+    return dict(zip(header, fields + padding, strict=True))
+
+
+def _clip_id(filename: str, where: str) -> str:
+    if not _FILENAME.fullmatch(filename):
+        raise AvsedError(
+            f"{where}: {show(filename)} is no file name; use up to 255 letters, digits, spaces and "
+            ". _ - only, without folders"
+        )
+    return clip_id_of(filename)
+
+
+def _labels(labels: Iterable[str], known: frozenset[str], where: str) -> set[str]:
+    found = {label.strip() for label in labels if label.strip()}
+    for label in sorted(found - known):
+        raise AvsedError(
+            f"{where}: {show(label)} is not among the classes {', '.join(sorted(known))}; "
+            "mend the label or add it to the classes"
+        )
+    if not found:
+        raise AvsedError(f"{where}: has no label; clips without tags belong in unlabeled.tsv")
+    return found
+
+
+def _event(row: dict[str, str], known: frozenset[str], where: str) -> Event | None:
+    """Read a strong list's event; None where the row stands for a clip without any."""
+    if not row["event_label"]:
+        if row["onset"] or row["offset"]:
+            raise AvsedError(f"{where}: has times but no event_label; name the event's class")
+        return None
+    _labels([row["event_label"]], known, where)
+    try:
+        onset, offset = (_number(row[name]) for name in ("onset", "offset"))
+    except ValueError:
+        raise AvsedError(
+            f"{where}: onset {show(row['onset'])} and offset {show(row['offset'])} must be "
+            "seconds, with a point before decimals"
+        ) from None
+    if not (math.isfinite(onset) and math.isfinite(offset) and 0 <= onset < offset):
+        raise AvsedError(
+            f"{where}: the event lasts from {onset} s to {offset} s; the onset must be 0 or more "
+            "and before the offset"
+        )
+    return Event(onset=onset, offset=offset, label=row["event_label"])
+
+
+def _number(text: str) -> float:
+    """Read a number as others write it, not as Python's source does.
+
+    Raises:
+        ValueError: if it is none.
+    """
+    if "_" in text:
+        raise ValueError(text)
+    return float(text)

@@ -1,0 +1,140 @@
+"""The collected clips: one media file each, and `clips.csv` that says what is in it."""
+
+import csv
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Literal, get_args
+
+from avsed.errors import AvsedError, show
+from avsed.framing import CLIP_DURATION
+from avsed.runtime.files import written_whole
+
+Status = Literal["ok", "unavailable", "failed"]
+_BOOLS = {"0": False, "1": True}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipRecord:
+    """A row of `clips.csv`.
+
+    Attributes:
+        clip_id: the clip's file name without extension.
+        file: name of its media file in the clips' folder; empty unless the status is ok.
+        status: ok; unavailable (there is no media) or failed (it cannot be decoded, or was not had
+            this time).
+        reason: why not ok, why a stream is missing, or that the file is cut short; empty otherwise.
+            Of clips from YouTube, a word or two for reports, a colon and what was said.
+        has_audio: whether its audio can be decoded.
+        has_video: whether its pictures can be decoded.
+        duration: seconds, at most 10; 0 unless ok.
+        sha256: of the media file, in hexadecimal; empty unless ok.
+    """
+
+    clip_id: str
+    file: str
+    status: Status
+    reason: str
+    has_audio: bool
+    has_video: bool
+    duration: float
+    sha256: str
+
+    def __post_init__(self) -> None:
+        """Refuse what no clip is; records are read from files.
+
+        Raises:
+            ValueError: if the status is none, or the file or the duration does not go with it.
+        """
+        if self.status not in get_args(Status):
+            raise ValueError(f"status is {show(self.status)}")
+        # Media are looked for in the clips' folder, and nowhere else.
+        is_name = Path(self.file).name == self.file != ".." and "\0" not in self.file
+        if not is_name or bool(self.file) != (self.status == "ok"):
+            raise ValueError(f"file is {show(self.file)}")
+        if not 0 <= self.duration <= CLIP_DURATION or bool(self.duration) != bool(self.file):
+            raise ValueError(f"duration is {self.duration}")
+
+
+def missing_clip(clip_id: str, reason: str) -> ClipRecord:
+    """Record a clip that has no media."""
+    return _without_media(clip_id, "unavailable", reason)
+
+
+def failed_clip(clip_id: str, reason: str) -> ClipRecord:
+    """Record a clip whose media were not had, or cannot be decoded."""
+    return _without_media(clip_id, "failed", reason)
+
+
+def kind_of(reason: str) -> str:
+    """Give what reports call a reason: what stands before its colon."""
+    return reason.split(":")[0]
+
+
+def _without_media(clip_id: str, status: Status, reason: str) -> ClipRecord:
+    return ClipRecord(
+        clip_id=clip_id,
+        file="",
+        status=status,
+        reason=reason,
+        has_audio=False,
+        has_video=False,
+        duration=0.0,
+        sha256="",
+    )
+
+
+def write_clips(path: Path, records: Iterable[ClipRecord]) -> None:
+    """Write `clips.csv`, whole or not at all, sorted by clip."""
+    with written_whole(path) as part, part.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(
+            file, [field.name for field in fields(ClipRecord)], lineterminator="\n"
+        )
+        writer.writeheader()
+        for record in sorted(records, key=lambda record: record.clip_id):
+            row = asdict(record)
+            row["has_audio"] = int(record.has_audio)
+            row["has_video"] = int(record.has_video)
+            row["reason"] = " ".join(record.reason.split())  # csv writes some line ends unquoted
+            writer.writerow(row)
+
+
+def read_clips(path: Path) -> list[ClipRecord]:
+    """Read `clips.csv`.
+
+    Raises:
+        AvsedError: if it is missing or not as `write_clips` writes it, with the line.
+    """
+    records: dict[str, ClipRecord] = {}
+    where = f"{path}"
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = csv.reader(file, strict=True)
+            names = next(rows, [])
+            if names != [field.name for field in fields(ClipRecord)]:
+                raise ValueError(f"columns are {show(', '.join(names))}")
+            for row in rows:
+                where = f"{path}, line {rows.line_num}"
+                record = _record(dict(zip(names, row, strict=True)))
+                if record.clip_id in records:
+                    raise ValueError(f"{show(record.clip_id)} stands twice")
+                records[record.clip_id] = record
+    except (OSError, ValueError, csv.Error) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise AvsedError(f"{where}: is no clip table ({reason}); run `dvc repro collect`") from None
+    return list(records.values())
+
+
+def _record(row: Mapping[str, str]) -> ClipRecord:
+    if not {row["has_audio"], row["has_video"]} <= _BOOLS.keys():
+        raise ValueError("has_audio and has_video must be 0 or 1")
+    return ClipRecord(
+        clip_id=row["clip_id"],
+        file=row["file"],
+        status=row["status"],  # type: ignore[arg-type]
+        reason=row["reason"],
+        has_audio=_BOOLS[row["has_audio"]],
+        has_video=_BOOLS[row["has_video"]],
+        duration=float(row["duration"]),
+        sha256=row["sha256"],
+    )

@@ -1,0 +1,143 @@
+"""Probe a media file and record what can be decoded of it."""
+
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from avsed.dataset.clips import ClipRecord, failed_clip
+from avsed.dataset.ffmpeg import TIME_LIMIT, DecodeError, named_file, reason_in, run_ffmpeg
+from avsed.dataset.media import MAX_PIXELS, TOLERANCE, read_media
+from avsed.framing import CLIP_DURATION, IMAGE_RATE
+from avsed.runtime.files import file_sha256
+
+PROBE_SAMPLE_RATE = 16_000  # Hz; only counted
+_STREAM = re.compile(r"^\s*Stream #\d+:\d+.*?: (Audio|Video): (?!none)(?!.*\(attached pic\))", re.M)
+_PLAYLIST = re.compile(r"^Input #0, (concat|dash|hls|imf)\b", re.M)
+_DURATION = re.compile(r"^  Duration: (\d+):(\d+):(\d+\.\d+)(?:, start: (-?\d+\.\d+))?", re.M)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Streams:
+    """What a media file holds.
+
+    Attributes:
+        has_audio: whether audio can be decoded.
+        has_video: whether pictures can be decoded.
+        duration: seconds of audio; of pictures where there is none, or where they last longer by
+            more than `TOLERANCE`; at most `CLIP_DURATION`.
+        remark: why a stream that the container names cannot be decoded, or what else is wrong with
+            the file: damage, an early end; else empty.
+    """
+
+    has_audio: bool
+    has_video: bool
+    duration: float
+    remark: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Header:
+    """What a media file says of itself.
+
+    Attributes:
+        streams: the kinds of streams that it names, of "Audio" and "Video".
+        duration: seconds from its first time stamp on; 0 where it does not say.
+    """
+
+    streams: frozenset[str]
+    duration: float
+
+
+def probe(path: Path) -> Streams:
+    """Decode a media file's streams, to see what there is of them.
+
+    Raises:
+        DecodeError: if no stream can be decoded.
+    """
+    header = read_header(path)
+    if not header.streams:  # but subtitles, data, or codecs that ffmpeg does not know
+        raise DecodeError("has neither audio nor video")
+    media = read_media(
+        path,
+        sample_rates=[PROBE_SAMPLE_RATE] if "Audio" in header.streams else [],
+        each_image=(lambda image: None) if "Video" in header.streams else None,
+    )
+    n_samples = sum(len(waveform) for waveform in media.waveforms.values())
+    audio = n_samples / PROBE_SAMPLE_RATE
+    pictures = len(media.image_index) / float(IMAGE_RATE)
+    remarks = list(media.errors.values())
+    if media.complaint:
+        remarks.append(f"damaged: {media.complaint}")
+    elif pictures and not audio:
+        # The last picture stays until the end, which only the container knows.
+        pictures = max(pictures, min(header.duration, CLIP_DURATION))
+    if not audio and not pictures:
+        raise DecodeError("; ".join(remarks))
+    lasts = min(header.duration, CLIP_DURATION)
+    for what, seconds in (("its audio ends", audio), ("its pictures end", pictures)):
+        if seconds and lasts > seconds + TOLERANCE:
+            remarks.append(f"{what} at {seconds:.1f} s of {header.duration:.1f} s")
+    if _is_cut_wav(path):
+        remarks.append("is shorter than its header says")
+    duration = pictures if pictures > audio + TOLERANCE else audio or pictures
+    return Streams(
+        has_audio=audio > 0,
+        has_video=pictures > 0,
+        duration=min(duration, CLIP_DURATION),
+        remark="; ".join(remarks),
+    )
+
+
+def _is_cut_wav(path: Path) -> bool:
+    """Tell whether a WAV file lacks some of its end, of which ffmpeg says nothing."""
+    with path.open("rb") as file:
+        form, size = file.read(4), int.from_bytes(file.read(4), "little")
+    # Programs that write to a pipe put some number of that size.
+    return form == b"RIFF" and path.stat().st_size < 8 + size < 2**31 - 2**16
+
+
+def read_header(path: Path) -> Header:
+    """Read what a media file says of itself, without decoding it.
+
+    Raises:
+        DecodeError: if it is no media file, or a playlist, whose media may lie anywhere.
+    """
+    try:
+        run_ffmpeg(["-hide_banner", "-max_pixels", str(MAX_PIXELS), "-i", named_file(path)])
+    except subprocess.CalledProcessError as error:
+        # ffmpeg describes its input before it complains that no output is given.
+        described = error.stderr.decode("utf-8", "replace")
+    except subprocess.TimeoutExpired:
+        raise DecodeError(f"ffmpeg takes more than {TIME_LIMIT} s") from None
+    if "Stream #" not in described:
+        raise DecodeError(reason_in(described))
+    if _PLAYLIST.search(described):
+        raise DecodeError("is a list of other files; put the media themselves in its place")
+    duration = _DURATION.search(described)
+    hours, minutes, seconds, start = duration.groups() if duration else ("0", "0", "0", None)
+    end = int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+    # Matroska counts from 0 even where its time stamps do not.
+    first = float(start or 0.0)
+    return Header(
+        streams=frozenset(_STREAM.findall(described)),
+        duration=end - first if 0.0 < first < end else end,
+    )
+
+
+def inspect_clip(clip_id: str, path: Path) -> ClipRecord:
+    """Decode a clip's media file and record what is in it."""
+    try:
+        streams = probe(path)
+    except DecodeError as error:
+        return failed_clip(clip_id, str(error))
+    return ClipRecord(
+        clip_id=clip_id,
+        file=path.name,
+        status="ok",
+        reason=streams.remark,
+        has_audio=streams.has_audio,
+        has_video=streams.has_video,
+        duration=max(round(streams.duration, 3), 0.001),
+        sha256=file_sha256(path),
+    )

@@ -1,0 +1,78 @@
+"""The features of the clips of one list, as tensors."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from avsed.dataset.annotations import AnnotatedClip, read_classes, read_list
+from avsed.dataset.shards import clips_with_features, describe_shards, read_features
+from avsed.errors import AvsedError
+from avsed.framing import N_FRAMES
+from avsed.params import Section
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipFeatures:
+    """Features of n clips, in memory.
+
+    Attributes:
+        clip_ids: n clips.
+        features: kind to (n, frames, dims) float16; 604 spectral frames, 151 others.
+        mask: (n, T) true where a frame is valid.
+    """
+
+    clip_ids: tuple[str, ...]
+    features: Mapping[str, Tensor]
+    mask: Tensor
+
+
+def require_made_by(features_dir: Path, kind: str, section: Section) -> None:
+    """Refuse features that were made by other parameters.
+
+    Raises:
+        AvsedError: naming the parameter, and the stage to run.
+    """
+    provenance, _ = describe_shards(features_dir, kind)
+    asked = section.model_dump()
+    if asked.pop("precision", "auto") == "float32":
+        asked["dtype"] = "torch.float32"
+    if asked.get("weights") not in (None, "random", "pretrained"):
+        del asked["weights"]  # a file's path; its hash was in the key of the stage
+    for name, value in asked.items():
+        if name in provenance and provenance[name] != value:
+            raise AvsedError(
+                f"{features_dir / kind}: was made with {name} {provenance[name]}, but the "
+                f"parameters say {value}; run `dvc repro extract`"
+            )
+
+
+def load_split(
+    features_dir: Path, metadata_dir: Path, split: str, kinds: Sequence[str]
+) -> tuple[list[AnnotatedClip], ClipFeatures]:
+    """Load the clips of one list that have all features of a variant.
+
+    Returns:
+        The clips and their features, in the same order.
+
+    Raises:
+        AvsedError: if a list or features are missing, or no clip of the list has the features.
+    """
+    available = set.intersection(*(clips_with_features(features_dir, kind) for kind in kinds))
+    listed = read_list(metadata_dir, split, read_classes(metadata_dir))
+    clips = [clip for clip in listed if clip.clip_id in available]
+    if not clips:
+        raise AvsedError(
+            f"{metadata_dir / split}.tsv: none of its {len(listed)} clips has "
+            f"{' and '.join(kinds)} features; see data/clips.csv"
+        )
+    clip_ids = tuple(clip.clip_id for clip in clips)
+    features, valid_frames = {}, torch.full((len(clips),), N_FRAMES)
+    for kind in kinds:
+        array, valid = read_features(features_dir, kind, clip_ids)
+        features[kind] = torch.from_numpy(array)
+        valid_frames = torch.minimum(valid_frames, torch.from_numpy(valid))
+    mask = torch.arange(N_FRAMES) < valid_frames[:, None]
+    return clips, ClipFeatures(clip_ids=clip_ids, features=features, mask=mask)

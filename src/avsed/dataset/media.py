@@ -1,0 +1,167 @@
+"""Decode audio and pictures of any container by ffmpeg (Section 4.2)."""
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import IO, Any, Generic, Literal, TypeVar
+
+import ffmpeg
+import numpy as np
+from numpy.typing import NDArray
+
+from avsed.dataset.ffmpeg import DecodeError, named_file, stream_ffmpeg
+from avsed.framing import CLIP_DURATION, IMAGE_RATE, N_FRAMES, n_samples
+from avsed.runtime.files import folder_in_work
+
+TOLERANCE = 1.0  # seconds by which streams may be shorter than their container says
+MAX_PIXELS = 8192 * 4320  # of a picture: 8K; what the header of a damaged file says has no bound
+T = TypeVar("T")
+Image = NDArray[np.uint8]
+Stream = Literal["audio", "video"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Media(Generic[T]):
+    """What one pass over a media file decodes.
+
+    Attributes:
+        waveforms: Hz to (n_samples,), at most 10 s; full scale is 1.
+        images: what became of the pictures that differ from the one before.
+        image_index: (n_images,) the picture of each frame that the stream reaches, as an index of
+            `images`.
+        errors: streams that cannot be decoded, and why.
+        complaint: what ffmpeg said first of what it could decode nevertheless; else empty.
+    """
+
+    waveforms: Mapping[int, NDArray[np.float32]] = field(default_factory=dict)
+    images: Sequence[T] = ()
+    image_index: NDArray[np.intp] = field(default_factory=lambda: np.empty(0, np.intp))
+    errors: Mapping[Stream, str] = field(default_factory=dict)
+    complaint: str = ""
+
+
+def read_media(
+    path: Path,
+    *,
+    sample_rates: Sequence[int] = (),
+    each_image: Callable[[Image], T] | None = None,
+) -> Media[T]:
+    """Decode the first 10 s of a media file in one pass (Section 4.2).
+
+    Audio is mixed to one channel and resampled by ffmpeg; a stream that starts late is preceded by
+    silence, so that sample 0 is second 0 of the container. Of the pictures, each frame gets the
+    one nearest in time to its onset, `IMAGE_RATE` a second, turned as the container says; a stream
+    that starts late starts with its first picture.
+
+    Args:
+        path: a media file.
+        sample_rates: Hz; none to leave the audio alone.
+        each_image: called with each picture, (height, width, 3) RGB in its own size, that differs
+            from the one before it; None to leave the pictures alone.
+
+    Raises:
+        AvsedError: if ffmpeg was killed.
+        OSError: if the disk of temporary files is full.
+    """
+    try:
+        return _one_pass(path, sample_rates, each_image)
+    except DecodeError as error:
+        if not sample_rates or not each_image:
+            stream: Stream = "video" if each_image else "audio"
+            return Media(errors={stream: f"{stream}: {error}"})
+    # One stream can spoil the pass for the other.
+    audio: Media[T] = read_media(path, sample_rates=sample_rates)
+    video = read_media(path, each_image=each_image)
+    return replace(video, waveforms=audio.waveforms, errors={**audio.errors, **video.errors})
+
+
+def _one_pass(
+    path: Path, sample_rates: Sequence[int], each_image: Callable[[Image], T] | None
+) -> Media[T]:
+    source = media_input(path, t=CLIP_DURATION)
+    with folder_in_work(Path(tempfile.gettempdir())) as folder:
+        samples = {rate: folder / f"{rate}.f32" for rate in sample_rates}
+        outputs = [audio_output(source, rate, path) for rate, path in samples.items()]
+        if each_image:
+            outputs.append(image_output(source))
+        command = ffmpeg.merge_outputs(*outputs) if len(outputs) > 1 else outputs[0]
+        command = command.global_args("-hide_banner", "-loglevel", "error").overwrite_output()
+        (images, image_index), complaint = stream_ffmpeg(
+            command.get_args(), lambda stream: _distinct_images(stream, each_image)
+        )
+        waveforms = {rate: _read_samples(path, rate) for rate, path in samples.items()}
+    errors: dict[Stream, str] = {}
+    if any(waveform.size == 0 for waveform in waveforms.values()):
+        errors["audio"] = "audio: no sample can be decoded"
+    elif not all(np.isfinite(waveform).all() for waveform in waveforms.values()):
+        errors["audio"] = "audio: holds samples that are no finite numbers"
+    if each_image and not images:
+        errors["video"] = "video: no picture can be decoded"
+    return Media(
+        waveforms={} if "audio" in errors else waveforms,
+        images=images,
+        image_index=image_index,
+        errors=errors,
+        complaint=complaint,
+    )
+
+
+def media_input(path: Path, **options: float) -> Any:
+    """Give a file as ffmpeg's input."""
+    # Without a new filter graph when a stream changes its form half way: the graph would count time
+    # from 0 again. Pictures are brought to the first one's size; such audio is an error.
+    return ffmpeg.input(named_file(path), **options, reinit_filter=0, max_pixels=MAX_PIXELS)
+
+
+def audio_output(source: Any, sample_rate: int, path: Path) -> Any:
+    """Give the mean of all channels at one rate, from time 0 and without gaps, as float32."""
+    # `async` fills what timestamps leave out, `first_pts` what lies before the first of them, and
+    # `rematrix_maxval` makes one channel the mean of two: their sum times 0.71 is ffmpeg's own way.
+    filling = {"async": 1, "first_pts": 0, "rematrix_maxval": 1.0}
+    resampled = source.audio.filter("aresample", sample_rate, **filling)
+    return resampled.output(str(path), format="f32le", acodec="pcm_f32le", ac=1)
+
+
+def image_output(source: Any) -> Any:
+    """Give each frame its nearest picture, as PPM.
+
+    A picture is nearest from half way between it and the one before. So each is moved there, and a
+    frame takes the last picture that has come by its onset.
+    """
+    rate = f"{IMAGE_RATE.numerator}/{IMAGE_RATE.denominator}"
+    nearest = (
+        source.video.filter("scale")  # to the first picture's size, if that changes half way
+        .filter("settb", "AVTB")  # microseconds: half way needs a fine time base
+        .filter("setpts", "if(N,(PTS+PREV_INPTS)/2,PTS)")
+        .filter("fps", rate, start_time=0, round="up")
+    )
+    # PPM says each picture's size, which rotation and odd files may change on the way.
+    return nearest.output("pipe:", format="image2pipe", vcodec="ppm", pix_fmt="rgb24")
+
+
+def _read_samples(path: Path, sample_rate: int) -> NDArray[np.float32]:
+    samples = np.fromfile(path, dtype="<f4") if path.exists() else np.empty(0, np.float32)
+    return samples[: n_samples(CLIP_DURATION, sample_rate)].astype(np.float32)
+
+
+def _distinct_images(
+    stream: IO[bytes], each_image: Callable[[Image], T] | None
+) -> tuple[list[T], NDArray[np.intp]]:
+    """Read PPM pictures, and hand each on that differs from the one before it."""
+    images: list[T] = []
+    index = []
+    previous = bytearray()
+    while each_image and stream.readline() == b"P6\n":
+        width, height = (int(field) for field in stream.readline().split())
+        stream.readline()  # the largest value, 255
+        pixels = bytearray(width * height * 3)
+        if stream.readinto(pixels) < len(pixels):  # type: ignore[attr-defined]
+            break  # ffmpeg was stopped
+        # A still scene repeats pictures to the bit.
+        if pixels != previous:
+            image = np.frombuffer(pixels, dtype=np.uint8).reshape(height, width, 3)
+            images.append(each_image(image))
+            previous = pixels
+        index.append(len(images) - 1)
+    return images, np.array(index[:N_FRAMES], dtype=np.intp)

@@ -1,0 +1,101 @@
+"""Every seed of a variant on validation and test (Section 4.3.2)."""
+
+import json
+from pathlib import Path
+
+from tqdm import tqdm
+
+from avsed.dataset.annotations import read_classes, read_list
+from avsed.dataset.clips import read_clips
+from avsed.evaluation.counts import CountedClips, write_counts
+from avsed.evaluation.system import (
+    SystemResult,
+    Thresholds,
+    choose_thresholds,
+    find_reference,
+    score_system,
+)
+from avsed.model.scores import read_scores
+from avsed.params import Evaluation, Postprocess
+from avsed.runtime.files import written_whole
+
+
+def evaluate_variant(
+    scores_path: Path,
+    *,
+    metadata_dir: Path,
+    clips_path: Path,
+    postprocess: Postprocess,
+    params: Evaluation,
+    out_path: Path,
+    counts_path: Path,
+) -> None:
+    """Compute all metrics of every seed of a variant on validation and test.
+
+    Section 4.3.2. Clips without scores, because their media lack what the variant needs, are left
+    out of both splits. Thresholds are tuned on validation only.
+
+    Args:
+        scores_path: what `write_scores` wrote.
+        metadata_dir: the lists.
+        clips_path: `clips.csv`, for the clips' durations.
+        postprocess: from scores to decisions.
+        params: the metrics.
+        out_path: becomes JSON: split to numbers of clips, and seed to metrics in [0, 1]; where
+            thresholds are tuned, seed to these by class.
+        counts_path: becomes the counts that the test clips' F1 scores come of.
+
+    Raises:
+        AvsedError: if a file is missing, or nothing is annotated in a split.
+    """
+    classes = read_classes(metadata_dir)
+    durations = {record.clip_id: record.duration for record in read_clips(clips_path)}
+    splits = read_scores(scores_path)
+    lists = {split: read_list(metadata_dir, split, classes) for split in splits}
+    references = {
+        split: find_reference(scored, lists[split], durations=durations, classes=classes)
+        for split, scored in splits.items()
+    }
+    thresholds: dict[str, Thresholds] = {}
+    results: dict[str, dict[str, SystemResult]] = {split: {} for split in splits}
+    for number, scores in tqdm(splits["validation"].seeds.items(), scores_path.stem, unit="seed"):
+        seed = str(number)
+        thresholds[seed] = choose_thresholds(
+            scores, references["validation"], postprocess=postprocess, params=params
+        )
+        for split, scored in splits.items():
+            results[split][seed] = score_system(
+                scored.seeds[number],
+                references[split],
+                thresholds=thresholds[seed],
+                postprocess=postprocess,
+                params=params,
+            )
+    evaluation: dict[str, object] = {
+        split: {
+            "n_clips": len(splits[split].clip_ids),
+            "n_listed": len(lists[split]),
+            "seeds": {seed: result.metrics for seed, result in results[split].items()},
+        }
+        for split in splits
+    }
+    if params.thresholds == "tuned":
+        evaluation["thresholds"] = {
+            seed: _by_class(thresholds[seed], classes) for seed in thresholds
+        }
+    with written_whole(out_path) as part:
+        part.write_text(json.dumps(evaluation, indent=2) + "\n", "utf-8")
+    write_counts(
+        counts_path,
+        CountedClips(
+            clip_ids=references["test"].clip_ids,
+            seeds={seed: result.counts for seed, result in results["test"].items()},
+        ),
+    )
+
+
+def _by_class(thresholds: Thresholds, classes: tuple[str, ...]) -> dict[str, dict[str, float]]:
+    return {
+        "tags": dict(zip(classes, thresholds.tags.tolist(), strict=True)),
+        "events": dict(zip(classes, thresholds.events.tolist(), strict=True)),
+    }

@@ -1,0 +1,321 @@
+"""The three F1 scores, from what sed_eval counts in each clip (Section 4.3.2).
+
+All three compare what was estimated with a reference, clip by clip. A clip in which nothing is
+annotated is scored like any other: whatever is estimated there is wrong. So both sides name the
+same clips, and a clip without tags or events has an empty sequence.
+
+What is counted, of each clip and class, are hits, false alarms and misses (TP, FP, FN). An F1 of
+many clips is that of their sum. It is a fraction in [0, 1]: 0 where something is annotated and
+nothing estimated, NaN where nothing at all is annotated, since F1 is then undefined.
+
+Beside them, not in the paper, the kinds of segment errors that sed_eval's error rate adds up.
+"""
+
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avsed.dataset.annotations import Event
+from avsed.errors import AvsedError
+
+with warnings.catch_warnings():
+    # sed_eval imports dcase_util, and this pkg_resources, which warns of its own removal.
+    warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
+    from sed_eval.audio_tag import AudioTaggingMetrics
+    from sed_eval.sound_event import EventBasedMetrics, SegmentBasedMetrics
+
+
+def count_tags(
+    reference: Mapping[str, Sequence[str]],
+    estimated: Mapping[str, Sequence[str]],
+    classes: Sequence[str],
+) -> NDArray[np.int64]:
+    """Count tags that were found, falsely found and missed.
+
+    Section 4.3.2.
+
+    Args:
+        reference: annotated tags of n clips.
+        estimated: estimated tags of the same clips.
+        classes: the label vocabulary; K classes.
+
+    Returns:
+        (n, K, 3) hits, false alarms and misses; clips as the reference has them.
+
+    Raises:
+        AvsedError: if a class has a name that sed_eval cannot take.
+        ValueError: if the two sides name different clips, or a tag is not among the classes.
+    """
+    _check_clips(reference, estimated)
+    _check_labels(
+        (tag for side in (reference, estimated) for tags in side.values() for tag in tags), classes
+    )
+    counts = np.zeros((len(reference), len(classes), 3), dtype=np.int64)
+    for number, (clip_id, tags) in enumerate(reference.items()):
+        labels = _present({*tags, *estimated[clip_id]}, classes)
+        metrics = AudioTaggingMetrics(tags=labels)
+        metrics.evaluate(_tag_list(tags), _tag_list(estimated[clip_id]))
+        _put(counts[number], metrics.tag_wise, classes)
+    return counts
+
+
+def count_segments(
+    reference: Mapping[str, Sequence[Event]],
+    estimated: Mapping[str, Sequence[Event]],
+    classes: Sequence[str],
+    *,
+    segment_length: float,
+) -> NDArray[np.int64]:
+    """Count segments in which a class was found, falsely found and missed.
+
+    Section 4.3.2. A class is active in every segment that one of its events touches.
+
+    Args:
+        reference: annotated events of n clips.
+        estimated: estimated events of the same clips.
+        classes: the label vocabulary; K classes.
+        segment_length: seconds.
+
+    Returns:
+        (n, K, 3) hits, false alarms and misses; clips as the reference has them.
+
+    Raises:
+        AvsedError: if a class has a name that sed_eval cannot take.
+        ValueError: if the two sides name different clips, or a label is not among the classes.
+    """
+    make_metrics = partial(SegmentBasedMetrics, time_resolution=float(segment_length))
+    return _count_by_clip(make_metrics, reference, estimated, classes)
+
+
+def count_events(
+    reference: Mapping[str, Sequence[Event]],
+    estimated: Mapping[str, Sequence[Event]],
+    classes: Sequence[str],
+    *,
+    collar: float,
+    offset_collar: Literal["larger", "smaller"],
+    offset_collar_share: float,
+) -> NDArray[np.int64]:
+    """Count whole events that were found, falsely found and missed.
+
+    Section 4.3.2. An event is found where an estimated one of its class, matched to no other,
+    starts within the onset collar of its onset and ends within the offset collar of its offset.
+
+    Args:
+        reference: annotated events of n clips.
+        estimated: estimated events of the same clips.
+        classes: the label vocabulary; K classes.
+        collar: seconds, more than 0; the onset collar, and one of two offset collars.
+        offset_collar: which counts, of `collar` and the share of the event's length: `larger`
+            as in sed_eval and DCASE, or `smaller`.
+        offset_collar_share: of the reference event's length, in [0, 1].
+
+    Returns:
+        (n, K, 3) hits, false alarms and misses; clips as the reference has them.
+
+    Raises:
+        AvsedError: if a class has a name that sed_eval cannot take.
+        ValueError: if the two sides name different clips, a label is not among the classes, or
+            a collar is out of range.
+    """
+    collars = {"larger": EventBasedMetrics, "smaller": _SmallerOffsetCollar}
+    if offset_collar not in collars:
+        raise ValueError(f"offset_collar is {offset_collar!r}; one of {', '.join(collars)}")
+    make_metrics = partial(
+        collars[offset_collar],
+        t_collar=float(collar),
+        percentage_of_length=float(offset_collar_share),
+    )
+    return _count_by_clip(make_metrics, reference, estimated, classes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SegmentErrors:
+    """How a system errs in segments, all classes together.
+
+    In a segment with r annotated and e estimated classes, h of them the same, min(r, e) - h are
+    substitutions; deletions are the r - e that are left where r is larger, insertions the e - r
+    where e is (A. Mesaros et al., "Metrics for polyphonic sound event detection", 2016).
+
+    Attributes:
+        substitutions: one class in place of another.
+        deletions: missed classes without a false one in the same segment.
+        insertions: false classes without a missed one in the same segment.
+        n_reference: annotated classes, summed over segments.
+    """
+
+    substitutions: int
+    deletions: int
+    insertions: int
+    n_reference: int
+
+
+def count_segment_errors(
+    reference: Mapping[str, Sequence[Event]],
+    estimated: Mapping[str, Sequence[Event]],
+    classes: Sequence[str],
+    *,
+    segment_length: float,
+) -> SegmentErrors:
+    """Count the kinds of errors in all segments, as sed_eval's error rate does.
+
+    Arguments and refusals are those of `count_segments`.
+    """
+    _check_both_sides(reference, estimated, classes)
+    metrics = SegmentBasedMetrics(list(classes), time_resolution=float(segment_length))
+    for clip_id, annotated in reference.items():
+        metrics.evaluate(_event_list(annotated), _event_list(estimated[clip_id]))
+    counted = metrics.overall
+    return SegmentErrors(
+        substitutions=int(counted["S"]),
+        deletions=int(counted["D"]),
+        insertions=int(counted["I"]),
+        n_reference=int(counted["Nref"]),
+    )
+
+
+def class_f1(counts: NDArray[Any]) -> NDArray[np.float64]:
+    """Give the F1 of each class.
+
+    Args:
+        counts: (..., K, 3) hits, false alarms and misses.
+
+    Returns:
+        (..., K) in [0, 1]; NaN of a class without reference, as in sed_eval.
+    """
+    hits, false_alarms, misses = np.moveaxis(np.asarray(counts, np.float64), -1, 0)
+    both = 2 * hits + false_alarms + misses
+    f1 = np.divide(2 * hits, both, out=np.zeros_like(both), where=both > 0)
+    return np.where(hits + misses > 0, f1, np.nan)
+
+
+def micro_f1(counts: NDArray[Any]) -> NDArray[np.float64]:
+    """Average F1 over classes by their counts.
+
+    Args:
+        counts: (..., K, 3) hits, false alarms and misses.
+
+    Returns:
+        (...) in [0, 1]; NaN without any reference.
+    """
+    return class_f1(counts.sum(axis=-2))
+
+
+def macro_f1(counts: NDArray[Any]) -> NDArray[np.float64]:
+    """Average F1 over classes, each counting the same.
+
+    A class without reference has no F1. As in sed_eval it is left out of the average, and with it
+    what is falsely estimated of that class. One that is never estimated counts as 0, as in the
+    challenge's own scoring; sed_eval would leave it out too, unless told otherwise.
+
+    Args:
+        counts: (..., K, 3) hits, false alarms and misses.
+
+    Returns:
+        (...) in [0, 1]; NaN without any reference.
+    """
+    f1 = class_f1(counts)
+    n_classes = np.sum(~np.isnan(f1), axis=-1)
+    mean = np.nansum(f1, axis=-1) / np.maximum(n_classes, 1)
+    return np.where(n_classes > 0, mean, np.nan)
+
+
+# Section 4.3.2: how the F1 of each kind of count is averaged.
+F1_AVERAGES: Mapping[str, Callable[[NDArray[Any]], NDArray[np.float64]]] = {
+    "clip_f1": micro_f1,
+    "segment_f1": micro_f1,
+    "event_f1": macro_f1,
+}
+
+
+class _SmallerOffsetCollar(EventBasedMetrics):  # type: ignore[misc]  # sed_eval has no types
+    """Takes the smaller of the two offset collars, where sed_eval takes the larger.
+
+    The paper's words, "up to a maximum of 200 ms", can be read so.
+    """
+
+    @staticmethod
+    def validate_offset(
+        reference_event: Mapping[str, Any],
+        estimated_event: Mapping[str, Any],
+        t_collar: float,
+        percentage_of_length: float,
+    ) -> bool:
+        length = reference_event["offset"] - reference_event["onset"]
+        distance = abs(reference_event["offset"] - estimated_event["offset"])
+        return bool(distance <= min(t_collar, percentage_of_length * length))
+
+
+def _count_by_clip(
+    make_metrics: Callable[[list[str]], Any],
+    reference: Mapping[str, Sequence[Event]],
+    estimated: Mapping[str, Sequence[Event]],
+    classes: Sequence[str],
+) -> NDArray[np.int64]:
+    _check_both_sides(reference, estimated, classes)
+    counts = np.zeros((len(reference), len(classes), 3), dtype=np.int64)
+    for number, (clip_id, annotated) in enumerate(reference.items()):
+        labels = _present({event.label for event in (*annotated, *estimated[clip_id])}, classes)
+        metrics = make_metrics(labels)
+        metrics.evaluate(_event_list(annotated), _event_list(estimated[clip_id]))
+        _put(counts[number], metrics.class_wise, classes)
+    return counts
+
+
+def _present(labels: set[str], classes: Sequence[str]) -> list[str]:
+    # sed_eval copies and searches both lists for each class that it is given, present or not.
+    return [label for label in classes if label in labels]
+
+
+def _put(
+    counts: NDArray[np.int64], by_class: Mapping[str, Mapping[str, float]], classes: Sequence[str]
+) -> None:
+    for k, label in enumerate(classes):
+        if label in by_class:
+            counts[k] = [by_class[label][key] for key in ("Ntp", "Nfp", "Nfn")]
+
+
+def _tag_list(tags: Sequence[str]) -> list[dict[str, Any]]:
+    return [{"filename": "clip", "tags": list(tags)}]  # sed_eval pairs the two sides by name
+
+
+def _event_list(events: Sequence[Event]) -> list[dict[str, Any]]:
+    return [
+        {"onset": event.onset, "offset": event.offset, "event_label": event.label}
+        for event in events
+    ]
+
+
+def _check_both_sides(
+    reference: Mapping[str, Sequence[Event]],
+    estimated: Mapping[str, Sequence[Event]],
+    classes: Sequence[str],
+) -> None:
+    _check_clips(reference, estimated)
+    events = (event for side in (reference, estimated) for clip in side.values() for event in clip)
+    _check_labels((event.label for event in events), classes)
+
+
+def _check_clips(reference: Mapping[str, object], estimated: Mapping[str, object]) -> None:
+    # sed_eval would pass over a clip that only the estimate names.
+    unpaired = sorted(reference.keys() ^ estimated.keys())
+    if unpaired:
+        raise ValueError(
+            f"{len(unpaired)} clips are not in both the reference and the estimate, "
+            f"such as {unpaired[0]}"
+        )
+
+
+def _check_labels(labels: Iterable[str], classes: Sequence[str]) -> None:
+    # sed_eval would pass over tags and events of an unknown class, and reads "none" as no label.
+    unknown = sorted(set(labels) - set(classes))
+    if unknown:
+        raise ValueError(f"{unknown[0]!r} is not among the classes {', '.join(classes)}")
+    for name in classes:
+        if name.lower() == "none":
+            raise AvsedError(f"the class {name!r} reads as no label in sed_eval; rename the class")

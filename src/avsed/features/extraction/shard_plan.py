@@ -1,0 +1,182 @@
+"""Which clips lie in which shard, which shards there are already, and why others are made."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from avsed.dataset.clips import ClipRecord
+from avsed.dataset.shards import is_whole, read_origin
+from avsed.features.extractor import FeatureSpec
+from avsed.runtime.files import folder_in_work, written_whole
+from avsed.runtime.last_commit import OutOfReachError, open_last_commit
+from avsed.runtime.store import code_key, store_dir, work_key
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedShard:
+    """A shard that is there, or is to be made.
+
+    Attributes:
+        number: of the shard among those of its kind.
+        records: its clips.
+        key: hash of all that decides its values.
+        path: where the store has it.
+    """
+
+    number: int
+    records: tuple[ClipRecord, ...]
+    key: str
+    path: Path
+
+    @property
+    def file_name(self) -> str:
+        """Its name in DVC's output."""
+        return f"part-{self.number:05d}.h5"
+
+
+def plan_shards(
+    spec: FeatureSpec,
+    records: Sequence[ClipRecord],
+    *,
+    modules: tuple[str, ...],
+    clips_per_shard: int,
+    store: Path,
+) -> list[PlannedShard]:
+    """Assign the clips that have a kind's stream to shards.
+
+    A clip's name alone decides its shard, so that one clip more changes one shard only.
+
+    Args:
+        spec: the kind.
+        records: all collected clips, with and without media.
+        modules: the modules whose code decides the features.
+        clips_per_shard: clips of a shard, about, at most.
+        store: the folder of the store.
+    """
+    # A power of two over all clips, with or without media: what is had later moves no other clip.
+    n_shards = 1
+    while n_shards * clips_per_shard < len(records):
+        n_shards *= 2
+    members: dict[int, list[ClipRecord]] = {}
+    for record in records:
+        if record.has_audio if spec.stream == "audio" else record.has_video:
+            digest = hashlib.sha256(record.clip_id.encode()).digest()
+            members.setdefault(int.from_bytes(digest[:8]) % n_shards, []).append(record)
+    shards = []
+    for number, clips in sorted(members.items()):
+        key = shard_key(spec, clips, modules=modules)
+        path = _folder(spec.kind, store) / f"{key}.h5"
+        shards.append(PlannedShard(number=number, records=tuple(clips), key=key, path=path))
+    return shards
+
+
+def shard_key(spec: FeatureSpec, records: Sequence[ClipRecord], *, modules: tuple[str, ...]) -> str:
+    """Hash all that decides a shard's values: its clips, the recipe and the code."""
+    made_of = [dict(spec.provenance), [asdict(record) for record in records]]
+    return work_key(made_of, modules=modules)
+
+
+def missing_shards(shards: Sequence[PlannedShard]) -> list[PlannedShard]:
+    """Read the shards that the store has, and name those that are to be made."""
+    return [shard for shard in shards if not is_whole(shard.path, shard.key)]
+
+
+def recover_shards(
+    spec: FeatureSpec,
+    missing: Sequence[PlannedShard],
+    *,
+    modules: tuple[str, ...],
+    folder: Path,
+) -> list[PlannedShard]:
+    """Put into the store what the project's last commit has of shards that are missing.
+
+    Args:
+        spec: the kind.
+        missing: shards.
+        modules: the modules whose code decides the features.
+        folder: the output in which DVC has the kind's shards, relative to the project.
+
+    Returns:
+        The shards that are still missing.
+    """
+    committed = open_last_commit() if missing else None
+    if not committed:
+        return list(missing)
+    recovered = set()
+    for shard in missing:
+        shard.path.parent.mkdir(parents=True, exist_ok=True)
+        with folder_in_work(shard.path.parent) as work_dir:
+            # A name of its own: what DVC links to its cache must not be written into.
+            copy = work_dir / shard.file_name
+            try:
+                committed.take(folder / shard.file_name, copy)
+            except FileNotFoundError:
+                continue
+            except OutOfReachError:
+                break
+            if is_whole(copy, shard.key):
+                copy.replace(shard.path)
+                recovered.add(shard.number)
+                continue
+            origin = read_origin(copy)
+        # What holds of one shard holds of all, except for the clips.
+        if not origin or origin.code != code_key(modules) or origin.provenance != spec.provenance:
+            break
+    if recovered:
+        print(f"{spec.kind}: {len(recovered)} shards of the last commit come from DVC")
+    return [shard for shard in missing if shard.number not in recovered]
+
+
+def why_missing(
+    spec: FeatureSpec, missing: Sequence[PlannedShard], *, modules: tuple[str, ...]
+) -> str:
+    """Say how shards that are to be made differ from those of the last extraction."""
+    code = code_key(modules)
+    last = _last_keys(spec.kind)
+    reasons = Counter(_reason(spec, shard, last.get(str(shard.number)), code) for shard in missing)
+    return ", ".join(f"{reason} ({count})" for reason, count in reasons.most_common())
+
+
+def remember(kind: str, shards: Sequence[PlannedShard]) -> None:
+    """Keep the shards' keys, to tell the next extraction what has changed."""
+    with written_whole(_last_path(kind)) as part:
+        part.write_text(json.dumps({str(shard.number): shard.key for shard in shards}), "utf-8")
+
+
+def _reason(spec: FeatureSpec, shard: PlannedShard, last_key: str | None, code: str) -> str:
+    if last_key is None:
+        return "new"
+    if last_key == shard.key:
+        return "lost from the store, or damaged"
+    last = read_origin(_folder(spec.kind, store_dir()) / f"{last_key}.h5")
+    if last is None:
+        return "new, and those before them lost from the store"
+    changed = [
+        f"{name} is {value}, was {last.provenance.get(name, 'unset')}"
+        for name, value in spec.provenance.items()
+        if last.provenance.get(name) != value
+    ]
+    if changed:
+        return ", ".join(changed)
+    if last.clip_ids != {record.clip_id for record in shard.records}:
+        return "clips came or went"
+    return "the code has changed" if last.code != code else "clips have other media"
+
+
+def _last_keys(kind: str) -> Mapping[str, str]:
+    try:
+        keys: dict[str, str] = json.loads(_last_path(kind).read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return keys
+
+
+def _last_path(kind: str) -> Path:
+    return _folder(kind, store_dir()) / "last.json"
+
+
+def _folder(kind: str, store: Path) -> Path:
+    return store / "features" / kind

@@ -1,0 +1,120 @@
+"""The files of a trained model: model.json and each student's weights."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from pydantic import Field, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from avsed.errors import AvsedError
+from avsed.model.crnn import Crnn
+from avsed.params import Fusion, Section
+from avsed.runtime.files import written_whole
+
+
+class ModelCard(Section):
+    """A trained variant, weights apart.
+
+    Attributes:
+        kinds: its features, in the order of their concatenation.
+        feature_dims: dims of each.
+        classes: the label vocabulary, in the order of the scores.
+        fusion: embedding sizes.
+        mask_padding: whether padded frames are left out of the clip scores.
+        provenance: kind to what its features were made by.
+    """
+
+    kinds: tuple[str, ...] = Field(strict=False)
+    feature_dims: tuple[int, ...] = Field(strict=False)
+    classes: tuple[str, ...] = Field(strict=False)
+    fusion: Fusion
+    mask_padding: bool
+    provenance: dict[str, dict[str, str | int | float]]
+
+
+def write_model_card(card: ModelCard, model_dir: Path) -> None:
+    """Write `model.json`."""
+    with written_whole(model_dir / "model.json") as part:
+        part.write_text(card.model_dump_json(indent=2) + "\n", "utf-8")
+
+
+def read_model_card(model_dir: Path) -> ModelCard:
+    """Read `model.json`.
+
+    Raises:
+        AvsedError: if it is missing or not as `write_model_card` writes it.
+    """
+    path = model_dir / "model.json"
+    try:
+        return ModelCard.model_validate_json(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, ValidationError) as error:
+        reason = str(error).splitlines()[0]
+        raise AvsedError(
+            f"{path}: is no model card ({reason}); run `dvc repro train@{model_dir.name}`"
+        ) from None
+
+
+def save_weights(path: Path, weights: Mapping[str, Tensor], curve: str) -> None:
+    """Write a seed's weights and curve in the format of safetensors, which has no checksum."""
+    # One entry: safetensors writes several in another order each time.
+    metadata = {"avsed": json.dumps({"curve": curve, "sha256": _hash(weights, curve)})}
+    whole = {name: tensor.contiguous() for name, tensor in weights.items()}
+    # In memory first: safetensors' own errors do not say that a disk is full.
+    path.write_bytes(save(whole, metadata=metadata))
+
+
+def load_weights(path: Path) -> tuple[dict[str, Tensor], str]:
+    """Read what `save_weights` wrote.
+
+    Raises:
+        OSError: if it cannot be read, or is not as it was written.
+    """
+    try:
+        with safe_open(path, "pt") as file:
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            metadata = json.loads((file.metadata() or {})["avsed"])
+        curve: str = metadata["curve"]
+        whole = metadata["sha256"] == _hash(weights, curve)
+    except SafetensorError as error:
+        raise OSError(str(error)) from None
+    except (KeyError, ValueError, TypeError):
+        whole = False
+    if not whole:
+        raise OSError("damaged, or not written by this avsed")
+    return weights, curve
+
+
+def _hash(weights: Mapping[str, Tensor], curve: str) -> str:
+    digest = hashlib.sha256(curve.encode())
+    for name in sorted(weights):
+        tensor = weights[name]
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        flat = tensor.detach().cpu().contiguous().flatten()
+        digest.update(flat.view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def load_student(card: ModelCard, weights_path: Path, device: torch.device) -> Crnn:
+    """Build a trained student from its card and weights, ready to score."""
+    student = Crnn(
+        dict(zip(card.kinds, card.feature_dims, strict=True)),
+        fusion=card.fusion,
+        n_classes=len(card.classes),
+        dropout=0.0,
+        generator=torch.Generator(),
+        cnn_dtype=torch.float32,
+    )
+    try:
+        student.load_state_dict(load_weights(weights_path)[0])
+    except (RuntimeError, OSError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise AvsedError(
+            f"{weights_path}: are not the weights of this model ({reason}); "
+            f"run `dvc repro train@{weights_path.parent.name}`"
+        ) from None
+    return student.to(device).eval()

@@ -1,0 +1,234 @@
+"""The sections of params.yaml and of profiles: the schema, without defaults."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, model_validator
+
+from avsed.errors import show
+
+Fraction = Annotated[float, Field(gt=0, lt=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+def _auto_or_count(value: object) -> object:
+    if value != "auto" and not (type(value) is int and value >= 1):
+        raise ValueError(f"is {show(value)}; give auto or a whole number from 1 on")
+    return value
+
+
+# Lists separate by commas, tabs and lines; a control character would spoil what shows a label.
+CLASS_NAME = re.compile(r"[^,\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
+AutoOrCount = Annotated[Literal["auto"] | int, PlainValidator(_auto_or_count)]
+
+# "random" (by a fixed seed), "pretrained" (the published ones) or the path of a file.
+Weights = Annotated[str, Field(min_length=1)]
+
+
+class Section(BaseModel):
+    """A section of the parameters; unknown keys, wrong types and odd values are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class DemoDataset(Section):
+    """A synthesized data set; numbers of clips."""
+
+    source: Literal["demo"]
+    seed: Annotated[int, Field(ge=0)]
+    n_weak: Count
+    n_unlabeled: Count
+    n_validation: Count
+    n_test: Count
+
+    @property
+    def n_clips(self) -> dict[str, int]:
+        """Clips of each split."""
+        return {
+            "weak": self.n_weak,
+            "unlabeled": self.n_unlabeled,
+            "validation": self.n_validation,
+            "test": self.n_test,
+        }
+
+
+class LocalDataset(Section):
+    """Clips of one's own; where they lie is in the section `local`."""
+
+    source: Literal["local"]
+    classes: tuple[str, ...] = Field(strict=False, min_length=1)
+
+    @model_validator(mode="after")
+    def _classes_can_be_listed(self) -> Self:
+        for name in self.classes:
+            if name != name.strip() or not CLASS_NAME.fullmatch(name):
+                raise ValueError(
+                    f"{show(name)} cannot be a class; use no commas, control characters or outer "
+                    "blanks"
+                )
+            # Which sed_eval reads as no label.
+            if name.lower() == "none":
+                raise ValueError(f"{name!r} cannot be a class; it reads as no label")
+        if len(set(self.classes)) < len(self.classes):
+            raise ValueError("classes names one twice; each stands once")
+        return self
+
+
+class YoutubeDataset(Section):
+    """The clips of DCASE 2018 task 4 (Section 4.1)."""
+
+    source: Literal["youtube"]
+    # "published" (fetched from the challenge's repository) or the path of a folder that has them.
+    lists: Annotated[str, Field(min_length=1)]
+
+
+Dataset = Annotated[DemoDataset | LocalDataset | YoutubeDataset, Field(discriminator="source")]
+
+
+class Local(Section):
+    """Folders of the local data set, in params.yaml so that DVC can watch them."""
+
+    media_dir: Path = Field(strict=False)
+    metadata_dir: Path = Field(strict=False)
+
+
+class Download(Section):
+    """How clips are asked of YouTube (Section 4.1)."""
+
+    cookies: Path | None = Field(strict=False)  # a cookies.txt in Netscape's form
+    proxy: str | None
+    sleep: Annotated[float, Field(ge=0)]  # seconds from the start of one video to the next
+    jobs: Count  # videos in work at once
+    min_fraction: Annotated[float, Field(ge=0, le=1)]  # of each split's clips
+
+
+class Spectral(Section):
+    """Log-mel spectrogram (Section 4.2)."""
+
+    window_length: Annotated[int, Field(ge=16)]  # samples
+    log_floor: Annotated[float, Field(gt=0)]  # magnitude
+
+
+class Auditory(Section):
+    """VGGish (Section 4.2)."""
+
+    alignment: Literal["paper", "centered"]
+    activation: Literal["relu", "none"]
+    precision: Literal["auto", "float32"]
+    weights: Weights
+
+
+class Visual(Section):
+    """VGG16 (Section 4.2)."""
+
+    layer: Literal["fc6", "fc7", "fc8"]
+    precision: Literal["auto", "float32"]
+    resize_size: Annotated[int, Field(ge=32)]  # pixels of the shorter side
+    crop_size: Annotated[int, Field(ge=32)]  # pixels of both sides
+    weights: Weights
+
+    @model_validator(mode="after")
+    def _crop_fits(self) -> Self:
+        if self.crop_size > self.resize_size:
+            raise ValueError(f"crop_size {self.crop_size} exceeds resize_size {self.resize_size}")
+        return self
+
+
+class Added(Section):
+    """Networks that were added to those of the paper (docs/features.md)."""
+
+    precision: Literal["auto", "float32"]
+    weights: Literal["pretrained", "random"]
+
+
+class Fusion(Section):
+    """Embedding sizes of the pretrained features (Section 3)."""
+
+    auditory_dim: Count
+    visual_dim: Count
+    standalone_auditory_dim: Count
+    standalone_visual_dim: Count
+
+
+class Train(Section):
+    """Mean teacher training (Sections 2.3 and 4.3.1)."""
+
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    learning_rate: Annotated[float, Field(gt=0)]
+    learning_rate_decay: Annotated[float, Field(gt=0, le=1)]  # per step, after the ramp
+    ramp_steps: Annotated[int, Field(ge=0)]
+    consistency_weight: Annotated[float, Field(ge=0)]
+    consistency_ramp: bool
+    teacher_decay: Annotated[float, Field(ge=0, lt=1)]
+    teacher_warmup: bool
+    mask_padding: bool
+    precision: Literal["auto", "float32"]  # of the convolutional blocks
+    seeds_per_run: AutoOrCount  # that take each step together
+    steps: Count
+    n_weak: Count  # clips of a batch
+    n_unlabeled: Count  # clips of a batch
+    n_seeds: Count
+
+
+class Postprocess(Section):
+    """Decisions from scores (Section 2.2)."""
+
+    threshold: Fraction
+    median_filter_frames: Count
+
+    @model_validator(mode="after")
+    def _odd_filter(self) -> Self:
+        if self.median_filter_frames % 2 == 0:
+            raise ValueError(
+                f"median_filter_frames is {self.median_filter_frames}; a median filter needs an "
+                "odd length, such as 7"
+            )
+        return self
+
+
+class Evaluation(Section):
+    """Metrics and the choice of seeds (Sections 4.3.2 and 5)."""
+
+    thresholds: Literal["fixed", "tuned"]
+    segment_length: Annotated[float, Field(gt=0)]
+    event_collar: Annotated[float, Field(gt=0)]
+    offset_collar: Literal["larger", "smaller"]
+    offset_collar_share: Annotated[float, Field(ge=0, le=1)]  # of the event's length
+    n_best: Count
+
+
+class Params(Section):
+    """All parameters of one set-up."""
+
+    profile: str
+    dataset: Dataset
+    local: Local
+    download: Download
+    spectral: Spectral
+    auditory: Auditory
+    visual: Visual
+    added: Added
+    fusion: Fusion
+    train: Train
+    postprocess: Postprocess
+    evaluation: Evaluation
+
+    def section_of(self, kind: str) -> Section:
+        """Give what a kind of features is made by."""
+        sections = {
+            "spectral": self.spectral,
+            "auditory": self.auditory,
+            "visual": self.visual,
+            "auditory_centered": self.auditory.model_copy(update={"alignment": "centered"}),
+        }
+        return sections.get(kind, self.added)
+
+    @model_validator(mode="after")
+    def _enough_seeds(self) -> Self:
+        if self.evaluation.n_best > self.train.n_seeds:
+            raise ValueError(
+                f"evaluation.n_best is {self.evaluation.n_best}, but train.n_seeds is "
+                f"{self.train.n_seeds}; keep no more seeds than are trained"
+            )
+        return self

@@ -1,0 +1,99 @@
+"""Set up the extractors that made the features which a model was trained on."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from avsed.dataset.shards import Provenance
+from avsed.errors import AvsedError
+from avsed.features.extractor import Extractor
+from avsed.features.kinds import MAKERS
+from avsed.model.files import ModelCard
+from avsed.params import Added, Auditory, Section, Spectral, Visual
+
+# Kind to its parameters; other kinds have those of added networks.
+_SECTIONS: Mapping[str, type[Section]] = {
+    "spectral": Spectral,
+    "auditory": Auditory,
+    "visual": Visual,
+    "auditory_centered": Auditory,
+}
+
+
+def make_extractors(
+    card: ModelCard, model_dir: Path, weights: Mapping[str, Path]
+) -> dict[str, Extractor]:
+    """Set up the extractors of a model's kinds of features, as its card says.
+
+    Where a model's features were computed in bfloat16, but this machine gains nothing by it, they
+    are computed in float32 here.
+
+    Args:
+        card: the model's.
+        model_dir: where it is from.
+        weights: kind to a file of weights, for those that are neither random nor published.
+
+    Raises:
+        AvsedError: if the card names no such features, or weights cannot be had or are others
+            than those that made the features.
+    """
+    for kind in weights:
+        if kind not in card.kinds or kind == "spectral":
+            raise AvsedError(
+                f"--weights {kind}=...: {model_dir} uses no such network; its features are "
+                f"{', '.join(card.kinds)}"
+            )
+    return {kind: _make_extractor(kind, card, model_dir, weights.get(kind)) for kind in card.kinds}
+
+
+def _make_extractor(kind: str, card: ModelCard, model_dir: Path, weights: Path | None) -> Extractor:
+    if kind not in MAKERS:
+        raise AvsedError(
+            f"{model_dir / 'model.json'}: names {kind} features, which this avsed does not have; "
+            f"it has {', '.join(MAKERS)}"
+        )
+    params_of_kind = _SECTIONS.get(kind, Added)
+    made_by = card.provenance.get(kind, {})
+    # Parameters stand in the provenance under their own names, but for the precision.
+    named: dict[str, Any] = {k: v for k, v in made_by.items() if k in params_of_kind.model_fields}
+    if "precision" in params_of_kind.model_fields:
+        named["precision"] = "float32" if made_by.get("dtype") == "torch.float32" else "auto"
+    if weights:
+        named["weights"] = str(weights)
+    elif named.get("weights") == "other":
+        raise AvsedError(
+            f"{model_dir}: its {kind} features were made with weights that are not the published "
+            f"ones (SHA-256 {made_by.get('weights_sha256')}); give their file by "
+            f"--weights {kind}=PATH"
+        )
+    try:
+        params = params_of_kind.model_validate(named)
+    except ValidationError as error:
+        reason = error.errors()[0]
+        raise AvsedError(
+            f"{model_dir / 'model.json'}: does not say how to make its {kind} features "
+            f"({'.'.join(map(str, reason['loc']))}: {reason['msg']}); train the model again"
+        ) from None
+    extractor = MAKERS[kind](params)
+    _require_same(kind, extractor.spec.provenance, made_by, model_dir)
+    return extractor
+
+
+def _require_same(kind: str, here: Provenance, made_by: Provenance, model_dir: Path) -> None:
+    """Refuse features that differ from those that a model was trained on."""
+    if here.get("weights_sha256") != made_by.get("weights_sha256"):
+        raise AvsedError(
+            f"{model_dir}: its {kind} features were made with {made_by.get('weights')} weights of "
+            f"SHA-256 {str(made_by.get('weights_sha256'))[:16]}..., but those at hand have "
+            f"{str(here.get('weights_sha256'))[:16]}...; give the right file by "
+            f"--weights {kind}=PATH"
+        )
+    for name in sorted(set(here) | set(made_by)):
+        # A machine without bfloat16 computes more exactly, not otherwise.
+        if name != "dtype" and here.get(name) != made_by.get(name):
+            raise AvsedError(
+                f"{model_dir}: its {kind} features were made with {name} {made_by.get(name)}, "
+                f"here it is {here.get(name)}; use the avsed that trained the model"
+            )

@@ -1,0 +1,329 @@
+"""Predict the tags and events of media files of any length by a trained model.
+
+A file is scored in windows of 10 s, the length that models are trained on. Where windows overlap,
+their frame scores fade from one to the next; of a class's clip scores, the largest of all windows
+counts. A file of 10 s or less is scored as the pipeline scores clips, to the bit.
+"""
+
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from tqdm import tqdm
+
+from avsed.dataset.annotations import Event
+from avsed.dataset.clips import ClipRecord
+from avsed.dataset.ffmpeg import DecodeError
+from avsed.dataset.inspection import inspect_clip
+from avsed.dataset.loading import ClipFeatures
+from avsed.errors import AvsedError
+from avsed.evaluation.postprocess import decide, decide_tags, decisions_to_events
+from avsed.features.extraction.batching import Batcher, decode_clip
+from avsed.features.extractor import ClipInputs, Extractor, join_front_ends, prepare_each
+from avsed.framing import N_FRAMES, frame_onset, valid_frames
+from avsed.model.crnn import Crnn
+from avsed.model.files import ModelCard, load_student, read_model_card
+from avsed.model.score import score_clips
+from avsed.params import Postprocess
+from avsed.prediction.extractors import make_extractors
+from avsed.prediction.windows import WINDOW_HOP, Window, read_windows
+from avsed.runtime.device import choose_device
+
+WINDOWS_AT_ONCE = 4  # that are held in memory
+OVERLAP = N_FRAMES - WINDOW_HOP  # frames
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedModel:
+    """A variant that is ready to score media.
+
+    Attributes:
+        card: what it is.
+        students: of all seeds; their scores are averaged.
+        extractors: kind to extractor of its features.
+        device: where the students are.
+    """
+
+    card: ModelCard
+    students: Sequence[Crnn]
+    extractors: Mapping[str, Extractor]
+    device: torch.device
+
+    @property
+    def remarks(self) -> list[str]:
+        """What of its features is not to the bit what it was trained on."""
+        return [
+            f"its {kind} features are computed in {extractor.spec.provenance['dtype']} here; it "
+            f"was trained on those of {self.card.provenance[kind]['dtype']}"
+            for kind, extractor in self.extractors.items()
+            if extractor.spec.provenance.get("dtype") != self.card.provenance[kind].get("dtype")
+        ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """What a model finds in a media file.
+
+    Attributes:
+        path: the file.
+        has_audio: whether its audio can be decoded, used by the model or not.
+        has_video: likewise its pictures.
+        duration: seconds that were scored.
+        classes: K labels.
+        frame_scores: (T, K) in [0, 1]; frame k as in `framing`, T of them in the duration.
+        clip_scores: (K,) in [0, 1]; of a file longer than a clip, the largest of its windows'.
+        tags: the classes that it contains.
+        events: by onset, then label.
+        remark: what is wrong with the file; else empty.
+    """
+
+    path: Path
+    has_audio: bool
+    has_video: bool
+    duration: float
+    classes: tuple[str, ...]
+    frame_scores: NDArray[np.float32]
+    clip_scores: NDArray[np.float32]
+    tags: tuple[str, ...]
+    events: tuple[Event, ...]
+    remark: str
+
+    @property
+    def name(self) -> str:
+        """The file's name, without what would break lists and consoles."""
+        return "".join(letter if letter.isprintable() else "?" for letter in self.path.name)
+
+    def highest_scores(self, n_points: int) -> NDArray[np.float32]:
+        """Thin the frame scores out for drawing, without losing what is brief.
+
+        Returns:
+            (n, K), the highest scores of n equal parts of the file; at most `n_points` parts.
+        """
+        starts = np.linspace(0, len(self.frame_scores), n_points, endpoint=False).astype(int)
+        highest: NDArray[np.float32] = np.maximum.reduceat(self.frame_scores, np.unique(starts))
+        return highest
+
+
+@dataclass(frozen=True, kw_only=True)
+class _WindowInputs:
+    """What the networks see of a window, by kind, and what is wrong with the file up to there."""
+
+    first_frame: int
+    duration: float
+    inputs: Mapping[str, ClipInputs]
+    remark: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _WindowScores:
+    """Scores of one window: (n, K) of its n frames, (K,) of the whole."""
+
+    first_frame: int
+    duration: float
+    frame_scores: NDArray[np.float32]
+    clip_scores: NDArray[np.float32]
+    remark: str
+
+
+def load_model(model_dir: Path, weights: Mapping[str, Path]) -> TrainedModel:
+    """Load all students of a variant, and set up the features that they were trained on.
+
+    Args:
+        model_dir: what `train_variant` wrote.
+        weights: kind to a file of weights, for networks whose weights are neither random nor
+            published.
+
+    Raises:
+        AvsedError: if there is no model, or its features cannot be made here.
+    """
+    card = read_model_card(model_dir)
+    paths = sorted(model_dir.glob("seed-*.safetensors"))
+    if not paths:
+        raise AvsedError(
+            f"{model_dir}: has no seed-NN.safetensors; run `dvc repro train@{model_dir.name}`"
+        )
+    device = choose_device()
+    return TrainedModel(
+        card=card,
+        students=[load_student(card, path, device) for path in paths],
+        extractors=make_extractors(card, model_dir, weights),
+        device=device,
+    )
+
+
+def predict(
+    model: TrainedModel, path: Path, postprocess: Postprocess, *, shows_progress: bool = True
+) -> Prediction:
+    """Find the tags and events of a media file.
+
+    Args:
+        model: ready to score.
+        path: media of any length, in any container that ffmpeg reads.
+        postprocess: decides.
+        shows_progress: whether a bar does, where somebody watches.
+
+    Raises:
+        AvsedError: if it is no media file, lacks a stream that the model needs, or its scores are
+            no finite numbers.
+    """
+    if not path.is_file():
+        what = "is a folder; name the files in it" if path.is_dir() else "no such file"
+        raise AvsedError(f"{path}: {what}")
+    # What has a slash before its colon is no address of the network to ffmpeg.
+    record = inspect_clip(path.stem, path.resolve())
+    _require_streams(model, path, record)
+    windows = tqdm(
+        _make_inputs(model, path.resolve(), record),
+        desc=path.name,
+        unit="window",
+        leave=False,
+        disable=None if shows_progress else True,  # None: where nobody watches
+    )
+    try:
+        scores = list(_score_windows(model, windows))
+    except DecodeError as error:
+        raise AvsedError(f"{path}: cannot be decoded ({error}); convert or repair it") from None
+    if not all(np.isfinite(window.frame_scores).all() for window in scores):
+        raise AvsedError(f"{path}: its scores are no finite numbers; train the model again")
+    duration = max(frame_onset(window.first_frame) + window.duration for window in scores)
+    frame_scores = join_windows([(window.first_frame, window.frame_scores) for window in scores])
+    clip_scores = np.max([window.clip_scores for window in scores], axis=0)
+    decisions = decide(
+        frame_scores,
+        threshold=postprocess.threshold,
+        median_filter_frames=postprocess.median_filter_frames,
+        n_valid=len(frame_scores),
+    )
+    classes = model.card.classes
+    return Prediction(
+        path=path,
+        has_audio=record.has_audio,
+        has_video=record.has_video,
+        duration=duration,
+        classes=classes,
+        frame_scores=frame_scores,
+        clip_scores=clip_scores,
+        tags=decide_tags(clip_scores, threshold=postprocess.threshold, classes=classes),
+        events=decisions_to_events(decisions, classes=classes, duration=duration),
+        remark=scores[-1].remark,
+    )
+
+
+def _require_streams(model: TrainedModel, path: Path, record: ClipRecord) -> None:
+    """Refuse a file that lacks what a model's features are made from."""
+    if record.status != "ok":
+        raise AvsedError(f"{path}: cannot be decoded ({record.reason}); convert or repair it")
+    for kind, extractor in model.extractors.items():
+        stream = extractor.spec.stream
+        if not (record.has_audio if stream == "audio" else record.has_video):
+            why = f" ({record.reason})" if record.reason else ""
+            raise AvsedError(
+                f"{path}: has no {stream}{why}, but the model needs {kind} features; take a file "
+                f"that has some, or a model without {kind}"
+            )
+
+
+def _make_inputs(model: TrainedModel, path: Path, record: ClipRecord) -> Generator[_WindowInputs]:
+    """Decode a file window by window; a file of one window as the pipeline decodes a clip."""
+    extractors = model.extractors
+    windows: Generator[Window[dict[str, Tensor]]] = read_windows(
+        path,
+        sample_rates=sorted({e.sample_rate for e in extractors.values() if e.sample_rate}),
+        each_image=join_front_ends(extractors),
+    )
+    with closing(windows):
+        first_two = list(islice(windows, 2))
+        if len(first_two) == 1:
+            yield _inputs_of_clip(extractors, path, record)
+            return
+        for window in chain(first_two, windows):
+            yield _WindowInputs(
+                first_frame=window.first_frame,
+                duration=window.duration,
+                inputs=_require_all(prepare_each(extractors, window.media, window.duration)),
+                remark=window.media.complaint,
+            )
+
+
+def _inputs_of_clip(
+    extractors: Mapping[str, Extractor], path: Path, record: ClipRecord
+) -> _WindowInputs:
+    inputs = _require_all(decode_clip(extractors, path, record.duration))
+    return _WindowInputs(
+        first_frame=0, duration=record.duration, inputs=inputs, remark=record.reason
+    )
+
+
+def _require_all(prepared: Mapping[str, ClipInputs | str]) -> dict[str, ClipInputs]:
+    inputs = {}
+    for kind, of_kind in prepared.items():
+        if isinstance(of_kind, str):
+            raise DecodeError(of_kind)
+        inputs[kind] = of_kind
+    return inputs
+
+
+def _score_windows(
+    model: TrainedModel, windows: Iterable[_WindowInputs]
+) -> Iterator[_WindowScores]:
+    """Score windows, a few at a time."""
+    waiting = iter(windows)
+    while group := list(islice(waiting, WINDOWS_AT_ONCE)):
+        n_valid = torch.tensor([valid_frames(window.duration) for window in group])
+        mask = torch.arange(N_FRAMES) < n_valid[:, None]
+        clips = ClipFeatures(
+            clip_ids=tuple(str(window.first_frame) for window in group),
+            features={
+                kind: _embed(extractor, [window.inputs[kind] for window in group])
+                for kind, extractor in model.extractors.items()
+            },
+            mask=mask,
+        )
+        counted = mask if model.card.mask_padding else torch.ones_like(mask)
+        scores = [score_clips(one, clips, counted, model.device) for one in model.students]
+        frame_scores = np.mean([of_seed.frame_scores for of_seed in scores], axis=0)
+        clip_scores = np.mean([of_seed.clip_scores for of_seed in scores], axis=0)
+        for row, window in enumerate(group):
+            yield _WindowScores(
+                first_frame=window.first_frame,
+                duration=window.duration,
+                frame_scores=frame_scores[row, : n_valid[row]],
+                clip_scores=clip_scores[row],
+                remark=window.remark,
+            )
+
+
+def _embed(extractor: Extractor, inputs: Sequence[ClipInputs]) -> Tensor:
+    """Compute the features of windows as the pipeline does those of clips: (n, frames, dims)."""
+    features: dict[str, NDArray[np.float16]] = {}
+    batcher = Batcher(extractor, features)
+    for number, window in enumerate(inputs):
+        batcher.add(str(number), window)
+    batcher.finish()
+    return torch.from_numpy(np.stack([features[str(number)] for number in range(len(inputs))]))
+
+
+def join_windows(windows: Sequence[tuple[int, NDArray[np.float32]]]) -> NDArray[np.float32]:
+    """Join the frame scores of windows, which fade into each other where they overlap.
+
+    Args:
+        windows: first frame and (n, K) scores of each; no frame in no window.
+
+    Returns:
+        (T, K) scores of all frames; those of a frame in one window are that window's to the bit.
+    """
+    n_frames = max(first + len(scores) for first, scores in windows)
+    total = np.zeros((n_frames, windows[0][1].shape[1]))
+    weights = np.zeros((n_frames, 1))
+    for first, scores in windows:
+        from_edge = 1 + np.minimum(np.arange(len(scores)), np.arange(len(scores))[::-1])
+        weight = np.minimum(from_edge, OVERLAP + 1)[:, None]
+        total[first : first + len(scores)] += weight * scores
+        weights[first : first + len(scores)] += weight
+    return (total / weights).astype(np.float32)

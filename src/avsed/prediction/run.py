@@ -1,0 +1,119 @@
+"""Predict several files, say what was found in each, and write what was asked for."""
+
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from avsed.errors import DISK_FULL, AvsedError
+from avsed.params import Postprocess
+from avsed.prediction.files import format_prediction, list_events, write_events, write_prediction
+from avsed.prediction.page import write_page
+from avsed.prediction.plot import plot_prediction
+from avsed.prediction.predict import load_model, predict
+from avsed.runtime.figure_file import require_drawable
+from avsed.runtime.process import say_error
+
+
+def predict_files(
+    paths: Sequence[Path],
+    *,
+    model_dir: Path,
+    weights: Mapping[str, Path],
+    postprocess: Postprocess,
+    out_dir: Path | None,
+    plot_path: Path | None,
+    page_path: Path | None,
+    shows_progress: bool = True,
+) -> int:
+    """Predict files one after the other; one that cannot be scored does not keep others from it.
+
+    Args:
+        paths: media.
+        model_dir: what `train_variant` wrote.
+        weights: kind to a file of weights, as for `load_model`.
+        postprocess: decides.
+        out_dir: becomes lists, labels and scores of all files; None for none.
+        plot_path: becomes the plot of the only file; None for none.
+        page_path: becomes its page; None for none.
+        shows_progress: whether a bar does, where somebody watches.
+
+    Returns:
+        The number of files that could not be scored.
+
+    Raises:
+        AvsedError: if the model cannot be used, or what was asked for has no place.
+    """
+    _require_places(paths, out_dir, plot_path, page_path)
+    model = load_model(model_dir, weights)
+    for remark in model.remarks:
+        print(f"remark: {model_dir}: {remark}", file=sys.stderr)
+    n_failed = 0
+    events: list[str] = []
+    for path in paths:
+        try:
+            prediction = predict(model, path, postprocess, shows_progress=shows_progress)
+        except AvsedError as error:
+            say_error(error)
+            n_failed += 1
+            continue
+        print(format_prediction(prediction), flush=True)
+        if prediction.remark:
+            print(f"remark: {path}: {prediction.remark}", file=sys.stderr)
+        events += list_events(prediction)
+        if out_dir:
+            with _writing(out_dir):
+                write_prediction(prediction, out_dir)
+                write_events(events, out_dir)
+        if plot_path:
+            with _writing(plot_path):
+                plot_prediction(prediction, plot_path)
+        if page_path:
+            with _writing(page_path):
+                write_page(prediction, page_path)
+    if n_failed and len(paths) > 1:
+        print(f"{n_failed} of {len(paths)} files could not be scored", file=sys.stderr)
+    return n_failed
+
+
+def _require_places(
+    paths: Sequence[Path], out_dir: Path | None, plot_path: Path | None, page_path: Path | None
+) -> None:
+    """Refuse before hours of work what could not be written after them."""
+    if len(paths) > 1 and (plot_path or page_path):
+        raise AvsedError("--plot and --html are of one file; give one, or leave them out")
+    media = {path.resolve() for path in paths}
+    for path in filter(None, (plot_path, page_path)):
+        if path.resolve() in media:
+            raise AvsedError(f"{path}: would be written over; name another file")
+        if path.is_dir():
+            raise AvsedError(f"{path}: cannot be written (is a folder); name a file in it")
+        with _writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+    if plot_path:
+        require_drawable(plot_path)
+    for path in paths:
+        if out_dir and set(path.name).intersection("\t\n\r"):
+            raise AvsedError(
+                f"{path.name!r}: a tab or line break in it would spoil events.tsv; rename the file"
+            )
+    twice = [name for name, n in Counter(path.name for path in paths).items() if n > 1]
+    if out_dir and twice:
+        raise AvsedError(
+            f"{twice[0]}: two files of this name would be one in {out_dir}; predict them one by "
+            "one, each with an --out of its own"
+        )
+    if out_dir:
+        with _writing(out_dir):
+            out_dir.mkdir(parents=True, exist_ok=True)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in DISK_FULL:
+            raise
+        raise AvsedError(f"{path}: cannot be written ({error.strerror}); name another") from None

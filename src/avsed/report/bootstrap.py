@@ -1,0 +1,154 @@
+"""95% intervals of F1 scores and of their differences, by resampling the test clips.
+
+Not in the paper. Clips are drawn with replacement, as many as there are, and the result is computed
+anew: the mean of the chosen seeds, which stay those chosen on validation. The interval lies from
+the 2.5th to the 97.5th percentile of the resamples (B. Efron and R. Tibshirani, "An introduction to
+the bootstrap", 1993, Section 13.3). It says how much hangs on the choice of test clips, and nothing
+of the chance in training.
+
+A resample is a row of weights: how often each clip was drawn. Its counts are a weighted sum.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from avsed.evaluation.counts import CountedClips
+from avsed.evaluation.metrics import F1_AVERAGES
+
+N_RESAMPLES = 2000
+SEED = 0
+PERCENTILES = (2.5, 97.5)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interval:
+    """A 95% interval, in %; NaN where no resample has an annotated event."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """How far a variant lies from another on the clips that both have.
+
+    Attributes:
+        mean: of the chosen seeds, less that of the other variant's, in %.
+        interval: of this difference.
+    """
+
+    mean: float
+    interval: Interval
+
+    @property
+    def is_significant(self) -> bool:
+        """Whether the interval excludes 0, to the two decimals that are shown."""
+        return round(self.interval.low, 2) > 0 or round(self.interval.high, 2) < 0
+
+
+def bootstrap_intervals(
+    counted: CountedClips, seeds: Mapping[str, Sequence[str]]
+) -> dict[str, Interval]:
+    """Compute the interval of a variant in each F1 score.
+
+    Args:
+        counted: the variant's counts.
+        seeds: metric to the chosen seeds.
+
+    Returns:
+        Metric to interval.
+    """
+    weights = draw_resamples(len(counted.clip_ids))
+    return {
+        metric: _interval(mean_f1(metric, _stacked(counted, metric, seeds), weights))
+        for metric in F1_AVERAGES
+    }
+
+
+def bootstrap_differences(
+    counted: CountedClips,
+    seeds: Mapping[str, Sequence[str]],
+    other: CountedClips,
+    other_seeds: Mapping[str, Sequence[str]],
+) -> dict[str, Difference]:
+    """Compute a variant's difference from another in each F1 score.
+
+    Both are computed on the same resamples of the clips that both have.
+
+    Args:
+        counted: the variant's counts.
+        seeds: metric to the variant's chosen seeds.
+        other: the other variant's counts.
+        other_seeds: metric to the other's chosen seeds.
+
+    Returns:
+        Metric to difference.
+    """
+    shared = common_clips(counted, other)
+    mine = [counted.clip_ids.index(clip_id) for clip_id in shared]
+    others = [other.clip_ids.index(clip_id) for clip_id in shared]
+    # The first row has every clip once.
+    weights = np.concatenate([np.ones((1, len(shared)), np.int64), draw_resamples(len(shared))])
+    differences = {}
+    for metric in F1_AVERAGES:
+        whole, *resampled = mean_f1(
+            metric, _stacked(counted, metric, seeds)[:, mine], weights
+        ) - mean_f1(metric, _stacked(other, metric, other_seeds)[:, others], weights)
+        differences[metric] = Difference(
+            mean=100.0 * float(whole), interval=_interval(np.array(resampled))
+        )
+    return differences
+
+
+def common_clips(counted: CountedClips, other: CountedClips) -> list[str]:
+    """List the clips that two variants have, in the order of the first."""
+    known = frozenset(other.clip_ids)
+    return [clip_id for clip_id in counted.clip_ids if clip_id in known]
+
+
+def draw_resamples(n_clips: int) -> NDArray[np.int64]:
+    """Draw clips with replacement, the same for the same number of clips.
+
+    Returns:
+        (`N_RESAMPLES`, n_clips) how often each clip was drawn; rows sum to `n_clips`.
+    """
+    if not n_clips:  # two variants may have no clip in common
+        return np.zeros((N_RESAMPLES, 0), np.int64)
+    share = np.full(n_clips, 1.0 / n_clips)
+    return np.random.default_rng(SEED).multinomial(n_clips, share, size=N_RESAMPLES)
+
+
+def mean_f1(
+    metric: str, counts: NDArray[np.int64], weights: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Average the F1 of S seeds in each of R resamples.
+
+    Args:
+        metric: one of `F1_AVERAGES`.
+        counts: (S, n, K, 3) hits, false alarms and misses.
+        weights: (R, n) how often each clip was drawn.
+
+    Returns:
+        (R,) in [0, 1]; NaN where no clip that was drawn has a reference.
+    """
+    # As floats, which BLAS multiplies and which hold such whole numbers exactly.
+    sums = np.tensordot(weights.astype(np.float64), counts.astype(np.float64), axes=(1, 1))
+    return np.asarray(F1_AVERAGES[metric](sums).mean(axis=1))  # sums: (R, S, K, 3)
+
+
+def _stacked(
+    counted: CountedClips, metric: str, seeds: Mapping[str, Sequence[str]]
+) -> NDArray[np.int64]:
+    return np.stack([counted.seeds[seed][metric] for seed in seeds[metric]])
+
+
+def _interval(f1: NDArray[np.float64]) -> Interval:
+    defined = f1[~np.isnan(f1)]
+    if not len(defined):
+        return Interval(low=math.nan, high=math.nan)
+    low, high = np.percentile(100.0 * defined, PERCENTILES)
+    return Interval(low=float(low), high=float(high))

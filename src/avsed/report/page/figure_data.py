@@ -1,0 +1,125 @@
+"""The data of the figures as TSV and JSON, for DVC and for other programs."""
+
+import csv
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from avsed.dataset.annotations import Event
+from avsed.report.page.analysis import Analysis, ClassScores
+from avsed.report.page.boundary_errors import BIN_CENTERS
+from avsed.report.page.example_clips import TellingClip
+from avsed.runtime.files import written_whole
+
+
+def write_class_f1(
+    path: Path,
+    class_scores: Mapping[str, Mapping[str, ClassScores]],
+    classes: Sequence[str],
+    titles: Mapping[str, str],
+) -> None:
+    """Write the F1 of each class that has one, in %.
+
+    Args:
+        path: becomes TSV.
+        class_scores: variant to F1 score to its classes.
+        classes: K labels.
+        titles: of the F1 scores.
+    """
+    _write_tsv(
+        path,
+        ("variant", "measure", "class", "f1", "lowest", "highest"),
+        (
+            (variant, title, label, *_rounded(f1.mean[k], f1.lowest[k], f1.highest[k]))
+            for variant, by_metric in class_scores.items()
+            for metric, title in titles.items()
+            for f1 in [by_metric[metric]]
+            for k, label in enumerate(classes)
+            if not math.isnan(f1.mean[k])
+        ),
+    )
+
+
+def write_segment_errors(path: Path, analyses: Mapping[str, Analysis]) -> None:
+    """Write the rates of the kinds of segment errors, in %, as TSV."""
+    _write_tsv(
+        path,
+        ("variant", "measure", "kind", "rate"),
+        (
+            (variant, "segment errors", kind, *_rounded(rate))
+            for variant, analysis in analyses.items()
+            for kind, rate in analysis.segment_error_rates.items()
+        ),
+    )
+
+
+def write_boundary_errors(
+    path: Path, analyses: Mapping[str, Analysis], classes: Sequence[str]
+) -> None:
+    """Write the histograms of onset and offset errors as TSV: events by the middle of their bin."""
+    _write_tsv(
+        path,
+        ("variant", "measure", "class", "error", "events"),
+        (
+            (variant, boundary, label, error, *_rounded(n_events))
+            for variant, analysis in analyses.items()
+            for boundary, counts in (
+                ("onset", analysis.onset_errors),
+                ("offset", analysis.offset_errors),
+            )
+            for k, label in enumerate(classes)
+            for error, n_events in zip(BIN_CENTERS, counts[k].tolist(), strict=True)
+        ),
+    )
+
+
+def write_clips_found(
+    path: Path,
+    clips: Sequence[TellingClip],
+    truth: Mapping[str, Sequence[Event]],
+    analyses: Mapping[str, Analysis],
+) -> None:
+    """Write the telling clips as JSON: why, what is annotated, and what each chosen seed found.
+
+    Args:
+        path: becomes JSON.
+        clips: the clips.
+        truth: clip to its annotated events.
+        analyses: variant to what it found in them.
+    """
+    described = [
+        {
+            "reason": clip.reason,
+            "clip_id": clip.clip_id,
+            "with_vision": round(clip.with_vision, 2),
+            "without_vision": round(clip.without_vision, 2),
+            "annotated": _described(truth[clip.clip_id]),
+            "estimated": {
+                variant: [_described(events) for events in analysis.timelines[clip.clip_id].events]
+                for variant, analysis in analyses.items()
+                if clip.clip_id in analysis.timelines
+            },
+        }
+        for clip in clips
+    ]
+    with written_whole(path) as part:
+        part.write_text(json.dumps(described, indent=2) + "\n", "utf-8")
+
+
+def _described(events: Iterable[Event]) -> list[dict[str, float | str]]:
+    return [
+        {"onset": round(event.onset, 3), "offset": round(event.offset, 3), "label": event.label}
+        for event in events
+    ]
+
+
+def _write_tsv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    with written_whole(path) as part, part.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, delimiter="\t", lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
+
+
+def _rounded(*values: float) -> list[float]:
+    return [round(float(value), 2) for value in values]

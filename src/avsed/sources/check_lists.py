@@ -1,0 +1,310 @@
+"""Say what is wrong and what is odd in the lists of a data set (Section 4.1)."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import combinations, combinations_with_replacement
+from pathlib import Path
+
+from avsed.dataset.annotations import (
+    STRONG_SPLITS,
+    AnnotatedClip,
+    Event,
+    ListReading,
+    examine_list,
+    labels_used,
+)
+from avsed.errors import AvsedError
+from avsed.framing import CLIP_DURATION
+from avsed.sources.youtube.lists import Segment, segment_of
+
+_N_EXAMPLES = 3
+_N_ROWS_NAMED = 5  # rows with one and the same oddity; of more, only the first is named
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetadataCheck:
+    """What the lists of a data set hold, right, odd and wrong.
+
+    Attributes:
+        paths: split to list, also of the lists that cannot be read.
+        classes: the label vocabulary.
+        classes_known: False if the vocabulary was gathered from the lists themselves.
+        errors: what stops the pipeline, a line each with the file.
+        remarks: what is odd but accepted, a line each with the file.
+        n_clips: split to clips, of the lists that can be read; likewise below.
+        n_events: strong split to events.
+        class_clips: labeled split to class to the clips that have it.
+        class_events: strong split to class to events.
+    """
+
+    paths: Mapping[str, Path]
+    classes: tuple[str, ...]
+    classes_known: bool
+    errors: list[str]
+    remarks: list[str]
+    n_clips: dict[str, int]
+    n_events: dict[str, int]
+    class_clips: dict[str, dict[str, int]]
+    class_events: dict[str, dict[str, int]]
+
+
+def check_metadata(paths: Mapping[str, Path], classes: Sequence[str] | None) -> MetadataCheck:
+    """Read all lists of a data set to their ends.
+
+    Args:
+        paths: split to list.
+        classes: the label vocabulary; None takes every label of the lists for a class.
+    """
+    known = tuple(classes) if classes is not None else _gather_classes(paths)
+    clips: dict[str, list[AnnotatedClip]] = {}
+    errors: list[str] = []
+    remarks: list[str] = []
+    for split, path in paths.items():
+        try:
+            reading = examine_list(path, split, known)
+        except AvsedError as error:
+            errors.append(str(error))
+            continue
+        clips[split] = reading.clips
+        errors += _list_errors(path, reading)
+        remarks += _list_remarks(path, reading, known)
+    clip_ids = {split: [clip.clip_id for clip in clips[split]] for split in clips}
+    events = {
+        split: _count_events(clips[split], known) for split in STRONG_SPLITS if split in clips
+    }
+    return MetadataCheck(
+        paths=paths,
+        classes=known,
+        classes_known=classes is not None,
+        errors=errors + _shared_clips(paths, clip_ids),
+        remarks=remarks + _shared_videos(paths, clip_ids) + _similar_names(paths, clip_ids),
+        n_clips={split: len(found) for split, found in clip_ids.items()},
+        n_events={split: sum(counts.values()) for split, counts in events.items()},
+        class_clips={s: _count_clips(clips[s], known) for s in clips if s != "unlabeled"},
+        class_events=events,
+    )
+
+
+def format_check(check: MetadataCheck) -> list[str]:
+    """Describe a check in lines of text: counts, then errors, then remarks."""
+    lists = [
+        [
+            f"{split}: {check.paths[split]}",
+            f"{n_clips:,}",
+            f"{check.n_events[split]:,}" if split in check.n_events else "",
+        ]
+        for split, n_clips in check.n_clips.items()
+    ]
+    lines = [*_table([["list", "clips", "events"], *lists]), ""]
+    if check.class_clips:
+        lines += [*_table(_class_rows(check)), ""]
+    if not check.classes_known:
+        lines += [
+            "No vocabulary is known: every label is taken for a class, "
+            "so that a misspelt one shows only in the counts.",
+            "",
+        ]
+    lines += [f"error: {error}" for error in check.errors]
+    lines += [f"remark: {remark}" for remark in check.remarks]
+    total = f"{_plural(len(check.errors), 'error')}, {_plural(len(check.remarks), 'remark')}"
+    return [*lines, total]
+
+
+def _class_rows(check: MetadataCheck) -> list[list[str]]:
+    columns: dict[str, Mapping[str, int]] = {}
+    for split, counts in check.class_clips.items():
+        columns[f"{split} clips"] = counts
+        if split in check.class_events:
+            columns[f"{split} events"] = check.class_events[split]
+    return [
+        ["class", *columns],
+        *([name, *(f"{counts[name]:,}" for counts in columns.values())] for name in check.classes),
+    ]
+
+
+def _gather_classes(paths: Mapping[str, Path]) -> tuple[str, ...]:
+    found: set[str] = set()
+    for split, path in paths.items():
+        with suppress(AvsedError):  # said when the list is examined
+            found |= labels_used(path, split)
+    return tuple(sorted(found))
+
+
+def _list_errors(path: Path, reading: ListReading) -> list[str]:
+    if reading.errors or reading.clips:
+        return reading.errors
+    return [f"{path}: names no clip; every list needs some"]
+
+
+def _list_remarks(path: Path, reading: ListReading, classes: Sequence[str]) -> list[str]:
+    """Find what is odd within one list."""
+    found = [*_short_clips(reading.clips), *_event_remarks(reading.clips)]
+    # Rows that cannot be read may hold what seems to be missing.
+    if not reading.errors and reading.clips:
+        found += [*_clips_without_events(reading.clips), *_unused_classes(reading.clips, classes)]
+    return _repeated_labels(reading.remarks) + [f"{path}: {remark}" for remark in found]
+
+
+def _repeated_labels(remarks: list[str]) -> list[str]:
+    if len(remarks) <= _N_ROWS_NAMED:
+        return remarks
+    return [f"{remarks[0]}; so do {len(remarks) - 1:,} more rows of this list"]
+
+
+def _short_clips(clips: Sequence[AnnotatedClip]) -> list[str]:
+    short = [clip.clip_id for clip in clips if _clip_end(clip.clip_id) < CLIP_DURATION]
+    return [_clips(short, f" nominally shorter than {CLIP_DURATION:g} s")] if short else []
+
+
+def _event_remarks(clips: Sequence[AnnotatedClip]) -> list[str]:
+    """Find events of one class that overlap, and events that leave their clip."""
+    overlaps: list[str] = []  # the clip of each; likewise below
+    late: list[str] = []
+    long: list[str] = []
+    excess = 0.0
+    for clip in clips:
+        end = _clip_end(clip.clip_id)
+        events = clip.events or ()
+        overlaps += [clip.clip_id for pair in combinations(events, 2) if _overlap(*pair)]
+        late += [clip.clip_id for event in events if event.onset >= end]
+        beyond = [event.offset - end for event in events if event.onset < end < event.offset]
+        long += [clip.clip_id for _ in beyond]
+        excess = max([excess, *beyond])
+    remarks = []
+    if overlaps:
+        what = _plural(len(overlaps), "overlap")
+        remarks.append(f"{what} of two events of one class, in {_clips(overlaps)}")
+    if long:
+        what = f"{_plural(len(long), 'event')} past the clip's end by up to {excess:.3f} s"
+        remarks.append(f"{what}, cut at {CLIP_DURATION:g} s, in {_clips(long)}")
+    if late:
+        what = f"{_plural(len(late), 'event')} wholly after the clip's end"
+        remarks.append(f"{what}, dropped from {CLIP_DURATION:g} s on, in {_clips(late)}")
+    return remarks
+
+
+def _overlap(first: Event, second: Event) -> bool:
+    """Compare two events, in the order of their onsets."""
+    return first.label == second.label and second.onset < first.offset
+
+
+def _clips_without_events(clips: Sequence[AnnotatedClip]) -> list[str]:
+    empty = [clip.clip_id for clip in clips if clip.events == ()]
+    return [_clips(empty, " without events, scored all the same")] if empty else []
+
+
+def _unused_classes(clips: Sequence[AnnotatedClip], classes: Sequence[str]) -> list[str]:
+    if clips[0].tags is None:
+        return []
+    counts = _count_clips(clips, classes)
+    unused = [name for name in classes if not counts[name]]
+    if not unused:
+        return []
+    return [f"{_plural(len(unused), 'class', 'classes')} without a clip {_examples(unused)}"]
+
+
+def _shared_clips(paths: Mapping[str, Path], clip_ids: Mapping[str, list[str]]) -> list[str]:
+    """Refuse a clip in two lists: what is trained on must not be tested on."""
+    return [
+        f"{paths[second]} and {paths[first]}: both list {clip_id}; a clip belongs to one of them"
+        for first, second in combinations(clip_ids, 2)
+        for clip_id in sorted(set(clip_ids[first]).intersection(clip_ids[second]))
+    ]
+
+
+def _shared_videos(paths: Mapping[str, Path], clip_ids: Mapping[str, list[str]]) -> list[str]:
+    def video_of(clip_id: str) -> str | None:
+        segment = _segment(clip_id)
+        return segment.video_id if segment else None
+
+    remarks = []
+    for (first, second), pairs in _like_pairs(clip_ids, video_of).items():
+        which = "several clips" if first == second else "clips in both"
+        what = f"{_plural(len(pairs), 'YouTube video')} with {which} {_examples(pairs)}"
+        remarks.append(f"{_files(paths, first, second)}: {what}")
+    return remarks
+
+
+def _similar_names(paths: Mapping[str, Path], clip_ids: Mapping[str, list[str]]) -> list[str]:
+    return [
+        f"{_files(paths, first, second)}: {_plural(len(pairs), 'pair')} of names that differ only "
+        f"in upper and lower case, one file on some file systems {_examples(pairs)}"
+        for (first, second), pairs in _like_pairs(clip_ids, str.lower).items()
+    ]
+
+
+def _like_pairs(
+    clip_ids: Mapping[str, list[str]], key_of: Callable[[str], str | None]
+) -> dict[tuple[str, str], list[str]]:
+    """Find different clips with the same key.
+
+    Returns:
+        Two splits, or one twice, to two such clips for each key.
+    """
+    groups: dict[str, dict[str, list[str]]] = {}
+    for split, names in clip_ids.items():
+        for name in names:
+            if key := key_of(name):
+                groups.setdefault(key, {}).setdefault(split, []).append(name)
+    found: dict[tuple[str, str], list[str]] = {}
+    for group in groups.values():
+        for splits in combinations_with_replacement(group, 2):
+            pairs = (f"{a} and {b}" for a in group[splits[0]] for b in group[splits[1]] if a != b)
+            if pair := next(pairs, None):
+                found.setdefault(splits, []).append(pair)
+    return found
+
+
+def _segment(clip_id: str) -> Segment | None:
+    try:
+        return segment_of(clip_id)
+    except AvsedError:  # a name of another form
+        return None
+
+
+def _clip_end(clip_id: str) -> float:
+    segment = _segment(clip_id)
+    return segment.duration if segment else CLIP_DURATION
+
+
+def _count_clips(clips: Sequence[AnnotatedClip], classes: Sequence[str]) -> dict[str, int]:
+    counts = Counter(tag for clip in clips for tag in clip.tags or ())
+    return {name: counts[name] for name in classes}
+
+
+def _count_events(clips: Sequence[AnnotatedClip], classes: Sequence[str]) -> dict[str, int]:
+    counts = Counter(event.label for clip in clips for event in clip.events or ())
+    return {name: counts[name] for name in classes}
+
+
+def _files(paths: Mapping[str, Path], first: str, second: str) -> str:
+    return f"{paths[first]}" if first == second else f"{paths[first]} and {paths[second]}"
+
+
+def _clips(clip_ids: Sequence[str], what: str = "") -> str:
+    """Count and name distinct clips, and say what is odd in them."""
+    distinct = list(dict.fromkeys(clip_ids))
+    return f"{_plural(len(distinct), 'clip')}{what} {_examples(distinct)}"
+
+
+def _examples(names: Sequence[str]) -> str:
+    more = ", ..." if len(names) > _N_EXAMPLES else ""
+    return f"({', '.join(names[:_N_EXAMPLES])}{more})"
+
+
+def _plural(count: int, noun: str, plural: str = "") -> str:
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
+def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Align columns: the first to the left, the others to the right."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return [
+        "  ".join(
+            [row[0].ljust(widths[0])]
+            + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
+        ).rstrip()
+        for row in rows
+    ]

@@ -1,0 +1,135 @@
+"""How many of each split's clips there are, and why the others are missing (Section 4.1)."""
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence, Set
+from pathlib import Path
+
+from avsed.dataset.annotations import SPLITS
+from avsed.dataset.clips import ClipRecord, kind_of
+from avsed.errors import AvsedError
+from avsed.runtime.files import written_whole
+
+# Clips of each split that the paper had, of the published lists.
+PAPER = {"weak": 1_439, "unlabeled": 13_017, "validation": 259, "test": 779}
+REMARK = "A remark in data/clips.csv says what of a clip is damaged or missing; the rest is used."
+
+
+def count_clips(
+    listed: Mapping[str, Sequence[str]], records: Sequence[ClipRecord]
+) -> dict[str, dict[str, int]]:
+    """Count the clips that can be used.
+
+    Args:
+        listed: the clips that each split lists.
+        records: a record of each clip.
+
+    Returns:
+        Split to `had` and `missing`.
+    """
+    usable = {record.clip_id for record in records if record.status == "ok"}
+    counts = {}
+    for split in SPLITS:
+        had = sum(clip_id in usable for clip_id in listed[split])
+        counts[split] = {"had": had, "missing": len(listed[split]) - had}
+    return counts
+
+
+def write_inventory(
+    listed: Mapping[str, Sequence[str]],
+    records: Sequence[ClipRecord],
+    *,
+    beside_paper: bool,
+    metrics_path: Path,
+    report_path: Path,
+) -> None:
+    """Write how many clips there are, for DVC, and why others are missing, to read.
+
+    Args:
+        listed: the clips that each split lists.
+        records: a record of each clip.
+        beside_paper: whether the lists are the paper's.
+        metrics_path: becomes the counts, in JSON.
+        report_path: becomes tables, in Markdown.
+    """
+    counts = count_clips(listed, records)
+    remarked = {record.clip_id for record in records if record.status == "ok" and record.reason}
+    with written_whole(metrics_path) as part:
+        part.write_text(json.dumps(counts, indent=2) + "\n", "utf-8")
+    lines = ["# Clips", "", *_count_table(counts, listed, remarked, beside_paper)]
+    if remarked:
+        lines += ["", REMARK]
+    if any(count["missing"] for count in counts.values()):
+        lines += ["", "## Why the others are missing", "", *_reason_table(listed, records)]
+    if any(record.status == "failed" for record in records):
+        lines += ["", "`dvc repro -f collect` tries those again that failed."]
+    with written_whole(report_path) as part:
+        part.write_text("\n".join(lines) + "\n", "utf-8")
+
+
+def require_clips(counts: Mapping[str, Mapping[str, int]], min_fraction: float) -> None:
+    """Refuse to go on with too few clips.
+
+    Args:
+        counts: of `count_clips`.
+        min_fraction: of the clips that a split lists, which must be had.
+
+    Raises:
+        AvsedError: naming each split that has fewer.
+    """
+    few = [
+        f"{count['had']:,} of {sum(count.values()):,} {split}"
+        for split, count in counts.items()
+        if count["had"] < min_fraction * sum(count.values())
+    ]
+    if few:
+        raise AvsedError(
+            f"only {', '.join(few)} clips were had, and download.min_fraction asks for "
+            f"{min_fraction:.0%} of each split; run this again to try those that failed, or lower "
+            "it to go on with what there is"
+        )
+
+
+def _count_table(
+    counts: Mapping[str, Mapping[str, int]],
+    listed: Mapping[str, Sequence[str]],
+    remarked: Set[str],
+    beside_paper: bool,
+) -> list[str]:
+    header = ["split", "listed", "had", "share"] + ["the paper had"] * beside_paper
+    header += ["with a remark"] * bool(remarked)
+    rows = []
+    for split, count in counts.items():
+        n_listed = sum(count.values())
+        row = [split, f"{n_listed:,}", f"{count['had']:,}", f"{count['had'] / n_listed:.1%}"]
+        row += [f"{PAPER[split]:,}"] * beside_paper
+        row += [f"{len(remarked & set(listed[split])):,}"] * bool(remarked)
+        rows.append(row)
+    return _table(header, rows)
+
+
+def _reason_table(listed: Mapping[str, Sequence[str]], records: Sequence[ClipRecord]) -> list[str]:
+    reasons = {
+        record.clip_id: (kind_of(record.reason), record.status == "failed")
+        for record in records
+        if record.status != "ok"
+    }
+    by_split = {
+        split: Counter(reasons[clip_id] for clip_id in listed[split] if clip_id in reasons)
+        for split in SPLITS
+    }
+    total: Counter[tuple[str, bool]] = sum(by_split.values(), Counter())
+    rows = [
+        [
+            kind,
+            *(f"{by_split[split][kind, failed]:,}" for split in SPLITS),
+            "failed" if failed else "gone",
+        ]
+        for (kind, failed), _ in sorted(total.items(), key=lambda item: (-item[1], item[0]))
+    ]
+    return _table(["reason", *SPLITS, "status"], rows)
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    rule = ["---", *("---:" for _ in header[1:])]
+    return [f"| {' | '.join(row)} |" for row in (header, rule, *rows)]

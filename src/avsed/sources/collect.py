@@ -1,0 +1,118 @@
+"""Bring the media of a data set's clips together, from whichever source it has (Section 4.1)."""
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+from tqdm import tqdm
+
+from avsed.dataset.annotations import SPLITS, read_classes, read_list
+from avsed.dataset.clips import ClipRecord, write_clips
+from avsed.dataset.inspection import inspect_clip
+from avsed.errors import AvsedError
+from avsed.params import Dataset, DemoDataset, Download, Local, LocalDataset, YoutubeDataset
+from avsed.runtime.limits import count_cores
+from avsed.sources.clip_report import count_clips, require_clips, write_inventory
+from avsed.sources.demo.render import render_clip
+from avsed.sources.demo.scenes import Scene, compose
+from avsed.sources.local import copy_clip, find_media
+from avsed.sources.youtube.download import download_clips
+
+NAMED_AT_MOST = 20  # clips on the console; the table has all
+
+
+def collect_clips(
+    dataset: Dataset,
+    local: Local,
+    download: Download,
+    *,
+    metadata_dir: Path,
+    clips_dir: Path,
+    table_path: Path,
+    metrics_path: Path,
+    report_path: Path,
+) -> None:
+    """Bring the media of all listed clips into one folder, and record what is in each.
+
+    Clips without media, or whose media cannot be decoded, are named on the console and in the
+    table; the others go on.
+
+    Args:
+        dataset: the source.
+        local: folders of a local one.
+        download: how to ask YouTube.
+        metadata_dir: what `prepare_lists` wrote.
+        clips_dir: becomes a media file for each clip.
+        table_path: becomes `clips.csv`.
+        metrics_path: becomes the counts of clips, in JSON.
+        report_path: becomes the counts and why others are missing, in Markdown.
+
+    Raises:
+        AvsedError: if the source cannot be used, or too few clips are had.
+    """
+    clips_dir.mkdir(parents=True, exist_ok=True)
+    classes = read_classes(metadata_dir)
+    listed = {
+        split: [clip.clip_id for clip in read_list(metadata_dir, split, classes)]
+        for split in SPLITS
+    }
+    clip_ids = [clip_id for split in SPLITS for clip_id in listed[split]]
+    if isinstance(dataset, DemoDataset):
+        scenes = {
+            scene.clip_id: scene
+            for split in compose(dataset.n_clips, dataset.seed).values()
+            for scene in split
+        }
+        records = _collect_all(partial(_render, scenes=scenes, clips_dir=clips_dir), clip_ids)
+    elif isinstance(dataset, LocalDataset):
+        media = find_media(local, clip_ids)
+        records = _collect_all(partial(copy_clip, media=media, clips_dir=clips_dir), clip_ids)
+    else:
+        records = download_clips(clip_ids, download, clips_dir=clips_dir, table_path=table_path)
+
+    from_youtube = isinstance(dataset, YoutubeDataset)
+    write_clips(table_path, records)
+    write_inventory(
+        listed,
+        records,
+        beside_paper=from_youtube,
+        metrics_path=metrics_path,
+        report_path=report_path,
+    )
+    _report(records, table_path)
+    require_clips(count_clips(listed, records), download.min_fraction if from_youtube else 0.0)
+
+
+def _report(records: Sequence[ClipRecord], table_path: Path) -> None:
+    """Say on the console what can be used, and why the rest cannot."""
+    usable = [record for record in records if record.status == "ok"]
+    print(f"{len(usable):,} of {len(records):,} clips can be decoded")
+    explained = [record for record in records if record.reason]
+    for record in explained[:NAMED_AT_MOST]:
+        print(f"  {record.clip_id}: {record.reason}")
+    if len(explained) > NAMED_AT_MOST:
+        print(f"  ... and {len(explained) - NAMED_AT_MOST:,} more; {table_path} names them all")
+    n_failed = sum(record.status == "failed" for record in records)
+    if n_failed:
+        print(f"{n_failed:,} failed; `dvc repro -f collect` tries them again")
+    if not usable:
+        raise AvsedError(f"no clip can be decoded; {table_path} says why of each")
+
+
+def _render(clip_id: str, scenes: Mapping[str, Scene], clips_dir: Path) -> ClipRecord:
+    path = clips_dir / f"{clip_id}.mp4"
+    render_clip(scenes[clip_id], path)
+    return inspect_clip(clip_id, path)
+
+
+def _collect_all(
+    collect_one: Callable[[str], ClipRecord], clip_ids: Sequence[str]
+) -> list[ClipRecord]:
+    # Threads are enough: ffmpeg does most of the work, in processes of its own.
+    pool = ThreadPoolExecutor(count_cores())
+    try:
+        found = pool.map(collect_one, clip_ids)
+        return list(tqdm(found, total=len(clip_ids), desc="clips", unit="clip"))
+    finally:
+        pool.shutdown(cancel_futures=True)
