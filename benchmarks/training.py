@@ -23,7 +23,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from avsed.dataset.loading import ClipFeatures
 from avsed.model.crnn import embedding_dim
-from avsed.model.together import score_together
+from avsed.model.together import forward_together
 from avsed.params import Fusion, Train
 from avsed.runtime.device import choose_device, choose_dtype
 from avsed.training.batches import TrainingData, batches
@@ -162,7 +162,7 @@ def count_operations(variant: str, batch: tuple[int, int], n_clips: int) -> floa
     model = build_model(data, bands, FUSION, params, seed=0, dropout_seed=0, device=cpu)
     one = next(batches(data, n_weak=batch[0], n_unlabeled=batch[1], seeds=[0], device=cpu))
     with FlopCounterMode(display=False) as counter:
-        score_together([model], one.features, one.mask)
+        forward_together([model], one.features, one.mask)
     return 4.0 * float(counter.get_total_flops())
 
 

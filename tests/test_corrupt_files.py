@@ -16,16 +16,15 @@ import numpy as np
 import pytest
 import torch
 
-from avsed.dataset.shards import Shard, is_whole, read_features, read_origin, write_shard
+from avsed.dataset.shards import Shard, is_valid_shard, read_features, read_origin, write_shard
 from avsed.errors import AvsedError
 from avsed.evaluation.counts import CountedClips, read_counts, write_counts
 from avsed.features.published import PublishedWeights
 from avsed.features.weights import load_weights
-from avsed.model.files import load_weights as load_student_weights
-from avsed.model.files import save_weights
+from avsed.model.files import read_student_weights, save_weights
 from avsed.model.scores import ScoredSplit, Scores, read_scores, write_scores
 from avsed.prediction.predict import load_model
-from avsed.runtime.files import require_seal, seal
+from avsed.runtime.files import append_checksum, verify_checksum
 
 from .conftest import ROOT, run_avsed
 from .models import write_model
@@ -128,7 +127,7 @@ def attack_file(name: str, n_changes: int, folder: Path) -> None:
         message = str(caught.value)
         assert message.startswith(f"{path}: cannot be read ("), number
         assert message.endswith(remedy) and "\n" not in message, number
-        assert name != "features" or not (is_whole(path, "key") or read_origin(path)), number
+        assert name != "features" or not (is_valid_shard(path, "key") or read_origin(path)), number
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -141,7 +140,7 @@ def test_an_undamaged_shard_that_lacks_something_is_refused(lost: str, tmp_path:
     path = write_features(tmp_path)
     with h5py.File(path, "r+") as file:
         del (file if lost in file else file.attrs)[lost]
-    seal(path)
+    append_checksum(path)
     with pytest.raises(AvsedError, match=r"part-00000.h5: cannot be read .* `dvc repro -f extract"):
         read_features(tmp_path / "features", "auditory", ["a"])
 
@@ -160,7 +159,7 @@ def test_an_undamaged_shard_of_other_values_is_refused(
     with h5py.File(path, "r+") as file:
         del file["features"]
         file["features"] = features
-    seal(path)
+    append_checksum(path)
     with pytest.raises(AvsedError, match=r"do not belong together\); run `dvc repro -f extract`"):
         read_features(tmp_path / "features", "auditory", ["a"])
 
@@ -174,20 +173,20 @@ def test_a_file_of_another_stage_is_refused(tmp_path: Path) -> None:
 def test_a_seal_is_checked_again_when_a_file_has_changed(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(b"content")
-    seal(path)
-    require_seal(path)
+    append_checksum(path)
+    verify_checksum(path)
     sealed = path.read_bytes()
     path.unlink()
     path.write_bytes(sealed.replace(b"content", b"c0ntent1"))
     with pytest.raises(OSError, match="damaged"):
-        require_seal(path)
+        verify_checksum(path)
 
 
 def test_any_damage_of_a_students_weights_is_told(tmp_path: Path) -> None:
     path = tmp_path / "seed-00.safetensors"
     weights = {"a": torch.randn(4, 5), "b": torch.arange(3)}
     save_weights(path, weights, curve="[1]")
-    loaded, curve = load_student_weights(path)
+    loaded, curve = read_student_weights(path)
     assert curve == "[1]" and all(torch.equal(loaded[name], weights[name]) for name in weights)
     content = path.read_bytes()
     for _ in range(9):
@@ -197,7 +196,7 @@ def test_any_damage_of_a_students_weights_is_told(tmp_path: Path) -> None:
         path.write_bytes(corrupt(content, random.Random(seed)))  # noqa: S311
         if path.read_bytes() != content:
             with pytest.raises(OSError, match=r"."):
-                load_student_weights(path)
+                read_student_weights(path)
 
 
 @pytest.mark.parametrize(

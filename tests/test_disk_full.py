@@ -32,7 +32,7 @@ from avsed.runtime.process import run
 from avsed.sources.collect import collect_clips
 from avsed.sources.prepare import prepare_lists
 from avsed.sources.youtube.download import download_clips
-from avsed.sources.youtube.scheduling import Patience
+from avsed.sources.youtube.scheduling import RetryPolicy
 from avsed.training import loop
 from avsed.training.train import train_variant
 
@@ -120,7 +120,7 @@ def download(inputs: Path, work: Path) -> None:
             clips_dir=work / "clips",
             table_path=work / "clips.csv",
             site=site.site,
-            patience=Patience(attempts=2, backoff=0.05, socket_timeout=1.0),
+            retry_policy=RetryPolicy(attempts=2, backoff=0.05, socket_timeout=1.0),
         )
     assert [record.status for record in records] == ["ok"] * N_VIDEOS
 

@@ -18,7 +18,7 @@ from avsed.errors import AvsedError
 from avsed.evaluation.evaluate import evaluate_variant
 from avsed.model.scores import ScoredSplit, Scores, write_scores
 from avsed.params import LocalDataset, Params
-from avsed.report.page.analysis import analyse_variant
+from avsed.report.page.analysis import analyze_variant
 from avsed.report.page.example_clips import TellingClip
 from avsed.report.page.illustrate import COSTS, illustrate
 from avsed.report.page.page import Content, render_page
@@ -309,7 +309,7 @@ def test_the_page_of_own_clips_has_no_figures_of_the_paper(run: Path) -> None:
 def test_tuned_thresholds_decide_the_events_of_each_seed(run: Path) -> None:
     evaluation = read_evaluation(run / "evaluations" / "visual.json")
     events = {"Cat": 0.95, HOSTILE: 0.5}  # cats score 0.9
-    analysis = analyse_variant(
+    analysis = analyze_variant(
         run / "scores" / "visual.h5",
         evaluation | {"thresholds": {"0": {"events": events}}},
         read_rows(run / "evaluations", VARIANTS, PARAMS)["visual"].results,

@@ -362,7 +362,7 @@ def test_an_ffmpeg_that_floods_its_log_is_read_in_part(
     monkeypatch.setattr(ffmpeg, "ffmpeg_path", lambda: str(script))
     with subprocess.Popen([script], stderr=subprocess.PIPE) as process:
         assert process.stderr
-        assert len(ffmpeg.follow(process.stderr)()) == ffmpeg.MOST_SAID
+        assert len(ffmpeg.drain(process.stderr)()) == ffmpeg.MOST_SAID
     decoded: Media[object] = read_media(tmp_path / "any.ogg", sample_rates=[16_000])
     assert decoded.errors == {"audio": "audio: first"}
 

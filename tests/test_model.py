@@ -6,7 +6,7 @@ from torch import nn
 
 from avsed.model.crnn import Crnn, SpectralBranch, linear_pool
 from avsed.model.dropout import Dropout
-from avsed.model.together import score_together
+from avsed.model.together import forward_together
 from avsed.params import Fusion
 
 FUSION = Fusion(auditory_dim=16, visual_dim=4, standalone_auditory_dim=64, standalone_visual_dim=16)
@@ -58,7 +58,7 @@ def test_systems_together_score_as_each_does_alone(variant: str) -> None:
     mask = torch.ones(3, 1, 151, dtype=torch.bool)
     mask[1, :, 100:] = False
     with torch.no_grad():
-        together = score_together(
+        together = forward_together(
             models, {kind: of_kind.unsqueeze(1) for kind, of_kind in inputs.items()}, mask
         )
         for number, model in enumerate(models):
@@ -75,7 +75,7 @@ def test_the_spectral_branch_pools_604_x_128_to_151_x_128_channels() -> None:
     assert [layer.out_channels for layer in convolutions] == [16, 32, 64, 128, 128, 128, 128]
 
 
-def test_the_spectral_branch_standardises_each_band() -> None:
+def test_the_spectral_branch_standardizes_each_band() -> None:
     branch = SpectralBranch(128, 0.0, torch.Generator(), torch.float32).eval()
     values = torch.randn(1, 604, 128, generator=torch.Generator().manual_seed(0))
     expected = branch(values)

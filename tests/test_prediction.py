@@ -20,7 +20,7 @@ from avsed.evaluation.postprocess import decide_tags, scores_to_events
 from avsed.features.auditory import Vggish
 from avsed.features.extraction.extract import extract_features
 from avsed.framing import N_FRAMES, SPECTRAL_SAMPLE_RATE
-from avsed.model.files import load_student, load_weights, read_model_card, save_weights
+from avsed.model.files import load_student, read_model_card, read_student_weights, save_weights
 from avsed.model.score import score_clips, score_variant
 from avsed.model.scores import Scores, read_scores
 from avsed.params import Postprocess
@@ -268,7 +268,7 @@ def test_a_name_with_a_colon_is_a_file_and_no_address(tmp_path: Path) -> None:
 
 def test_scores_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
     model_dir = write_model(tmp_path / "spectral", "spectral")
-    weights, curve = load_weights(model_dir / "seed-00.safetensors")
+    weights, curve = read_student_weights(model_dir / "seed-00.safetensors")
     weights["classifier.bias"][:] = torch.nan
     save_weights(model_dir / "seed-00.safetensors", weights, curve)
     path = write_audio(tmp_path / "clip.wav", 0, 9999)

@@ -13,7 +13,7 @@ from avsed.cli import main
 from avsed.dataset.clips import write_clips
 from avsed.dataset.shards import Shard, write_shard
 from avsed.features.extraction.check import check_shards
-from avsed.runtime.files import seal
+from avsed.runtime.files import append_checksum
 
 from .conftest import clip_record
 
@@ -76,7 +76,7 @@ def test_wrong_values_are_named(tmp_path: Path, name: str, value: np.ndarray, me
     with h5py.File(path, "r+") as file:
         del file[name]
         file[name] = value
-    seal(path)
+    append_checksum(path)
     (error,) = errors(tmp_path)
     assert error.startswith(f"{path}: {message}")
 
@@ -85,7 +85,7 @@ def test_a_missing_dataset_is_named(tmp_path: Path) -> None:
     path = write(tmp_path, 0, "abc")
     with h5py.File(path, "r+") as file:
         del file["valid_frames"]
-    seal(path)
+    append_checksum(path)
     (error,) = errors(tmp_path)
     assert error.startswith(f"{path}: cannot be read (") and "valid_frames" in error
 
@@ -132,7 +132,7 @@ def test_the_command_says_what_is_wrong_and_which_stage_mends_it(
     path = write(Path("data/features"), 1, "")
     with h5py.File(path, "r+") as file:
         file.attrs["provenance"] = json.dumps({"version": 2})
-    seal(path)
+    append_checksum(path)
     with pytest.raises(SystemExit) as caught:
         main()
     assert caught.value.code == 1

@@ -14,12 +14,12 @@ from avsed.dataset.shards import (
     Shard,
     clips_with_features,
     describe_shards,
-    is_whole,
+    is_valid_shard,
     read_features,
     write_shard,
 )
 from avsed.errors import AvsedError
-from avsed.runtime.files import written_whole
+from avsed.runtime.files import atomic_write
 from avsed.runtime.store import source_files, store_dir
 
 from .conftest import ROOT
@@ -57,24 +57,24 @@ def test_features_are_read_back_in_the_order_asked_for(tmp_path: Path) -> None:
 
 def test_a_shard_of_another_key_or_with_a_damaged_value_is_not_whole(tmp_path: Path) -> None:
     path = write(tmp_path, 0, ["a", "bb"])
-    assert is_whole(path, "key")
-    assert not is_whole(path, "another key")
+    assert is_valid_shard(path, "key")
+    assert not is_valid_shard(path, "another key")
     content = bytearray(path.read_bytes())
     with h5py.File(path, "r") as file:
         start = file["features"].id.get_chunk_info(1).byte_offset
     content[start + 30] ^= 1  # of Blosc's chunk, behind its header
     path.write_bytes(content)
-    assert not is_whole(path, "key")
+    assert not is_valid_shard(path, "key")
 
 
 @pytest.mark.parametrize("described", [b"version", b"a clip that is long", b"its code"])
 def test_a_shard_with_a_damaged_description_is_not_whole(described: bytes, tmp_path: Path) -> None:
     path = write(tmp_path, 0, ["a clip that is long", "bb"])
-    assert is_whole(path, "key")
+    assert is_valid_shard(path, "key")
     content = path.read_bytes()
     assert content.count(described) == 1
     path.write_bytes(content.replace(described, described[:-1] + b"X"))
-    assert not is_whole(path, "key")
+    assert not is_valid_shard(path, "key")
 
 
 def test_a_truncated_shard_is_refused_with_what_to_do(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_missing_features_say_which_stage_to_run(tmp_path: Path) -> None:
 def test_what_fails_half_way_leaves_what_was_there(tmp_path: Path) -> None:
     path = tmp_path / "item"
     path.write_text("old")
-    with pytest.raises(RuntimeError), written_whole(path) as part:
+    with pytest.raises(RuntimeError), atomic_write(path) as part:
         part.write_text("half")
         raise RuntimeError
     assert path.read_text() == "old"

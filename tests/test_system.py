@@ -15,7 +15,7 @@ from avsed.evaluation.system import (
     Thresholds,
     best_thresholds,
     choose_thresholds,
-    score_system,
+    compute_metrics,
 )
 from avsed.model.scores import Scores
 from avsed.params import Postprocess
@@ -58,7 +58,7 @@ def score(
     scores: Scores, thresholds: Thresholds | None = None, *, reference: Reference = REFERENCE
 ) -> dict[str, float]:
     half = np.full(2, 0.5)
-    result = score_system(
+    result = compute_metrics(
         scores,
         reference,
         thresholds=thresholds or Thresholds(tags=half, events=half),

@@ -21,13 +21,13 @@ from avsed.model.crnn import Crnn, embedding_dim
 from avsed.model.files import load_student, read_model_card
 from avsed.model.score import score_clips
 from avsed.params import Fusion, Train
-from avsed.runtime.files import seal
+from avsed.runtime.files import append_checksum
 from avsed.training import loop
-from avsed.training.batches import Batch, TrainingData, standardisation
-from avsed.training.distributed import deal_out
+from avsed.training.batches import Batch, TrainingData, band_statistics
+from avsed.training.distributed import seeds_of_job
 from avsed.training.loop import train_seeds
 from avsed.training.mean_teacher import consistency_weight, training_step
-from avsed.training.seed_group import Lockstep, build_model
+from avsed.training.seed_group import SeedGroup, build_model
 from avsed.training.train import train_variant
 
 from .conftest import ROOT, whole_files
@@ -233,16 +233,16 @@ def test_training_together_is_the_references_step_after_step(kinds: tuple[str, .
                 assert torch.allclose(ours_of_it.grad, theirs.grad, atol=1e-9)
 
 
-def run_together(*seeds: int, n_steps: int, n_frames: int = 151, **changed: object) -> Lockstep:
+def gru_together(*seeds: int, n_steps: int, n_frames: int = 151, **changed: object) -> SeedGroup:
     torch.set_num_threads(1)  # as training does without spectra
     params = PARAMS.model_copy(update={"steps": n_steps, **changed})
-    run = Lockstep(training_data(n_frames), None, FUSION, params, seeds=seeds, device=CPU)
+    run = SeedGroup(training_data(n_frames), None, FUSION, params, seeds=seeds, device=CPU)
     while not run.finished:
         run.take_step()
     return run
 
 
-def scores_of(run: Lockstep, seed: int) -> torch.Tensor:
+def scores_of(run: SeedGroup, seed: int) -> torch.Tensor:
     student = run.students[run.seeds.index(seed)].eval()
     one = batch()
     with torch.inference_mode():
@@ -255,9 +255,9 @@ def scores_of(run: Lockstep, seed: int) -> torch.Tensor:
 def test_each_seed_of_a_run_ends_as_it_would_alone(dropout: float) -> None:
     """100 steps at the paper's learning rate; masks of dropout are the same ones, too."""
     changed = {"n_steps": 100, "n_frames": 20, "dropout": dropout, "learning_rate": 0.001}
-    together = run_together(3, 4, 5, **changed)  # type: ignore[arg-type]
+    together = gru_together(3, 4, 5, **changed)  # type: ignore[arg-type]
     for seed in together.seeds:
-        alone = run_together(seed, **changed)  # type: ignore[arg-type]
+        alone = gru_together(seed, **changed)  # type: ignore[arg-type]
         assert torch.allclose(scores_of(together, seed), scores_of(alone, seed), atol=1e-3)
     assert not torch.allclose(scores_of(together, 3), scores_of(together, 4), atol=1e-2)
 
@@ -298,7 +298,7 @@ def test_training_learns_and_its_card_is_enough_to_score(tmp_path: Path) -> None
 
 def test_a_seed_gives_the_same_weights_alone_and_beside_others(tmp_path: Path) -> None:
     train(tmp_path / "out")
-    weights = run_together(1, n_steps=PARAMS.steps).weights(1)
+    weights = gru_together(1, n_steps=PARAMS.steps).weights(1)
     stored = load_file(tmp_path / "out" / "seed-01.safetensors")
     assert all(torch.equal(stored[name], weights[name]) for name in weights)
     other = load_file(tmp_path / "out" / "seed-00.safetensors")
@@ -386,7 +386,7 @@ def test_a_checkpoint_that_is_none_costs_time_only_and_runs_nothing(
     checkpoint.write_bytes(b"PK" * 99)
     if how == "hostile":
         torch.save(Hostile(tmp_path / "touched"), checkpoint)
-        seal(checkpoint)
+        append_checksum(checkpoint)
     train(tmp_path / "out")
     assert f"{checkpoint}: " in (said := capsys.readouterr().out)
     assert "; its seeds begin anew" in said
@@ -399,9 +399,9 @@ def test_a_stopped_training_goes_on_and_ends_in_the_same_weights(
 ) -> None:
     """The first attempt keeps seed 0, and stops seed 1 in its second step."""
     n_steps: dict[tuple[int, ...], int] = {}
-    original = Lockstep.take_step
+    original = SeedGroup.take_step
 
-    def stop_seed_1(run: Lockstep) -> bool:
+    def stop_seed_1(run: SeedGroup) -> bool:
         n_steps[run.seeds] = n_steps.get(run.seeds, 0) + 1
         if run.seeds == (1,) and n_steps[run.seeds] == 2:
             while not whole_files(tmp_path / "another store", "seed-00.safetensors"):
@@ -411,7 +411,7 @@ def test_a_stopped_training_goes_on_and_ends_in_the_same_weights(
 
     train(tmp_path / "undisturbed")
     monkeypatch.setenv("AVSED_STORE", str(tmp_path / "another store"))
-    monkeypatch.setattr(Lockstep, "take_step", stop_seed_1)
+    monkeypatch.setattr(SeedGroup, "take_step", stop_seed_1)
     with pytest.raises(KeyboardInterrupt):
         train(tmp_path / "out")
     train(tmp_path / "out")
@@ -430,17 +430,17 @@ def test_a_run_whose_seeds_were_kept_in_part_goes_on_from_its_checkpoint(
 
     monkeypatch.setenv("AVSED_STORE", str(tmp_path / "another store"))
     monkeypatch.setattr(loop, "CHECKPOINT_INTERVAL", 0.0)
-    original = Lockstep.take_step
+    original = SeedGroup.take_step
     n_steps = 0
 
-    def take_step(run: Lockstep) -> bool:
+    def take_step(run: SeedGroup) -> bool:
         nonlocal n_steps
         n_steps += 1
         if n_steps == PARAMS.steps:
             raise KeyboardInterrupt
         return original(run)
 
-    monkeypatch.setattr(Lockstep, "take_step", take_step)
+    monkeypatch.setattr(SeedGroup, "take_step", take_step)
     with pytest.raises(KeyboardInterrupt):
         train(tmp_path / "out", together)
     (checkpoint,) = (tmp_path / "another store").rglob("*.checkpoint")
@@ -479,14 +479,14 @@ def test_a_seed_that_diverges_is_named_and_does_not_stop_the_others(
     train(tmp_path / "undisturbed", params)
     monkeypatch.setenv("AVSED_STORE", str(tmp_path / "another store"))
 
-    def break_seed_1(run: Lockstep) -> bool:
+    def break_seed_1(run: SeedGroup) -> bool:
         if 1 in run.seeds and run.step == 1:
             student = run.students[run.seeds.index(1)]
             next(student.parameters()).data[0, 0] = math.inf
         return original(run)
 
-    original = Lockstep.take_step
-    monkeypatch.setattr(Lockstep, "take_step", break_seed_1)
+    original = SeedGroup.take_step
+    monkeypatch.setattr(SeedGroup, "take_step", break_seed_1)
     for _ in range(2):  # the second finds it in the store
         train(tmp_path / "out", params)
         said = "auditory, seed 1: is left out, for by step 2 its costs were no finite numbers"
@@ -526,7 +526,7 @@ def test_without_any_seed_left_training_is_an_error(tmp_path: Path) -> None:
 
 def test_the_curve_is_the_mean_over_seeds_whether_trained_now_or_before(tmp_path: Path) -> None:
     params = PARAMS.model_copy(update={"n_seeds": 3})
-    curves = [run_together(seed, n_steps=3).curves[seed] for seed in range(3)]
+    curves = [gru_together(seed, n_steps=3).curves[seed] for seed in range(3)]
     expected = sum(curve[1].classification_cost for curve in curves) / 3
     for _ in range(2):
         train(tmp_path / "out", params)
@@ -540,7 +540,7 @@ def test_the_curve_is_the_mean_over_seeds_whether_trained_now_or_before(tmp_path
 def test_jobs_of_an_array_train_every_seed_once() -> None:
     variants = ["spectral", "visual", "auditory"]
     for n_shards in (1, 2, 4, 30):
-        dealt = [deal_out(variants, 5, shard=i + 1, n_shards=n_shards) for i in range(n_shards)]
+        dealt = [seeds_of_job(variants, 5, shard=i + 1, n_shards=n_shards) for i in range(n_shards)]
         seeds = sorted((v, seed) for one in dealt for v, of_it in one.items() for seed in of_it)
         assert seeds == sorted((variant, seed) for variant in variants for seed in range(5))
         counts = [sum(map(len, one.values())) for one in dealt]
@@ -569,6 +569,6 @@ def test_bands_are_standardised_over_valid_frames_of_all_training_clips() -> Non
         features_key=("key",),
         provenance={"spectral": {}},
     )
-    mean, deviation = standardisation(data)
+    mean, deviation = band_statistics(data)
     assert mean.tolist() == [-30.0, -100.0]
     assert deviation.tolist() == [10.0, math.inf]

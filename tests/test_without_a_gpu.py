@@ -15,7 +15,7 @@ from torch._subclasses.fake_tensor import (
 
 from avsed.dataset.loading import ClipFeatures
 from avsed.model.crnn import Crnn
-from avsed.model.together import score_together
+from avsed.model.together import forward_together
 from avsed.training.batches import TrainingData, batches
 from avsed.training.mean_teacher import classification_cost, consistency_cost
 
@@ -88,9 +88,9 @@ def test_batches_and_costs_mix_no_devices_and_read_nothing_back(features_lie_the
             device=GPU,
         )
         batch = next(drawn)
-        scores = score_together(students, batch.features, batch.mask)
+        scores = forward_together(students, batch.features, batch.mask)
         with torch.no_grad():
-            teacher_scores = score_together(teachers, batch.features, batch.mask)
+            teacher_scores = forward_together(teachers, batch.features, batch.mask)
         costs = classification_cost(scores[1][:, :N_WEAK], batch.targets)
         costs = costs + consistency_cost(scores, teacher_scores, batch.mask)
         assert costs.device == GPU

@@ -144,7 +144,7 @@ def test_sound_without_pictures_is_refused(tmp_path: Path) -> None:
     source = tmp_path / "audio.m4a"
     make(source, "-f", "lavfi", "-i", "sine=duration=11")
     error = refused(source, 0.0, tmp_path)
-    assert (error.outcome, error.kind) == (Outcome.PASSING, "no video")
+    assert (error.outcome, error.category) == (Outcome.TEMPORARY, "no video")
 
 
 def test_a_file_that_was_cut_short_is_tried_again(whole: Path, tmp_path: Path) -> None:
@@ -154,17 +154,17 @@ def test_a_file_that_was_cut_short_is_tried_again(whole: Path, tmp_path: Path) -
     content = indexed.read_bytes()
     source.write_bytes(content[: len(content) // 2])
     error = refused(source, 10.0, tmp_path)
-    assert (error.outcome, error.kind) == (Outcome.PASSING, "damaged")
+    assert (error.outcome, error.category) == (Outcome.TEMPORARY, "damaged")
     assert "too early" in error.reason
 
 
 def test_a_file_shorter_than_the_site_says_is_tried_again(whole: Path, tmp_path: Path) -> None:
     error = refused(whole, 25.0, tmp_path, duration=60.0)
-    assert (error.outcome, error.kind) == (Outcome.PASSING, "damaged")
+    assert (error.outcome, error.category) == (Outcome.TEMPORARY, "damaged")
 
 
 @pytest.mark.parametrize("content", [b"", b"junk" * 999, b"<html>no video</html>"])
 def test_what_is_no_media_is_tried_again(content: bytes, tmp_path: Path) -> None:
     source = tmp_path / "no.mp4"
     source.write_bytes(content)
-    assert refused(source, 0.0, tmp_path).outcome is Outcome.PASSING
+    assert refused(source, 0.0, tmp_path).outcome is Outcome.TEMPORARY

@@ -26,14 +26,14 @@ from avsed.runtime.store import store_dir
 from avsed.sources.youtube import fetching, scheduling
 from avsed.sources.youtube.download import download_clips
 from avsed.sources.youtube.fetching import YOUTUBE, Site
-from avsed.sources.youtube.ledger import ask_again_for_gone, media_path
-from avsed.sources.youtube.scheduling import Patience
+from avsed.sources.youtube.ledger import media_path, retry_gone
+from avsed.sources.youtube.scheduling import RetryPolicy
 
 from .conftest import ROOT, read_images
 from .video_site import VideoSite, at_first, drip, hang, open_site, refuse, serve
 
 DOWNLOAD = Download(cookies=None, proxy=None, sleep=0, jobs=2, min_fraction=0)
-IMPATIENT = Patience(attempts=2, backoff=0.05, socket_timeout=1.0)
+IMPATIENT = RetryPolicy(attempts=2, backoff=0.05, socket_timeout=1.0)
 DOMAINS = ("youtube.com", "elsewhere.com")  # the first lacks its dot
 ROBOT_CHECK = "Sign in to confirm you\u2019re not a bot"
 
@@ -63,7 +63,7 @@ def fetch(
     tmp_path: Path,
     site: Site,
     download: Download = DOWNLOAD,
-    patience: Patience = IMPATIENT,
+    retry_policy: RetryPolicy = IMPATIENT,
 ) -> dict[str, ClipRecord]:
     records = download_clips(
         clip_ids,
@@ -71,7 +71,7 @@ def fetch(
         clips_dir=tmp_path / "clips",
         table_path=tmp_path / "clips.csv",
         site=site,
-        patience=patience,
+        retry_policy=retry_policy,
     )
     assert [record.clip_id for record in records] == list(clip_ids)
     return {record.clip_id: record for record in records}
@@ -409,8 +409,8 @@ def test_a_fetch_that_hangs_where_no_limit_holds_is_given_up(
     monkeypatch.setattr(scheduling, "OVERDUE", 1)
     monkeypatch.setattr(scheduling, "LOOK_AGAIN", 0.1)
     with open_site({ids("hangs")[0]: hang, ids("good")[0]: serve(video)}) as site:
-        patience = Patience(attempts=1, socket_timeout=60)
-        records = fetch(clips("hangs", "good"), tmp_path, site.site, patience=patience)
+        retry_policy = RetryPolicy(attempts=1, socket_timeout=60)
+        records = fetch(clips("hangs", "good"), tmp_path, site.site, retry_policy=retry_policy)
     assert [record.reason for record in records.values()] == ["network: took more than 1 s", ""]
 
 
@@ -465,10 +465,10 @@ def test_gone_videos_are_asked_for_again_when_the_user_says_so(
         )
         fetch(clips(*names), tmp_path, YOUTUBE)
         youtube.errors = {}
-        assert ask_again_for_gone("private", []) == 1
+        assert retry_gone("private", []) == 1
         records = fetch(clips(*names), tmp_path, YOUTUBE)
         assert [record.status for record in records.values()] == ["ok", "unavailable"]
-        assert ask_again_for_gone(None, []) == 1
+        assert retry_gone(None, []) == 1
         records = fetch(clips(*names), tmp_path, YOUTUBE)
         assert [record.status for record in records.values()] == ["ok", "ok"]
 
@@ -566,8 +566,8 @@ def test_only_the_clips_part_of_a_very_long_video_is_fetched(
 ) -> None:
     with open_site({video_id: serve(video) for video_id in ids("long")}) as site:
         FakeYoutube(site, monkeypatch)
-        patience = Patience(attempts=1, long_video=29.0)
-        records = fetch(clips("long"), tmp_path, YOUTUBE, patience=patience)
+        retry_policy = RetryPolicy(attempts=1, long_video=29.0)
+        records = fetch(clips("long"), tmp_path, YOUTUBE, retry_policy=retry_policy)
     (record,) = records.values()
     assert (record.status, record.reason) == ("ok", "")
     assert record.duration == pytest.approx(10.0, abs=0.05)
@@ -678,7 +678,7 @@ def test_one_run_at_a_time_has_the_store(
     )
     assert holder.stdout and holder.stdout.readline() == b"locked\n"
     with pytest.raises(AvsedError, match="another run is downloading; wait for it"):
-        ask_again_for_gone(None, [])
+        retry_gone(None, [])
     with open_site({ids("good")[0]: serve(video)}) as site:
         records = fetch(clips("good"), tmp_path, site.site)
     holder.communicate()

@@ -8,7 +8,7 @@ import yt_dlp
 from yt_dlp.extractor.youtube import YoutubeIE
 from yt_dlp.utils import DownloadError
 
-from avsed.sources.youtube.failures import SAYINGS, FetchError, Outcome, explain
+from avsed.sources.youtube.failures import ERROR_PATTERNS, FetchError, Outcome, explain
 from avsed.sources.youtube.fetching import YOUTUBE, Access, fetch_video
 from avsed.sources.youtube.lists import segment_of
 
@@ -89,7 +89,7 @@ FROM_YT_DLP = {
 
 
 def outcome_of(words: str) -> tuple[Outcome, str]:
-    return next((outcome, kind) for saying, outcome, kind in SAYINGS if saying == words)
+    return next((outcome, kind) for saying, outcome, kind in ERROR_PATTERNS if saying == words)
 
 
 def answer(monkeypatch: pytest.MonkeyPatch, status: dict[str, Any]) -> None:
@@ -108,7 +108,7 @@ def fetch(tmp_path: Path) -> FetchError:
 
 
 def test_every_message_of_the_table_has_a_test() -> None:
-    assert FROM_YOUTUBE.keys() | FROM_YT_DLP.keys() == {words for words, _, _ in SAYINGS}
+    assert FROM_YOUTUBE.keys() | FROM_YT_DLP.keys() == {words for words, _, _ in ERROR_PATTERNS}
 
 
 @pytest.mark.parametrize("words", FROM_YOUTUBE)
@@ -119,7 +119,7 @@ def test_youtubes_answer_is_told_apart(
     screen = {"playerErrorMessageRenderer": {"subreason": {"simpleText": below}}}
     answer(monkeypatch, {"status": "ERROR", "reason": reason, "errorScreen": screen})
     error = fetch(tmp_path)
-    assert (error.outcome, error.kind) == outcome_of(words)
+    assert (error.outcome, error.category) == outcome_of(words)
     assert "--" not in error.reason
     assert len(str(error).splitlines()) == 1
 
@@ -129,7 +129,7 @@ def test_what_yt_dlp_says_stands_in_its_source_and_is_told_apart(words: str, fil
     source = (Path(yt_dlp.__file__).parent / file).read_text("utf-8")
     assert words in source
     error = explain(DownloadError(f"ERROR: [youtube] {SEGMENT.video_id}: So it is. {words}; more"))
-    assert (error.outcome, error.kind) == outcome_of(words)
+    assert (error.outcome, error.category) == outcome_of(words)
     assert error.reason == f"So it is. {words}; more"
 
 
@@ -147,7 +147,7 @@ def test_a_video_without_formats_may_have_some_next_time(
 ) -> None:
     answer(monkeypatch, {"status": "OK"})
     error = fetch(tmp_path)
-    assert (error.outcome, error.kind) == (Outcome.PASSING, "not delivered")
+    assert (error.outcome, error.category) == (Outcome.TEMPORARY, "not delivered")
 
 
 def test_a_reason_is_one_short_line_without_control_characters() -> None:

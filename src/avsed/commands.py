@@ -63,10 +63,10 @@ def retry_clips(args: argparse.Namespace) -> None:
     """Have videos that were gone asked for again."""
     from avsed.config import load_params
     from avsed.dataset.clips import read_clips
-    from avsed.sources.youtube.ledger import ask_again_for_gone
+    from avsed.sources.youtube.ledger import retry_gone
 
     load_params()  # refuses any other folder
-    n_clips = ask_again_for_gone(args.reason, read_clips(Path("data/clips.csv")))
+    n_clips = retry_gone(args.reason, read_clips(Path("data/clips.csv")))
     print(f"{n_clips:,} clips will be asked for again by `dvc repro -f collect`")
 
 
@@ -75,7 +75,7 @@ def train_shard(args: argparse.Namespace) -> None:
     from avsed.config import load_params, load_variants, require_variant
     from avsed.runtime.store import store_dir
     from avsed.training.batches import open_training_data
-    from avsed.training.distributed import deal_out
+    from avsed.training.distributed import seeds_of_job
     from avsed.training.loop import train_seeds
     from avsed.variants import kinds_of_variant
 
@@ -84,7 +84,7 @@ def train_shard(args: argparse.Namespace) -> None:
     variants = list(dict.fromkeys(args.variants or load_variants()))
     for variant in variants:
         require_variant(variant)
-    dealt = deal_out(variants, params.train.n_seeds, shard=shard, n_shards=n_shards)
+    dealt = seeds_of_job(variants, params.train.n_seeds, shard=shard, n_shards=n_shards)
     if not dealt:
         n_seeds = params.train.n_seeds * len(variants)
         print(f"remark: job {shard} has nothing to train: there are {n_seeds} seeds, one for each "

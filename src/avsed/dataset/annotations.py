@@ -15,7 +15,7 @@ from pathlib import Path
 
 from avsed.errors import AvsedError, show
 from avsed.params import CLASS_NAME
-from avsed.runtime.files import written_whole
+from avsed.runtime.files import atomic_write
 
 TRAINING_SPLITS = ("weak", "unlabeled")
 STRONG_SPLITS = ("validation", "test")
@@ -107,7 +107,7 @@ def read_classes(metadata_dir: Path) -> tuple[str, ...]:
 
 def write_classes(metadata_dir: Path, classes: Sequence[str]) -> None:
     """Write the label vocabulary, one class a line, to `classes.txt`."""
-    with written_whole(metadata_dir / "classes.txt") as part:
+    with atomic_write(metadata_dir / "classes.txt") as part:
         part.write_text("".join(f"{name}\n" for name in classes), "utf-8")
 
 
@@ -233,7 +233,7 @@ def labels_used(path: Path, split: str) -> set[str]:
 def write_list(metadata_dir: Path, split: str, clips: Iterable[AnnotatedClip]) -> None:
     """Write the clips of one split in the form that `read_list` reads, and reads the same."""
     with (
-        written_whole(list_path(metadata_dir, split)) as part,
+        atomic_write(list_path(metadata_dir, split)) as part,
         part.open("w", encoding="utf-8", newline="") as file,
     ):
         writer = csv.writer(

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 from avsed.errors import AvsedError, show
 from avsed.framing import CLIP_DURATION
-from avsed.runtime.files import written_whole
+from avsed.runtime.files import atomic_write
 
 Status = Literal["ok", "unavailable", "failed"]
 _BOOLS = {"0": False, "1": True}
@@ -66,7 +66,7 @@ def failed_clip(clip_id: str, reason: str) -> ClipRecord:
     return _without_media(clip_id, "failed", reason)
 
 
-def kind_of(reason: str) -> str:
+def reason_category(reason: str) -> str:
     """Give what reports call a reason: what stands before its colon."""
     return reason.split(":")[0]
 
@@ -86,7 +86,7 @@ def _without_media(clip_id: str, status: Status, reason: str) -> ClipRecord:
 
 def write_clips(path: Path, records: Iterable[ClipRecord]) -> None:
     """Write `clips.csv`, whole or not at all, sorted by clip."""
-    with written_whole(path) as part, part.open("w", encoding="utf-8", newline="") as file:
+    with atomic_write(path) as part, part.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(
             file, [field.name for field in fields(ClipRecord)], lineterminator="\n"
         )

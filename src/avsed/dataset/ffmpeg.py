@@ -38,7 +38,7 @@ def ffmpeg_path() -> str:
     return shutil.which("ffmpeg") or str(imageio_ffmpeg.get_ffmpeg_exe())
 
 
-def named_file(path: Path) -> str:
+def file_url(path: Path) -> str:
     """Name a file so that ffmpeg takes it for one, even where it is called `http:a` or `-y`.
 
     Raises:
@@ -99,7 +99,7 @@ def run_ffmpeg(
                 process.kill()
         if process.returncode:
             error = subprocess.CalledProcessError(process.returncode, process.args, output, log)
-            refuse_trouble_of_the_machine(error, out_dir)
+            raise_if_machine_failed(error, out_dir)
             raise error
         return output, log
     raise AssertionError("the last attempt returns or raises")
@@ -123,7 +123,7 @@ def stream_ffmpeg(arguments: Sequence[str], consume: Callable[[IO[bytes]], R]) -
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         ) as process:
-            said_at_end = follow(cast(IO[bytes], process.stderr))
+            said_at_end = drain(cast(IO[bytes], process.stderr))
             started = time.monotonic()
             timer = threading.Timer(TIME_LIMIT, process.kill)
             timer.start()
@@ -137,16 +137,16 @@ def stream_ffmpeg(arguments: Sequence[str], consume: Callable[[IO[bytes]], R]) -
             if process.returncode == -signal.SIGKILL and time.monotonic() - started >= TIME_LIMIT:
                 continue
             if process.returncode:
-                refuse_trouble_of_the_machine(
+                raise_if_machine_failed(
                     subprocess.CalledProcessError(process.returncode, process.args, stderr=said),
                     Path(tempfile.gettempdir()),
                 )
-                raise DecodeError(reason_in(said.decode("utf-8", "replace")))
-            return result, reason_in(said.decode("utf-8", "replace")) if said.strip() else ""
+                raise DecodeError(first_error(said.decode("utf-8", "replace")))
+            return result, first_error(said.decode("utf-8", "replace")) if said.strip() else ""
     raise DecodeError(f"ffmpeg takes more than {TIME_LIMIT} s")
 
 
-def follow(stream: IO[bytes]) -> Callable[[], bytes]:
+def drain(stream: IO[bytes]) -> Callable[[], bytes]:
     """Read what a program says beside its output in a thread; gives what waits for its end.
 
     In memory: in a file, what it says of a disk that is full would be lost with all else.
@@ -168,9 +168,7 @@ def follow(stream: IO[bytes]) -> Callable[[], bytes]:
     return wait
 
 
-def refuse_trouble_of_the_machine(
-    error: subprocess.CalledProcessError, out_dir: Path | None
-) -> None:
+def raise_if_machine_failed(error: subprocess.CalledProcessError, out_dir: Path | None) -> None:
     """Stop where a failure says nothing of the clip, which would be left out for good.
 
     Args:
@@ -197,7 +195,7 @@ def refuse_trouble_of_the_machine(
             raise OSError(number, os.strerror(number), str(out_dir))
 
 
-def reason_in(log: str) -> str:
+def first_error(log: str) -> str:
     """Give the first complaint of ffmpeg, without the addresses that it prints before it."""
     if "matches no streams" in log:
         return "there is none"

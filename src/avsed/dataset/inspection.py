@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from avsed.dataset.clips import ClipRecord, failed_clip
-from avsed.dataset.ffmpeg import TIME_LIMIT, DecodeError, named_file, reason_in, run_ffmpeg
+from avsed.dataset.ffmpeg import TIME_LIMIT, DecodeError, file_url, first_error, run_ffmpeg
 from avsed.dataset.media import MAX_PIXELS, TOLERANCE, read_media
 from avsed.framing import CLIP_DURATION, IMAGE_RATE
 from avsed.runtime.files import file_sha256
@@ -104,14 +104,14 @@ def read_header(path: Path) -> Header:
         DecodeError: if it is no media file, or a playlist, whose media may lie anywhere.
     """
     try:
-        run_ffmpeg(["-hide_banner", "-max_pixels", str(MAX_PIXELS), "-i", named_file(path)])
+        run_ffmpeg(["-hide_banner", "-max_pixels", str(MAX_PIXELS), "-i", file_url(path)])
     except subprocess.CalledProcessError as error:
         # ffmpeg describes its input before it complains that no output is given.
         described = error.stderr.decode("utf-8", "replace")
     except subprocess.TimeoutExpired:
         raise DecodeError(f"ffmpeg takes more than {TIME_LIMIT} s") from None
     if "Stream #" not in described:
-        raise DecodeError(reason_in(described))
+        raise DecodeError(first_error(described))
     if _PLAYLIST.search(described):
         raise DecodeError("is a list of other files; put the media themselves in its place")
     duration = _DURATION.search(described)

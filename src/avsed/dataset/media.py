@@ -10,9 +10,9 @@ import ffmpeg
 import numpy as np
 from numpy.typing import NDArray
 
-from avsed.dataset.ffmpeg import DecodeError, named_file, stream_ffmpeg
+from avsed.dataset.ffmpeg import DecodeError, file_url, stream_ffmpeg
 from avsed.framing import CLIP_DURATION, IMAGE_RATE, N_FRAMES, n_samples
-from avsed.runtime.files import folder_in_work
+from avsed.runtime.files import work_folder
 
 TOLERANCE = 1.0  # seconds by which streams may be shorter than their container says
 MAX_PIXELS = 8192 * 4320  # of a picture: 8K; what the header of a damaged file says has no bound
@@ -80,7 +80,7 @@ def _one_pass(
     path: Path, sample_rates: Sequence[int], each_image: Callable[[Image], T] | None
 ) -> Media[T]:
     source = media_input(path, t=CLIP_DURATION)
-    with folder_in_work(Path(tempfile.gettempdir())) as folder:
+    with work_folder(Path(tempfile.gettempdir())) as folder:
         samples = {rate: folder / f"{rate}.f32" for rate in sample_rates}
         outputs = [audio_output(source, rate, path) for rate, path in samples.items()]
         if each_image:
@@ -111,7 +111,7 @@ def media_input(path: Path, **options: float) -> Any:
     """Give a file as ffmpeg's input."""
     # Without a new filter graph when a stream changes its form half way: the graph would count time
     # from 0 again. Pictures are brought to the first one's size; such audio is an error.
-    return ffmpeg.input(named_file(path), **options, reinit_filter=0, max_pixels=MAX_PIXELS)
+    return ffmpeg.input(file_url(path), **options, reinit_filter=0, max_pixels=MAX_PIXELS)
 
 
 def audio_output(source: Any, sample_rate: int, path: Path) -> Any:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avsed.errors import AvsedError
-from avsed.runtime.files import naming, new_hdf5, open_sealed
+from avsed.runtime.files import name_disk_errors, new_hdf5, open_verified
 from avsed.runtime.limits import free_memory
 from avsed.runtime.store import store_dir
 
@@ -84,10 +84,10 @@ def write_shard(path: Path, shard: Shard) -> None:
         file.attrs["key"] = shard.key
 
 
-def is_whole(path: Path, key: str) -> bool:
+def is_valid_shard(path: Path, key: str) -> bool:
     """Tell whether a file is the shard of a key and undamaged; reads all of it."""
     try:
-        with open_sealed(path) as file:
+        with open_verified(path) as file:
             return bool(file.attrs.get("key") == key)
     except OSError:
         return False
@@ -96,7 +96,7 @@ def is_whole(path: Path, key: str) -> bool:
 def read_origin(path: Path) -> ShardOrigin | None:
     """Read what a shard was made from; None where it cannot be read."""
     try:
-        with open_sealed(path) as file:
+        with open_verified(path) as file:
             return ShardOrigin(
                 clip_ids=frozenset(file["clip_id"].asstr()[:]).union(
                     json.loads(file.attrs["left_out"])
@@ -110,7 +110,7 @@ def read_origin(path: Path) -> ShardOrigin | None:
 
 def read_left_out(path: Path) -> dict[str, str]:
     """Read which clips a shard lacks, and why."""
-    with open_sealed(path) as file:
+    with open_verified(path) as file:
         left_out: dict[str, str] = json.loads(file.attrs["left_out"])
         return left_out
 
@@ -132,7 +132,7 @@ def open_shards(features_dir: Path, kind: str) -> Iterator[list[h5py.File]]:
     try:
         for path in paths:
             try:
-                files.append(open_sealed(path))
+                files.append(open_verified(path))
                 _require_shard(files[-1], files[0])
             except (OSError, KeyError, ValueError) as error:
                 reason = " ".join(str(error).split())
@@ -232,7 +232,7 @@ def _room_for(shape: tuple[int, ...], source: Path) -> NDArray[np.float16]:
             "make room there, or let AVSED_STORE name a folder on a larger disk"
         )
     print(f"{too_many}; they are read from a file in {store}", flush=True)
-    with naming(store), tempfile.TemporaryFile(dir=store) as file:
+    with name_disk_errors(store), tempfile.TemporaryFile(dir=store) as file:
         if hasattr(os, "posix_fallocate"):  # or a disk that fills up would kill the process
             os.posix_fallocate(file.fileno(), 0, n_bytes)
         return np.memmap(file, np.float16, "r+", shape=shape)

@@ -12,12 +12,12 @@ from avsed.evaluation.system import (
     SystemResult,
     Thresholds,
     choose_thresholds,
+    compute_metrics,
     find_reference,
-    score_system,
 )
 from avsed.model.scores import read_scores
 from avsed.params import Evaluation, Postprocess
-from avsed.runtime.files import written_whole
+from avsed.runtime.files import atomic_write
 
 
 def evaluate_variant(
@@ -64,7 +64,7 @@ def evaluate_variant(
             scores, references["validation"], postprocess=postprocess, params=params
         )
         for split, scored in splits.items():
-            results[split][seed] = score_system(
+            results[split][seed] = compute_metrics(
                 scored.seeds[number],
                 references[split],
                 thresholds=thresholds[seed],
@@ -83,7 +83,7 @@ def evaluate_variant(
         evaluation["thresholds"] = {
             seed: _by_class(thresholds[seed], classes) for seed in thresholds
         }
-    with written_whole(out_path) as part:
+    with atomic_write(out_path) as part:
         part.write_text(json.dumps(evaluation, indent=2) + "\n", "utf-8")
     write_counts(
         counts_path,

@@ -12,7 +12,7 @@ from avsed.framing import CLIP_DURATION, frame_onset
 
 # Of all classes, or one for each: (K,).
 Threshold = float | NDArray[np.floating[Any]]
-Kind = TypeVar("Kind", bound=np.generic)
+S = TypeVar("S", bound=np.generic)
 
 
 def decide_tags(
@@ -170,10 +170,10 @@ def _check_frames(
         raise ValueError(f"{n_valid} frames of {len(frame_scores)} are said to be valid")
 
 
-def _filtered(frames: NDArray[Kind], median_filter_frames: int) -> NDArray[Kind]:
+def _filtered(frames: NDArray[S], median_filter_frames: int) -> NDArray[S]:
     # The paper does not say how the filter meets the clip's ends; we reflect the frames there,
     # as the DCASE baselines do.
-    filtered: NDArray[Kind] = ndimage.median_filter(
+    filtered: NDArray[S] = ndimage.median_filter(
         frames, size=(median_filter_frames, 1), mode="reflect"
     )
     return filtered

@@ -117,7 +117,7 @@ def best_thresholds(
     return np.asarray(candidates[nearest_first[best]])
 
 
-def score_system(
+def compute_metrics(
     scores: Scores,
     reference: Reference,
     *,

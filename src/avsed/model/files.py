@@ -14,7 +14,7 @@ from torch import Tensor
 from avsed.errors import AvsedError
 from avsed.model.crnn import Crnn
 from avsed.params import Fusion, Section
-from avsed.runtime.files import written_whole
+from avsed.runtime.files import atomic_write
 
 
 class ModelCard(Section):
@@ -39,7 +39,7 @@ class ModelCard(Section):
 
 def write_model_card(card: ModelCard, model_dir: Path) -> None:
     """Write `model.json`."""
-    with written_whole(model_dir / "model.json") as part:
+    with atomic_write(model_dir / "model.json") as part:
         part.write_text(card.model_dump_json(indent=2) + "\n", "utf-8")
 
 
@@ -68,7 +68,7 @@ def save_weights(path: Path, weights: Mapping[str, Tensor], curve: str) -> None:
     path.write_bytes(save(whole, metadata=metadata))
 
 
-def load_weights(path: Path) -> tuple[dict[str, Tensor], str]:
+def read_student_weights(path: Path) -> tuple[dict[str, Tensor], str]:
     """Read what `save_weights` wrote.
 
     Raises:
@@ -110,7 +110,7 @@ def load_student(card: ModelCard, weights_path: Path, device: torch.device) -> C
         cnn_dtype=torch.float32,
     )
     try:
-        student.load_state_dict(load_weights(weights_path)[0])
+        student.load_state_dict(read_student_weights(weights_path)[0])
     except (RuntimeError, OSError) as error:
         reason = str(error).strip().splitlines()[0]
         raise AvsedError(

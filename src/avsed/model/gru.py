@@ -22,10 +22,10 @@ class BidirectionalGru(nn.GRU):
 
     def forward(self, inputs: Tensor) -> Tensor:  # type: ignore[override]
         """Run over (B, T, inputs); returns (B, T, 2 x hidden)."""
-        return run_together([self], inputs.unsqueeze(0)).squeeze(0)
+        return gru_together([self], inputs.unsqueeze(0)).squeeze(0)
 
 
-def run_together(grus: Sequence[BidirectionalGru], inputs: Tensor) -> Tensor:
+def gru_together(grus: Sequence[BidirectionalGru], inputs: Tensor) -> Tensor:
     """Run S GRUs of one shape, each over its own inputs.
 
     Args:

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from avsed.model.crnn import Crnn, linear_pool
-from avsed.model.gru import run_together
+from avsed.model.gru import gru_together
 
 
-def score_together(
+def forward_together(
     models: Sequence[Crnn], features: Mapping[str, Tensor], mask: Tensor
 ) -> tuple[Tensor, Tensor]:
     """Score clips by S systems of one variant, each with clips of its own.
@@ -27,7 +27,7 @@ def score_together(
         (S, B, T, K) frame scores and (S, B, K) clip scores, in [0, 1].
     """
     embedded = torch.cat([_embed(models, kind, features[kind]) for kind in models[0].kinds], dim=3)
-    hidden = run_together([model.gru for model in models], embedded)
+    hidden = gru_together([model.gru for model in models], embedded)
     frame_scores = torch.sigmoid(_apply_linear([model.classifier for model in models], hidden))
     return frame_scores, linear_pool(frame_scores, mask)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from avsed.framing import FRAME_HOP
 from avsed.prediction.predict import Prediction
-from avsed.runtime.files import written_whole
+from avsed.runtime.files import atomic_write
 
 SCORE_DIGITS = 4
 
@@ -29,9 +29,9 @@ def format_prediction(prediction: Prediction) -> str:
 
 def write_prediction(prediction: Prediction, folder: Path) -> None:
     """Write a file's `NAME.json` and `NAME.txt`, Audacity's labels."""
-    with written_whole(folder / f"{prediction.name}.json") as part:
+    with atomic_write(folder / f"{prediction.name}.json") as part:
         part.write_text(json.dumps(_as_json(prediction), ensure_ascii=False) + "\n", "utf-8")
-    with written_whole(folder / f"{prediction.name}.txt") as part:
+    with atomic_write(folder / f"{prediction.name}.txt") as part:
         part.write_text(
             "".join(
                 f"{event.onset:.6f}\t{event.offset:.6f}\t{event.label}\n"
@@ -51,7 +51,7 @@ def list_events(prediction: Prediction) -> list[str]:
 
 def write_events(rows: Sequence[str], folder: Path) -> None:
     """Write the events of all files to `events.tsv`, a list as those that the pipeline reads."""
-    with written_whole(folder / "events.tsv") as part:
+    with atomic_write(folder / "events.tsv") as part:
         lines = ["filename\tonset\toffset\tevent_label", *rows]
         part.write_text("".join(f"{line}\n" for line in lines), "utf-8")
 

@@ -11,10 +11,10 @@ from string import Template
 
 import numpy as np
 
-from avsed.dataset.ffmpeg import TIME_LIMIT, ffmpeg_path, named_file, refuse_trouble_of_the_machine
+from avsed.dataset.ffmpeg import TIME_LIMIT, ffmpeg_path, file_url, raise_if_machine_failed
 from avsed.errors import AvsedError
 from avsed.prediction.predict import Prediction
-from avsed.runtime.files import folder_in_work, written_whole
+from avsed.runtime.files import atomic_write, work_folder
 
 LARGEST_MEDIA = 350_000_000  # bytes; browsers refuse addresses of more than 512 MB, in base64
 N_POINTS = 1000  # of a class's curve, at most
@@ -48,9 +48,9 @@ def write_page(prediction: Prediction, path: Path) -> None:
     template = files("avsed.prediction").joinpath("page.html").read_text("utf-8")
     before, after = template.split("$media", 1)
     fields = _fields(prediction)
-    with folder_in_work(Path(tempfile.gettempdir())) as folder:
+    with work_folder(Path(tempfile.gettempdir())) as folder:
         media_path = _encode(prediction, folder)
-        with written_whole(path) as part, part.open("w", encoding="utf-8") as page:
+        with atomic_write(path) as part, part.open("w", encoding="utf-8") as page:
             page.write(Template(before).substitute(fields))
             with media_path.open("rb") as media:
                 while block := media.read(3 * 2**20):  # a multiple of 3 needs no padding
@@ -61,7 +61,7 @@ def write_page(prediction: Prediction, path: Path) -> None:
 def _encode(prediction: Prediction, folder: Path) -> Path:
     media_path = folder / "media.mp4"
     command = [
-        *(ffmpeg_path(), "-loglevel", "error", "-i", named_file(prediction.path)),
+        *(ffmpeg_path(), "-loglevel", "error", "-i", file_url(prediction.path)),
         *(_AUDIO if prediction.has_audio else ()),
         *(_VIDEO if prediction.has_video else ()),
         *("-movflags", "+faststart", str(media_path)),
@@ -76,7 +76,7 @@ def _encode(prediction: Prediction, folder: Path) -> Path:
         )
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
         if isinstance(error, subprocess.CalledProcessError):
-            refuse_trouble_of_the_machine(error, folder)
+            raise_if_machine_failed(error, folder)
         said = (error.stderr or b"").decode("utf-8", "replace").strip().splitlines()
         reason = said[0] if said else f"{ffmpeg_path()} does not end"
         raise AvsedError(

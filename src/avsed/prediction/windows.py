@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from avsed.dataset.ffmpeg import (
     TIME_LIMIT,
     DecodeError,
-    follow,
-    reason_in,
-    refuse_trouble_of_the_machine,
+    drain,
+    first_error,
+    raise_if_machine_failed,
     start_ffmpeg,
 )
 from avsed.dataset.media import (
@@ -145,7 +145,7 @@ class _Decoder:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
-        self._said_at_end = follow(cast(IO[bytes], self._process.stderr))
+        self._said_at_end = drain(cast(IO[bytes], self._process.stderr))
         self.stdout = cast(IO[bytes], self._process.stdout)
 
     @property
@@ -187,12 +187,12 @@ class _Decoder:
             raise DecodeError(f"{self.stream}: ffmpeg hangs after {self.length:.1f} s")
         if returncode:
             error = subprocess.CalledProcessError(returncode, self._process.args, stderr=said)
-            refuse_trouble_of_the_machine(error, None)
-            raise DecodeError(f"{self.stream}: {reason_in(said.decode('utf-8', 'replace'))}")
+            raise_if_machine_failed(error, None)
+            raise DecodeError(f"{self.stream}: {first_error(said.decode('utf-8', 'replace'))}")
         if not self.length:
             raise DecodeError(f"{self.stream}: nothing can be decoded")
         if said.strip():
-            self.complaint = reason_in(said.decode("utf-8", "replace"))
+            self.complaint = first_error(said.decode("utf-8", "replace"))
 
     def _kill(self) -> None:
         self._hangs = True

@@ -22,7 +22,7 @@ from avsed.report.rows import (
     with_deviation,
     with_ends,
 )
-from avsed.runtime.files import written_whole
+from avsed.runtime.files import atomic_write
 
 
 def summarize(
@@ -59,7 +59,7 @@ def summarize(
         (intervals_path, json.dumps(intervals, indent=2) + "\n"),
         (report_path, render_report(rows, params)),
     ):
-        with written_whole(path) as part:
+        with atomic_write(path) as part:
             part.write_text(text, "utf-8")
 
 

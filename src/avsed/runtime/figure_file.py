@@ -5,7 +5,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from avsed.errors import DISK_FULL, AvsedError
-from avsed.runtime.files import written_whole
+from avsed.runtime.files import atomic_write
 
 
 def require_drawable(path: Path) -> None:
@@ -31,7 +31,7 @@ def save_picture(figure: Figure, path: Path) -> None:
     """
     try:
         path.parent.stat()  # a folder that is not there is a slip: none is made
-        with written_whole(path) as part:
+        with atomic_write(path) as part:
             figure.savefig(part)
     except OSError as error:
         if error.errno in DISK_FULL:

@@ -20,7 +20,7 @@ _LENGTH = len(_MARK) + 64
 
 
 @contextmanager
-def folder_in_work(parent: Path) -> Iterator[Path]:
+def work_folder(parent: Path) -> Iterator[Path]:
     """Give a new folder for unfinished files, which is removed when the block ends.
 
     It holds a lock for as long as its process lives. What processes that were killed have left in
@@ -59,25 +59,25 @@ def _remove_leftovers(parent: Path) -> None:
             continue
 
 
-def seal(path: Path) -> None:
+def append_checksum(path: Path) -> None:
     """Append a finished file's hash to it."""
     with path.open("r+b") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         file.write(_MARK + digest.encode())
 
 
-def require_seal(path: Path) -> None:
+def verify_checksum(path: Path) -> None:
     """Refuse a file that is not as it was sealed; reads all of it, once in a process.
 
     Raises:
         OSError: if it cannot be read, or is not.
     """
     stat = path.stat()
-    _require_seal(path, stat.st_ino, stat.st_size, stat.st_mtime_ns)
+    _verify_checksum(path, stat.st_ino, stat.st_size, stat.st_mtime_ns)
 
 
 @cache
-def _require_seal(path: Path, *_: int) -> None:
+def _verify_checksum(path: Path, *_: int) -> None:
     digest = hashlib.sha256()
     with path.open("rb") as file:
         left = max(path.stat().st_size - _LENGTH, 0)
@@ -88,13 +88,13 @@ def _require_seal(path: Path, *_: int) -> None:
             raise OSError("damaged, cut short, or not written by this avsed")
 
 
-def open_sealed(path: Path) -> h5py.File:
+def open_verified(path: Path) -> h5py.File:
     """Open a sealed HDF5 file for reading.
 
     Raises:
         OSError: if it cannot be read, or is not as it was sealed.
     """
-    require_seal(path)
+    verify_checksum(path)
     return h5py.File(path, "r")
 
 
@@ -110,7 +110,7 @@ def open_results(path: Path, stage: str) -> Iterator[h5py.File]:
         AvsedError: if it cannot be read, or lacks what is read from it.
     """
     try:
-        with open_sealed(path) as file:
+        with open_verified(path) as file:
             yield file
     except (OSError, KeyError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())
@@ -120,10 +120,10 @@ def open_results(path: Path, stage: str) -> Iterator[h5py.File]:
 
 
 @contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Give a temporary path, renamed to `path` when the block ends without an exception."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with naming(path), folder_in_work(path.parent) as folder:
+    with name_disk_errors(path), work_folder(path.parent) as folder:
         part = folder / path.name
         yield part
         with part.open("rb") as file:
@@ -132,7 +132,7 @@ def written_whole(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def naming(path: Path) -> Iterator[None]:
+def name_disk_errors(path: Path) -> Iterator[None]:
     """Have an error of the disk say where: what comes of writing has no name in it."""
     try:
         yield
@@ -152,9 +152,9 @@ def new_hdf5(path: Path, libver: tuple[str, str] | None = None) -> Iterator[h5py
         yield file
         file.flush()
         image = file.id.get_file_image()
-    with written_whole(path) as part:
+    with atomic_write(path) as part:
         part.write_bytes(image)
-        seal(part)
+        append_checksum(part)
 
 
 def file_sha256(path: Path) -> str:

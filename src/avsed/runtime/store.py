@@ -9,7 +9,7 @@ import shutil
 from functools import cache
 from pathlib import Path
 
-from avsed.runtime.files import written_whole
+from avsed.runtime.files import atomic_write
 
 # Code that computes nothing that ends in a result: an edit of it changes no key and runs no stage.
 _EXEMPT_MODULES = frozenset(
@@ -84,5 +84,5 @@ def publish(path: Path, target: Path) -> None:
     try:
         target.hardlink_to(path)
     except OSError:  # another file system, or one without links
-        with written_whole(target) as part:
+        with atomic_write(target) as part:
             shutil.copyfile(path, part)

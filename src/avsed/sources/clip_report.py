@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 
 from avsed.dataset.annotations import SPLITS
-from avsed.dataset.clips import ClipRecord, kind_of
+from avsed.dataset.clips import ClipRecord, reason_category
 from avsed.errors import AvsedError
-from avsed.runtime.files import written_whole
+from avsed.runtime.files import atomic_write
 
 # Clips of each split that the paper had, of the published lists.
 PAPER = {"weak": 1_439, "unlabeled": 13_017, "validation": 259, "test": 779}
@@ -54,7 +54,7 @@ def write_inventory(
     """
     counts = count_clips(listed, records)
     remarked = {record.clip_id for record in records if record.status == "ok" and record.reason}
-    with written_whole(metrics_path) as part:
+    with atomic_write(metrics_path) as part:
         part.write_text(json.dumps(counts, indent=2) + "\n", "utf-8")
     lines = ["# Clips", "", *_count_table(counts, listed, remarked, beside_paper)]
     if remarked:
@@ -63,7 +63,7 @@ def write_inventory(
         lines += ["", "## Why the others are missing", "", *_reason_table(listed, records)]
     if any(record.status == "failed" for record in records):
         lines += ["", "`dvc repro -f collect` tries those again that failed."]
-    with written_whole(report_path) as part:
+    with atomic_write(report_path) as part:
         part.write_text("\n".join(lines) + "\n", "utf-8")
 
 
@@ -110,7 +110,7 @@ def _count_table(
 
 def _reason_table(listed: Mapping[str, Sequence[str]], records: Sequence[ClipRecord]) -> list[str]:
     reasons = {
-        record.clip_id: (kind_of(record.reason), record.status == "failed")
+        record.clip_id: (reason_category(record.reason), record.status == "failed")
         for record in records
         if record.status != "ok"
     }

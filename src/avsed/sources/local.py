@@ -9,7 +9,7 @@ from avsed.dataset.clips import ClipRecord, missing_clip
 from avsed.dataset.inspection import inspect_clip
 from avsed.errors import AvsedError
 from avsed.params import Local
-from avsed.runtime.files import written_whole
+from avsed.runtime.files import atomic_write
 
 
 def read_lists(local: Local, classes: Sequence[str]) -> dict[str, list[AnnotatedClip]]:
@@ -61,6 +61,6 @@ def copy_clip(clip_id: str, media: Mapping[str, Path | None], clips_dir: Path) -
         return missing_clip(clip_id, "no media file has its name")
     record = inspect_clip(clip_id, path)
     if record.status == "ok":
-        with written_whole(clips_dir / record.file) as part:
+        with atomic_write(clips_dir / record.file) as part:
             shutil.copyfile(path, part)
     return record

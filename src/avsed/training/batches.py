@@ -88,7 +88,7 @@ def open_training_data(
     )
 
 
-def standardisation(data: TrainingData) -> tuple[Tensor, Tensor]:
+def band_statistics(data: TrainingData) -> tuple[Tensor, Tensor]:
     """Compute the mean and deviation of each band over the training set (Section 4.2).
 
     Returns:

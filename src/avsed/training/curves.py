@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import NamedTuple
 
-from avsed.runtime.files import naming
+from avsed.runtime.files import name_disk_errors
 
 
 class Point(NamedTuple):
@@ -60,7 +60,10 @@ def open_curve(folder: Path) -> Iterator[Callable[[Point], None]]:
     from dvclive.live import Live  # takes a second, and most of avsed can do without
 
     shutil.rmtree(folder, ignore_errors=True)
-    with naming(folder), Live(str(folder), save_dvc_exp=False, dvcyaml=None, report=None) as live:
+    with (
+        name_disk_errors(folder),
+        Live(str(folder), save_dvc_exp=False, dvcyaml=None, report=None) as live,
+    ):
 
         def append(point: Point) -> None:
             live.step = point.step

@@ -64,7 +64,7 @@ def _describe_machine(params: Train) -> dict[str, str]:
     }
 
 
-def deal_out(
+def seeds_of_job(
     variants: Sequence[str], n_seeds: int, *, shard: int, n_shards: int
 ) -> dict[str, list[int]]:
     """Choose what one of several jobs trains: each job some seeds of each variant.

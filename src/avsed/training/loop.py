@@ -15,15 +15,15 @@ import torch
 from tqdm import tqdm
 
 from avsed.model.crnn import embedding_dim
-from avsed.model.files import ModelCard, load_weights, save_weights
+from avsed.model.files import ModelCard, read_student_weights, save_weights
 from avsed.params import Fusion, Train
 from avsed.runtime.device import choose_device, choose_dtype, keep_freed_memory
-from avsed.runtime.files import require_seal, seal, written_whole
+from avsed.runtime.files import append_checksum, atomic_write, verify_checksum
 from avsed.runtime.limits import count_cores
 from avsed.runtime.store import work_key
-from avsed.training.batches import TrainingData, place_features, standardisation
+from avsed.training.batches import TrainingData, band_statistics, place_features
 from avsed.training.curves import Point, curve_to_json, mean_curve
-from avsed.training.seed_group import Lockstep
+from avsed.training.seed_group import SeedGroup
 
 CHECKPOINT_INTERVAL = 60.0  # seconds: what a killed run loses, at most
 SEED_CODE = ("avsed.training.seed_group",)  # decides what a seed becomes
@@ -56,7 +56,7 @@ class TrainedSeeds:
 
     def is_done(self, seed: int) -> bool:
         """Tell whether there is nothing left to do for a seed."""
-        return self.diverged_path(seed).exists() or _is_whole(self.weights_path(seed))
+        return self.diverged_path(seed).exists() or _is_valid(self.weights_path(seed))
 
 
 def train_seeds(
@@ -106,13 +106,13 @@ def train_seeds(
         progress.close()
         return trained
     keep_freed_memory()
-    bands = standardisation(data) if "spectral" in data.kinds else None
+    bands = band_statistics(data) if "spectral" in data.kinds else None
     data = place_features(data, device)
     stop = threading.Event()
 
     def train_and_keep(run: Sequence[int]) -> None:
         checkpoint = trained.checkpoint_path(run)
-        lockstep = Lockstep(
+        group = SeedGroup(
             data,
             bands,
             fusion,
@@ -122,8 +122,8 @@ def train_seeds(
             state=_load_checkpoint(checkpoint),
         )
         follow = on_point if run is waiting[0] else lambda _: None
-        if _take_steps(lockstep, trained, progress, follow, stop):
-            _keep(lockstep, trained)
+        if _take_steps(group, trained, progress, follow, stop):
+            _keep(group, trained)
             checkpoint.unlink(missing_ok=True)
 
     with progress:
@@ -153,59 +153,59 @@ def _count_jobs(n_runs: int, kinds: Sequence[str], device: torch.device) -> int:
 
 
 def _take_steps(
-    lockstep: Lockstep,
+    group: SeedGroup,
     trained: TrainedSeeds,
     progress: "tqdm[NoReturn]",
     on_point: OnPoint,
     stop: threading.Event,
 ) -> bool:
     """Take all steps that are left; returns whether they were taken, and not stopped."""
-    n_seeds = len(lockstep.seeds)
-    checkpoint = trained.checkpoint_path(lockstep.seeds)
-    progress.update(n_seeds * lockstep.step)
-    for point in mean_curve(list(lockstep.curves.values())):
+    n_seeds = len(group.seeds)
+    checkpoint = trained.checkpoint_path(group.seeds)
+    progress.update(n_seeds * group.step)
+    for point in mean_curve(list(group.curves.values())):
         on_point(point)
     saved = time.monotonic()
-    while not lockstep.finished:
+    while not group.finished:
         if stop.is_set() or time.monotonic() - saved >= CHECKPOINT_INTERVAL:
             # In memory first: PyTorch's own errors do not say that a disk is full.
             state = io.BytesIO()
-            torch.save(lockstep.state(), state)
-            with written_whole(checkpoint) as part:
+            torch.save(group.state_dict(), state)
+            with atomic_write(checkpoint) as part:
                 part.write_bytes(state.getbuffer())
-                seal(part)
+                append_checksum(part)
             saved = time.monotonic()
         if stop.is_set():
             return False
-        n_diverged = len(lockstep.diverged)
-        has_point = lockstep.take_step()
+        n_diverged = len(group.diverged)
+        has_point = group.take_step()
         progress.update(n_seeds)
         if has_point:
-            (mean,) = mean_curve([curve[-1:] for curve in lockstep.curves.values()])
+            (mean,) = mean_curve([curve[-1:] for curve in group.curves.values()])
             on_point(mean)
             costs = f"{mean.classification_cost:.3f} + {mean.consistency_cost:.4f}"
             progress.set_postfix_str(f"costs {costs}", refresh=False)
-        for seed in list(lockstep.diverged)[n_diverged:]:
-            progress.write(_explain_divergence(lockstep, seed, trained.card), file=sys.stderr)
+        for seed in list(group.diverged)[n_diverged:]:
+            progress.write(_explain_divergence(group, seed, trained.card), file=sys.stderr)
     return True
 
 
-def _keep(lockstep: Lockstep, trained: TrainedSeeds) -> None:
+def _keep(group: SeedGroup, trained: TrainedSeeds) -> None:
     """Write the final students, and of seeds that diverged that they did."""
-    for seed in lockstep.seeds:
-        if seed not in lockstep.diverged:
-            with written_whole(trained.weights_path(seed)) as part:
-                curve = curve_to_json(lockstep.curves[seed])
-                save_weights(part, lockstep.weights(seed), curve)
+    for seed in group.seeds:
+        if seed not in group.diverged:
+            with atomic_write(trained.weights_path(seed)) as part:
+                curve = curve_to_json(group.curves[seed])
+                save_weights(part, group.weights(seed), curve)
         else:
-            with written_whole(trained.diverged_path(seed)) as part:
-                part.write_text(_explain_divergence(lockstep, seed, trained.card), "utf-8")
+            with atomic_write(trained.diverged_path(seed)) as part:
+                part.write_text(_explain_divergence(group, seed, trained.card), "utf-8")
 
 
-def _explain_divergence(lockstep: Lockstep, seed: int, card: ModelCard) -> str:
+def _explain_divergence(group: SeedGroup, seed: int, card: ModelCard) -> str:
     return (
         f"{'+'.join(card.kinds)}, seed {seed}: is left out, for by step "
-        f"{lockstep.diverged[seed]:,} its costs were no finite numbers"
+        f"{group.diverged[seed]:,} its costs were no finite numbers"
     )
 
 
@@ -213,7 +213,7 @@ def _load_checkpoint(path: Path) -> dict[str, object] | None:
     if not path.exists():
         return None
     try:
-        require_seal(path)
+        verify_checksum(path)
         state: dict[str, object] = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, pickle.UnpicklingError) as error:
         reason = str(error).splitlines()[0]
@@ -275,11 +275,11 @@ def _embedding_dims(kinds: Sequence[str], fusion: Fusion) -> list[int]:
     ]
 
 
-def _is_whole(path: Path) -> bool:
+def _is_valid(path: Path) -> bool:
     if not path.exists():
         return False
     try:
-        load_weights(path)
+        read_student_weights(path)
     except OSError as error:
         print(f"{path}: {error}; the seed is trained again", flush=True)
         return False

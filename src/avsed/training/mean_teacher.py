@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from avsed.model.crnn import Crnn
-from avsed.model.together import score_together
+from avsed.model.together import forward_together
 from avsed.params import Train
 from avsed.training.batches import Batch
 
@@ -118,9 +118,9 @@ def training_step(
     for group in optimizer.param_groups:
         group["lr"] = learning_rate(step, params)
 
-    frame_scores, clip_scores = score_together(students, batch.features, mask)
+    frame_scores, clip_scores = forward_together(students, batch.features, mask)
     with torch.no_grad():
-        teacher_scores = score_together(teachers, batch.features, mask)
+        teacher_scores = forward_together(teachers, batch.features, mask)
     n_weak = batch.targets.shape[1]
     classification = classification_cost(clip_scores[:, :n_weak], batch.targets)
     consistency = consistency_cost((frame_scores, clip_scores), teacher_scores, mask)

@@ -23,7 +23,7 @@ N_POINTS = 100  # of a learning curve
 _global_state = threading.Lock()
 
 
-class Lockstep:
+class SeedGroup:
     """S students with their teachers, and all else that their next step depends on.
 
     Attributes:
@@ -53,7 +53,7 @@ class Lockstep:
             params: training.
             seeds: S.
             device: where to compute.
-            state: what `state` gave, of the same systems.
+            state: what `state_dict` returned, of the same systems.
         """
         self.seeds = tuple(seeds)
         self.step = 0
@@ -81,7 +81,7 @@ class Lockstep:
         self._optimizer = torch.optim.Adam(weights, lr=params.learning_rate, fused=True)
         self._costs = torch.zeros(2, len(seeds), device=device)  # summed since the last point
         if state is not None:
-            self._go_back_to(state)
+            self.load_state_dict(state)
         self._batches = batches(
             data,
             n_weak=params.n_weak,
@@ -135,8 +135,8 @@ class Lockstep:
         student = self.students[self.seeds.index(seed)]
         return {name: tensor.cpu().contiguous() for name, tensor in student.state_dict().items()}
 
-    def state(self) -> dict[str, Any]:
-        """Give all that further steps depend on; batches follow from their number."""
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that further steps depend on; batches follow from the step."""
         models = (*self.students, *self._teachers)
         return {
             "step": self.step,
@@ -148,7 +148,8 @@ class Lockstep:
             "optimizer": self._optimizer.state_dict(),
         }
 
-    def _go_back_to(self, state: Mapping[str, Any]) -> None:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state_dict` returned, of the same systems."""
         self.step = state["step"]
         self.curves = {
             seed: [Point(*values) for values in points] for seed, points in state["curves"].items()

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from avsed.errors import AvsedError
-from avsed.model.files import load_weights, write_model_card
+from avsed.model.files import read_student_weights, write_model_card
 from avsed.params import Fusion, Train
 from avsed.runtime.cluster import connect
 from avsed.runtime.store import publish, store_dir
@@ -66,4 +66,4 @@ def train_variant(
 
 
 def _read_curve(path: Path) -> Curve:
-    return curve_from_json(load_weights(path)[1])
+    return curve_from_json(read_student_weights(path)[1])

@@ -24,7 +24,7 @@ AHEAD = 2  # clips a decoder that wait for the network, at most
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClipFeatures:
+class ExtractedFeatures:
     """Features of one kind.
 
     Attributes:
@@ -42,7 +42,7 @@ def embed_clips(
     *,
     clips_dir: Path,
     on_clip: Callable[[], object],
-) -> dict[str, ClipFeatures]:
+) -> dict[str, ExtractedFeatures]:
     """Compute the features of clips; each file is read once.
 
     Each batch holds the same number of rows, so that a clip's features do not depend on which
@@ -74,7 +74,7 @@ def embed_clips(
         path = clips_dir / records[clip_id].file
         return decode_clip(asked, path, records[clip_id].duration, stopped=stopped)
 
-    found = {kind: ClipFeatures() for kind in wanted}
+    found = {kind: ExtractedFeatures() for kind in wanted}
     batchers = {kind: Batcher(extractors[kind], found[kind].features) for kind in wanted}
     clip_ids = sorted(records)
     with closing(_decode_ahead(decode, clip_ids, stopped)) as stream:

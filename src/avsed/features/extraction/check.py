@@ -12,7 +12,7 @@ import numpy as np
 from avsed.dataset.clips import ClipRecord
 from avsed.dataset.shards import Provenance
 from avsed.framing import N_FRAMES, N_SPECTRAL_FRAMES
-from avsed.runtime.files import open_sealed
+from avsed.runtime.files import open_verified
 from avsed.variants import family
 
 
@@ -59,7 +59,7 @@ def check_shards(features_dir: Path, kind: str, records: Sequence[ClipRecord]) -
     shards = []
     for path in paths:
         try:
-            with open_sealed(path) as file:
+            with open_verified(path) as file:
                 shards.append(_describe(path, file))
                 errors += (f"{path}: {error}" for error in _value_errors(kind, file))
         except (OSError, KeyError, ValueError) as error:

@@ -17,20 +17,20 @@ from avsed.dataset.clips import ClipRecord
 from avsed.dataset.ffmpeg import run_ffmpeg
 from avsed.dataset.shards import CLIPS_PER_SHARD, Shard, read_left_out, write_shard
 from avsed.errors import AvsedError
-from avsed.features.extraction.batching import ClipFeatures, embed_clips
+from avsed.features.extraction.batching import ExtractedFeatures, embed_clips
 from avsed.features.extraction.shard_plan import (
     PlannedShard,
+    explain_missing,
     missing_shards,
     plan_shards,
     recover_shards,
-    remember,
+    save_keys,
     shard_key,
-    why_missing,
 )
 from avsed.features.extractor import Extractor, FeatureSpec, Recipe
 from avsed.framing import valid_frames
 from avsed.runtime.cluster import connect
-from avsed.runtime.files import file_sha256, written_whole
+from avsed.runtime.files import atomic_write, file_sha256
 from avsed.runtime.limits import count_cores
 from avsed.runtime.store import code_key, publish, store_dir
 
@@ -92,7 +92,7 @@ def extract_features(
         }
         for kind, shards in missing.items():
             if shards:
-                why = why_missing(specs[kind], shards, modules=recipes[kind].modules)
+                why = explain_missing(specs[kind], shards, modules=recipes[kind].modules)
                 print(f"{kind}: {len(shards)} of {len(plans[kind])} shards to make: {why}")
         _require_room(specs, plans, missing, out_dir)
         work = _by_number(missing)
@@ -245,7 +245,7 @@ def _require_collected(shards: Mapping[str, PlannedShard], clips_dir: Path) -> N
 
 
 def _shard_of(
-    found: ClipFeatures, shard: PlannedShard, spec: FeatureSpec, code: str, clips_dir: Path
+    found: ExtractedFeatures, shard: PlannedShard, spec: FeatureSpec, code: str, clips_dir: Path
 ) -> Shard:
     records = [record for record in shard.records if record.clip_id in found.features]
     features = np.empty((len(records), spec.n_frames, spec.dims), dtype=np.float16)
@@ -288,9 +288,9 @@ def _publish(
     for shard in shards:
         publish(shard.path, folder / shard.file_name)
         left_out |= read_left_out(shard.path)
-    remember(spec.kind, shards)
+    save_keys(spec.kind, shards)
     with (
-        written_whole(folder / "left_out.csv") as part,
+        atomic_write(folder / "left_out.csv") as part,
         part.open("w", encoding="utf-8", newline="") as report,
     ):
         writer = csv.writer(report, lineterminator="\n")

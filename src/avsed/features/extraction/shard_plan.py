@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from avsed.dataset.clips import ClipRecord
-from avsed.dataset.shards import is_whole, read_origin
+from avsed.dataset.shards import is_valid_shard, read_origin
 from avsed.features.extractor import FeatureSpec
-from avsed.runtime.files import folder_in_work, written_whole
+from avsed.runtime.files import atomic_write, work_folder
 from avsed.runtime.last_commit import OutOfReachError, open_last_commit
 from avsed.runtime.store import code_key, store_dir, work_key
 
@@ -81,7 +81,7 @@ def shard_key(spec: FeatureSpec, records: Sequence[ClipRecord], *, modules: tupl
 
 def missing_shards(shards: Sequence[PlannedShard]) -> list[PlannedShard]:
     """Read the shards that the store has, and name those that are to be made."""
-    return [shard for shard in shards if not is_whole(shard.path, shard.key)]
+    return [shard for shard in shards if not is_valid_shard(shard.path, shard.key)]
 
 
 def recover_shards(
@@ -108,7 +108,7 @@ def recover_shards(
     recovered = set()
     for shard in missing:
         shard.path.parent.mkdir(parents=True, exist_ok=True)
-        with folder_in_work(shard.path.parent) as work_dir:
+        with work_folder(shard.path.parent) as work_dir:
             # A name of its own: what DVC links to its cache must not be written into.
             copy = work_dir / shard.file_name
             try:
@@ -117,7 +117,7 @@ def recover_shards(
                 continue
             except OutOfReachError:
                 break
-            if is_whole(copy, shard.key):
+            if is_valid_shard(copy, shard.key):
                 copy.replace(shard.path)
                 recovered.add(shard.number)
                 continue
@@ -130,7 +130,7 @@ def recover_shards(
     return [shard for shard in missing if shard.number not in recovered]
 
 
-def why_missing(
+def explain_missing(
     spec: FeatureSpec, missing: Sequence[PlannedShard], *, modules: tuple[str, ...]
 ) -> str:
     """Say how shards that are to be made differ from those of the last extraction."""
@@ -140,9 +140,9 @@ def why_missing(
     return ", ".join(f"{reason} ({count})" for reason, count in reasons.most_common())
 
 
-def remember(kind: str, shards: Sequence[PlannedShard]) -> None:
+def save_keys(kind: str, shards: Sequence[PlannedShard]) -> None:
     """Keep the shards' keys, to tell the next extraction what has changed."""
-    with written_whole(_last_path(kind)) as part:
+    with atomic_write(_last_path(kind)) as part:
         part.write_text(json.dumps({str(shard.number): shard.key for shard in shards}), "utf-8")
 
 

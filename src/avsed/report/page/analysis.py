@@ -72,7 +72,7 @@ class Analysis:
     timelines: Mapping[str, Timeline]
 
 
-def score_classes(counted: CountedClips, results: Mapping[str, Result]) -> dict[str, ClassScores]:
+def class_f1_ranges(counted: CountedClips, results: Mapping[str, Result]) -> dict[str, ClassScores]:
     """Compute the F1 of each class.
 
     Args:
@@ -96,7 +96,7 @@ def score_classes(counted: CountedClips, results: Mapping[str, Result]) -> dict[
     return scores
 
 
-def analyse_variant(
+def analyze_variant(
     scores_path: Path,
     evaluation: Mapping[str, Any],
     results: Mapping[str, Result],

@@ -10,7 +10,7 @@ from avsed.dataset.annotations import Event
 from avsed.report.page.analysis import Analysis, ClassScores
 from avsed.report.page.boundary_errors import BIN_CENTERS
 from avsed.report.page.example_clips import TellingClip
-from avsed.runtime.files import written_whole
+from avsed.runtime.files import atomic_write
 
 
 def write_class_f1(
@@ -103,7 +103,7 @@ def write_clips_found(
         }
         for clip in clips
     ]
-    with written_whole(path) as part:
+    with atomic_write(path) as part:
         part.write_text(json.dumps(described, indent=2) + "\n", "utf-8")
 
 
@@ -115,7 +115,7 @@ def _described(events: Iterable[Event]) -> list[dict[str, float | str]]:
 
 
 def _write_tsv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    with written_whole(path) as part, part.open("w", encoding="utf-8", newline="") as file:
+    with atomic_write(path) as part, part.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, delimiter="\t", lineterminator="\n")
         writer.writerow(header)
         writer.writerows(rows)

@@ -20,7 +20,7 @@ from avsed.dataset.annotations import Event
 from avsed.framing import FRAME_HOP
 from avsed.report.page.analysis import Analysis, ClassScores, Timeline
 from avsed.report.page.boundary_errors import BIN_CENTERS
-from avsed.runtime.files import written_whole
+from avsed.runtime.files import atomic_write
 
 # Variant to cost to its steps and values.
 Curves = Mapping[str, Mapping[str, tuple[list[int], list[float]]]]
@@ -84,7 +84,7 @@ def _adapt_tag(tag: str, id_prefix: str) -> str:
 
 def save_png(figure: Figure, path: Path) -> None:
     """Write a figure as a PNG file on white."""
-    with rc_context(_STYLE), written_whole(path) as part:
+    with rc_context(_STYLE), atomic_write(path) as part:
         figure.savefig(part, format="png", dpi=100, facecolor="white", metadata={"Software": None})
 
 

@@ -11,7 +11,7 @@ from avsed.dataset.clips import read_clips
 from avsed.errors import AvsedError
 from avsed.evaluation.counts import read_counts
 from avsed.params import Params
-from avsed.report.page.analysis import Analysis, analyse_variant, score_classes
+from avsed.report.page.analysis import Analysis, analyze_variant, class_f1_ranges
 from avsed.report.page.example_clips import METRIC, TellingClip, choose_clips
 from avsed.report.page.figure_data import (
     write_boundary_errors,
@@ -31,7 +31,7 @@ from avsed.report.page.figures import (
 )
 from avsed.report.page.page import F1_TITLES, Content, render_page
 from avsed.report.rows import read_evaluation, read_rows
-from avsed.runtime.files import written_whole
+from avsed.runtime.files import atomic_write
 
 COSTS = ("classification_cost", "consistency_cost")
 
@@ -70,14 +70,14 @@ def illustrate(
     classes = read_classes(metadata_dir)
     counted = {variant: read_counts(evaluations_dir / f"{variant}.h5") for variant in rows}
     class_scores = {
-        variant: score_classes(counted[variant], row.results) for variant, row in rows.items()
+        variant: class_f1_ranges(counted[variant], row.results) for variant, row in rows.items()
     }
     seeds = {variant: row.results[METRIC].seeds for variant, row in rows.items()}
     clips = choose_clips(counted, seeds)
     listed = {clip.clip_id: clip for clip in read_list(metadata_dir, "test", classes)}
     truth = {clip.clip_id: listed[clip.clip_id].events or () for clip in clips}
     analyses = {
-        variant: analyse_variant(
+        variant: analyze_variant(
             scores_dir / f"{variant}.h5",
             read_evaluation(evaluations_dir / f"{variant}.json"),
             row.results,
@@ -113,7 +113,7 @@ def illustrate(
             zip(clips, (to_svg(figure, name) for name, figure in of_clips.items()), strict=True)
         ),
     )
-    with written_whole(page_path) as part:
+    with atomic_write(page_path) as part:
         part.write_text(render_page(content, params), "utf-8")
 
 

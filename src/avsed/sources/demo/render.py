@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from avsed.dataset.ffmpeg import ffmpeg_path, run_ffmpeg
 from avsed.errors import AvsedError
 from avsed.framing import n_samples
-from avsed.runtime.files import folder_in_work, naming
+from avsed.runtime.files import name_disk_errors, work_folder
 from avsed.sources.demo.pictures import HEIGHT, PICTURE_RATE, WIDTH, draw_pictures
 from avsed.sources.demo.scenes import Scene
 from avsed.sources.demo.sounds import SAMPLE_RATE, background, synthesize
@@ -63,12 +63,12 @@ def render_clip(scene: Scene, path: Path) -> None:
         AvsedError: if ffmpeg fails or lacks an encoder.
         OSError: if a disk is full.
     """
-    with folder_in_work(path.parent) as folder:
+    with work_folder(path.parent) as folder:
         audio_path, part = folder / "audio.wav", folder / path.name
         # In memory first: libsndfile's own errors do not say that a disk is full.
         sound = io.BytesIO()
         soundfile.write(sound, render_audio(scene), SAMPLE_RATE, subtype="PCM_16", format="WAV")
-        with naming(path):
+        with name_disk_errors(path):
             audio_path.write_bytes(sound.getbuffer())
         _encode(draw_pictures(scene), audio_path, part, scene.duration)
         part.replace(path)

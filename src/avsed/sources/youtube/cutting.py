@@ -6,7 +6,7 @@ from pathlib import Path
 import ffmpeg
 
 from avsed.dataset.clips import ClipRecord
-from avsed.dataset.ffmpeg import DecodeError, named_file, run_ffmpeg
+from avsed.dataset.ffmpeg import DecodeError, file_url, run_ffmpeg
 from avsed.dataset.inspection import inspect_clip, read_header
 from avsed.sources.youtube.failures import FetchError, Outcome
 from avsed.sources.youtube.fetching import Video
@@ -49,9 +49,9 @@ def cut_clip(video: Video, segment: Segment, path: Path) -> ClipRecord:
     try:
         header = read_header(video.path)
     except DecodeError as error:
-        raise FetchError(Outcome.PASSING, "damaged", str(error)) from None
+        raise FetchError(Outcome.TEMPORARY, "damaged", str(error)) from None
     if "Video" not in header.streams:
-        raise FetchError(Outcome.PASSING, "no video", "only audio was delivered")
+        raise FetchError(Outcome.TEMPORARY, "no video", "only audio was delivered")
     ends = max(video.duration or 0.0, video.start + header.duration)
     if 0 < ends < segment.start + SHORTEST:
         raise FetchError(
@@ -64,31 +64,31 @@ def cut_clip(video: Video, segment: Segment, path: Path) -> ClipRecord:
     except subprocess.CalledProcessError as error:
         complaint = error.stderr.decode(errors="replace").strip().splitlines()
         raise FetchError(
-            Outcome.PASSING, "damaged", complaint[0] if complaint else "ffmpeg failed"
+            Outcome.TEMPORARY, "damaged", complaint[0] if complaint else "ffmpeg failed"
         ) from None
     except subprocess.TimeoutExpired:
-        raise FetchError(Outcome.PASSING, "damaged", "ffmpeg hangs on it") from None
+        raise FetchError(Outcome.TEMPORARY, "damaged", "ffmpeg hangs on it") from None
 
     record = inspect_clip(segment.clip_id, path)
     if record.status != "ok":
-        raise FetchError(Outcome.PASSING, "damaged", record.reason)
+        raise FetchError(Outcome.TEMPORARY, "damaged", record.reason)
     if not record.has_video:
-        raise FetchError(Outcome.PASSING, "damaged", record.reason)
+        raise FetchError(Outcome.TEMPORARY, "damaged", record.reason)
     expected = min(segment.duration, ends - segment.start) if ends else segment.duration
     # Sound may end before the pictures, and the other way round.
     reached = max(record.duration, read_header(path).duration)
     if reached < expected - TOLERANCE:
-        raise FetchError(Outcome.PASSING, "damaged", f"ends {expected - reached:.1f} s too early")
+        raise FetchError(Outcome.TEMPORARY, "damaged", f"ends {expected - reached:.1f} s too early")
     return record
 
 
 def _command(video: Video, segment: Segment, path: Path) -> list[str]:
     first = segment.start - video.start
-    source = ffmpeg.input(named_file(video.path), ss=first, t=segment.duration)
+    source = ffmpeg.input(file_url(video.path), ss=first, t=segment.duration)
     output = ffmpeg.output(
         source["v:0"].filter("scale", _WIDTH, _HEIGHT),
         source["a:0?"],
-        named_file(path),
+        file_url(path),
         t=segment.duration,
         **_ENCODING,
     )

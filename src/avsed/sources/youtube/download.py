@@ -14,7 +14,7 @@ from avsed.sources.youtube.fetching import YOUTUBE, Access, Site, read_cookies
 from avsed.sources.youtube.ledger import media_path, open_ledger
 from avsed.sources.youtube.lists import segment_of
 from avsed.sources.youtube.recovery import recover_clips
-from avsed.sources.youtube.scheduling import Patience, Schedule
+from avsed.sources.youtube.scheduling import RetryPolicy, Schedule
 
 VIDEO_TO_REQUEST = 16  # the pause between videos, in pauses between requests; as yt-dlp advises
 
@@ -26,7 +26,7 @@ def download_clips(
     clips_dir: Path,
     table_path: Path,
     site: Site = YOUTUBE,
-    patience: Patience | None = None,
+    retry_policy: RetryPolicy | None = None,
 ) -> list[ClipRecord]:
     """Fetch the clips that neither the store nor the last commit has.
 
@@ -36,7 +36,7 @@ def download_clips(
         clips_dir: DVC's output for their media; becomes an mp4 file for each.
         table_path: DVC's output for their records, which is read in the last commit only.
         site: where to ask.
-        patience: how long to wait, and how much to bear.
+        retry_policy: waits, attempts and limits.
 
     Returns:
         A record of each clip: ok; unavailable, whose video is gone; or failed, which is tried
@@ -46,18 +46,18 @@ def download_clips(
         AvsedError: if the site refuses this address, or nothing can be reached. What was fetched
             is kept, and no clip is recorded as gone for it.
     """
-    patience = patience or Patience()
+    retry_policy = retry_policy or RetryPolicy()
     access = Access(
         site=site,
         cookies=read_cookies(download.cookies) if download.cookies else None,
         proxy=download.proxy,
         pause=download.sleep / VIDEO_TO_REQUEST,
-        long_video=patience.long_video,
-        socket_timeout=patience.socket_timeout,
+        long_video=retry_policy.long_video,
+        socket_timeout=retry_policy.socket_timeout,
     )
     segments = [segment_of(clip_id) for clip_id in clip_ids]
     with open_ledger(waits=True) as ledger:
-        ledger.settle(clip_ids)
+        ledger.reconcile(clip_ids)
         recover_clips(ledger, clip_ids, clips_dir=clips_dir, table_path=table_path)
         if download.cookies:
             ledger.ask_again_for_age_restricted()
@@ -66,7 +66,7 @@ def download_clips(
         if wanted:
             _announce(len(wanted), len(segments), download)
             _offer_ffmpeg()
-            schedule = Schedule(ledger, wanted, download, access, patience)
+            schedule = Schedule(ledger, wanted, download, access, retry_policy)
             failed = schedule.fetch_all(len(segments))
         records = [
             failed_clip(clip_id, str(failed[clip_id]))

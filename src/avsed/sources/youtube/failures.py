@@ -25,17 +25,17 @@ class Outcome(Enum):
     """What follows from a failure."""
 
     GONE = "gone"  # for good: recorded, and not tried again
-    DOUBTFUL = "doubtful"  # gone, unless nothing else is answered either
+    UNCONFIRMED = "unconfirmed"  # gone, unless nothing else is answered either
     BLOCKED = "blocked"  # the address is refused, whatever the video
     THROTTLED = "throttled"  # likewise, for a while
-    PASSING = "passing"  # tried again
+    TEMPORARY = "temporary"  # tried again
 
 
 AGE_RESTRICTED = "age-restricted"
 
 # What a message says, what follows, and what to call it in reports. The first that fits counts:
 # a refused address may also read "unavailable", and a country's copyright case is the country's.
-SAYINGS: tuple[tuple[str, Outcome, str], ...] = (
+ERROR_PATTERNS: tuple[tuple[str, Outcome, str], ...] = (
     ("not a bot", Outcome.BLOCKED, "robot check"),
     ("captcha challenge", Outcome.BLOCKED, "robot check"),
     ("rate-limited by YouTube", Outcome.BLOCKED, "rate limit"),
@@ -64,13 +64,13 @@ SAYINGS: tuple[tuple[str, Outcome, str], ...] = (
     ("live stream recording is not available", Outcome.GONE, "removed"),
     # What is left of "sign in" asks for it before any video.
     ("Please sign in", Outcome.BLOCKED, "robot check"),
-    ("not available on this app", Outcome.PASSING, "not delivered"),  # of yt-dlp's disguise
-    ("Giving up after", Outcome.PASSING, "network"),
-    ("Video unavailable", Outcome.DOUBTFUL, "unavailable"),
-    ("video is unavailable", Outcome.DOUBTFUL, "unavailable"),
-    ("video is not available", Outcome.DOUBTFUL, "unavailable"),
-    ("video isn't available", Outcome.DOUBTFUL, "unavailable"),
-    ("no longer available", Outcome.DOUBTFUL, "unavailable"),
+    ("not available on this app", Outcome.TEMPORARY, "not delivered"),  # of yt-dlp's disguise
+    ("Giving up after", Outcome.TEMPORARY, "network"),
+    ("Video unavailable", Outcome.UNCONFIRMED, "unavailable"),
+    ("video is unavailable", Outcome.UNCONFIRMED, "unavailable"),
+    ("video is not available", Outcome.UNCONFIRMED, "unavailable"),
+    ("video isn't available", Outcome.UNCONFIRMED, "unavailable"),
+    ("no longer available", Outcome.UNCONFIRMED, "unavailable"),
 )
 
 LEAST_ROOM = 2**20  # bytes without which nothing can be fetched
@@ -88,19 +88,19 @@ class FetchError(Exception):
 
     Attributes:
         outcome: what follows.
-        kind: a word or two for reports.
+        category: a word or two for reports.
         reason: what was said, in one line.
         retry_after: seconds that the server asks to wait for.
     """
 
     outcome: Outcome
-    kind: str
+    category: str
     reason: str
     retry_after: float = 0.0
 
     def __str__(self) -> str:
-        """Give kind and reason."""
-        return f"{self.kind}: {self.reason}"
+        """Return category and reason."""
+        return f"{self.category}: {self.reason}"
 
 
 def explain(error: Exception) -> FetchError:
@@ -109,21 +109,21 @@ def explain(error: Exception) -> FetchError:
     if any(isinstance(cause, GeoRestrictedError) for cause in _causes(error)):
         return FetchError(Outcome.GONE, "blocked in this country", reason)
     said = reason.casefold()
-    for words, outcome, kind in SAYINGS:
+    for words, outcome, category in ERROR_PATTERNS:
         if words.casefold() in said:
-            return FetchError(outcome, kind, reason)
+            return FetchError(outcome, category, reason)
     refusal = next((cause for cause in _causes(error) if isinstance(cause, HTTPError)), None)
     if refusal is None:
         lost = any(isinstance(cause, TransportError) for cause in _causes(error))
-        return FetchError(Outcome.PASSING, "network" if lost else "not delivered", reason)
+        return FetchError(Outcome.TEMPORARY, "network" if lost else "not delivered", reason)
     refusal.close()
     wait = _seconds(refusal.response.headers.get("Retry-After", ""))
     if refusal.status == 429:
         return FetchError(Outcome.THROTTLED, "rate limit", reason, wait)
     # Only of the video's page: addresses of its media run out, and are then asked for anew.
     if refusal.status in (404, 410) and "unable to download webpage" in said:
-        return FetchError(Outcome.DOUBTFUL, "not found", reason)
-    return FetchError(Outcome.PASSING, "network", reason, wait)
+        return FetchError(Outcome.UNCONFIRMED, "not found", reason)
+    return FetchError(Outcome.TEMPORARY, "network", reason, wait)
 
 
 def disk_trouble(error: BaseException, folder: Path) -> OSError | None:

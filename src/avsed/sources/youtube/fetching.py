@@ -106,7 +106,7 @@ def fetch_video(segment: Segment, folder: Path, access: Access) -> Video:
     files = info.get("requested_downloads") or []
     path = Path(files[0]["filepath"]) if files and files[0].get("filepath") else None
     if info.get("id") != segment.video_id or path is None or not path.is_file():
-        raise FetchError(Outcome.PASSING, "not delivered", "the site gave no file of this video")
+        raise FetchError(Outcome.TEMPORARY, "not delivered", "the site gave no file of this video")
     return Video(
         path=path, start=files[0].get("section_start") or 0.0, duration=info.get("duration")
     )
@@ -174,7 +174,7 @@ def _ask(segment: Segment, options: dict[str, Any], site: Site, folder: Path) ->
             address = site.address.format(video_id=segment.video_id)
             return youtube_dl.extract_info(address) or {}
     except DownloadCancelled as error:
-        raise FetchError(Outcome.PASSING, "network", str(error)) from None
+        raise FetchError(Outcome.TEMPORARY, "network", str(error)) from None
     except Exception as error:
         if trouble := disk_trouble(error, folder):
             raise trouble from None
@@ -182,7 +182,7 @@ def _ask(segment: Segment, options: dict[str, Any], site: Site, folder: Path) ->
             raise explain(error) from None
         # A fault of yt-dlp with one video must not end a run of days.
         reason = f"yt-dlp fails with {type(error).__name__}: {one_line(str(error))}"
-        raise FetchError(Outcome.PASSING, "not delivered", reason) from error
+        raise FetchError(Outcome.TEMPORARY, "not delivered", reason) from error
 
 
 def _time_limit() -> Callable[[Mapping[str, Any]], None]:

@@ -14,10 +14,10 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from avsed.dataset.clips import ClipRecord, failed_clip, kind_of
+from avsed.dataset.clips import ClipRecord, failed_clip, reason_category
 from avsed.dataset.inspection import inspect_clip
 from avsed.errors import AvsedError
-from avsed.runtime.files import file_sha256, naming, written_whole
+from avsed.runtime.files import atomic_write, file_sha256, name_disk_errors
 from avsed.runtime.store import store_dir
 from avsed.sources.youtube.failures import AGE_RESTRICTED
 
@@ -48,17 +48,17 @@ class Ledger:
         """Tell whether a clip need not be asked for."""
         return clip_id in self.records and self.records[clip_id].status != "failed"
 
-    def ask_again(self, clip_id: str) -> None:
+    def retry(self, clip_id: str) -> None:
         """Have a clip that was gone asked for again."""
         self.add(failed_clip(clip_id, self.records[clip_id].reason))
 
     def ask_again_for_age_restricted(self) -> None:
         """Have clips asked for again that were not had for want of cookies."""
         for clip_id, record in list(self.records.items()):
-            if record.status == "unavailable" and kind_of(record.reason) == AGE_RESTRICTED:
-                self.ask_again(clip_id)
+            if record.status == "unavailable" and reason_category(record.reason) == AGE_RESTRICTED:
+                self.retry(clip_id)
 
-    def settle(self, clip_ids: Collection[str]) -> None:
+    def reconcile(self, clip_ids: Collection[str]) -> None:
         """Hold records against files, before anything is fetched.
 
         Media that a kill left without record are looked at; records whose media are lost or
@@ -69,8 +69,8 @@ class Ledger:
         known = [clip_id for clip_id in clip_ids if clip_id in self.records]
         had = [clip_id for clip_id in known if self.records[clip_id].status == "ok"]
         with ThreadPoolExecutor() as pool:
-            whole = list(pool.map(self._is_whole, had))
-        self._drop([clip_id for clip_id, is_whole in zip(had, whole, strict=True) if not is_whole])
+            whole = list(pool.map(self._is_valid, had))
+        self._drop([clip_id for clip_id, is_valid in zip(had, whole, strict=True) if not is_valid])
         there = {path.stem for path in _clips_dir().iterdir()}
         for clip_id in clip_ids:
             if clip_id in there and not self.is_settled(clip_id):
@@ -81,15 +81,15 @@ class Ledger:
             for clip_id in clip_ids:
                 del self.records[clip_id]
                 media_path(clip_id).unlink(missing_ok=True)
-            with written_whole(self.path) as part:
+            with atomic_write(self.path) as part:
                 lines = (json.dumps(asdict(record)) + "\n" for record in self.records.values())
                 part.write_text("".join(lines), "utf-8")
 
     def _append(self, text: str) -> None:
-        with naming(self.path), self.path.open("a", encoding="utf-8") as file:
+        with name_disk_errors(self.path), self.path.open("a", encoding="utf-8") as file:
             file.write(text)
 
-    def _is_whole(self, clip_id: str) -> bool:
+    def _is_valid(self, clip_id: str) -> bool:
         path = media_path(clip_id)
         return path.is_file() and file_sha256(path) == self.records[clip_id].sha256
 
@@ -125,11 +125,11 @@ def open_ledger(*, waits: bool) -> Iterator[Ledger]:
         lock.release()
 
 
-def ask_again_for_gone(kind: str | None, records: Iterable[ClipRecord]) -> int:
+def retry_gone(category: str | None, records: Iterable[ClipRecord]) -> int:
     """Have clips whose videos were gone asked for again by the next run.
 
     Args:
-        kind: as reports call the reason, such as "private"; None for all.
+        category: as reports call the reason, such as "private"; None for all.
         records: those of `clips.csv`, which knows of clips that the store does not.
 
     Returns:
@@ -141,10 +141,14 @@ def ask_again_for_gone(kind: str | None, records: Iterable[ClipRecord]) -> int:
     with open_ledger(waits=False) as ledger:
         known = {record.clip_id: record for record in records} | ledger.records
         gone = [record for record in known.values() if record.status == "unavailable"]
-        meant = [record for record in gone if kind in (None, kind_of(record.reason))]
-        if kind is not None and not meant:
-            kinds = ", ".join(sorted({kind_of(record.reason) for record in gone})) or "none"
-            raise AvsedError(f"no video is gone for the reason {kind!r}; reasons are: {kinds}")
+        meant = [record for record in gone if category in (None, reason_category(record.reason))]
+        if category is not None and not meant:
+            categories = (
+                ", ".join(sorted({reason_category(record.reason) for record in gone})) or "none"
+            )
+            raise AvsedError(
+                f"no video is gone for the reason {category!r}; reasons are: {categories}"
+            )
         for record in meant:
             ledger.add(failed_clip(record.clip_id, record.reason))
     return len(meant)

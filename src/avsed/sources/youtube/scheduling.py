@@ -43,7 +43,7 @@ _REFUSALS = (Outcome.BLOCKED, Outcome.THROTTLED)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Patience:
+class RetryPolicy:
     """How long to wait, and how much to bear.
 
     Attributes:
@@ -61,12 +61,12 @@ class Patience:
     longest_backoff: float = 1800.0
     socket_timeout: float = SOCKET_TIMEOUT
     long_video: float = LONG_VIDEO
-    in_a_row: dict[Outcome, int] = field(
+    max_consecutive: dict[Outcome, int] = field(
         default_factory=lambda: {
             Outcome.BLOCKED: 3,
             Outcome.THROTTLED: 6,
-            Outcome.DOUBTFUL: 10,
-            Outcome.PASSING: 10,
+            Outcome.UNCONFIRMED: 10,
+            Outcome.TEMPORARY: 10,
         }
     )
 
@@ -90,12 +90,12 @@ class Schedule:
         wanted: Iterable[Segment],
         download: Download,
         access: Access,
-        patience: Patience,
+        retry_policy: RetryPolicy,
     ) -> None:
         self.ledger = ledger
         self.download = download
         self.access = access
-        self.patience = patience
+        self.retry_policy = retry_policy
         fresh = [_Wanted(due=0.0, segment=segment) for segment in wanted]
         random.shuffle(fresh)  # all splits grow alike, and no run begins as another did
         self.fresh = deque(fresh)
@@ -106,7 +106,7 @@ class Schedule:
         self.running: dict[str, _Wanted] = {}
         self.next_start = 0.0
         # Outcome to clips that ended so since another was had, and when.
-        self.in_a_row: dict[Outcome, dict[str, float]] = {outcome: {} for outcome in Outcome}
+        self.max_consecutive: dict[Outcome, dict[str, float]] = {outcome: {} for outcome in Outcome}
         self.failed: dict[str, FetchError] = {}
 
     def fetch_all(self, n_clips: int) -> dict[str, FetchError]:
@@ -138,7 +138,7 @@ class Schedule:
         long_ago = time.monotonic() - OVERDUE
         for wanted in self.running.values():
             if wanted.started < long_ago:
-                error = FetchError(Outcome.PASSING, "network", f"took more than {OVERDUE} s")
+                error = FetchError(Outcome.TEMPORARY, "network", f"took more than {OVERDUE} s")
                 self.results.put((wanted, error))
 
     def _judge_the_last(self) -> None:
@@ -146,10 +146,10 @@ class Schedule:
         suspects = [
             error
             for clip_id, error in self.failed.items()
-            if error.outcome in (*_REFUSALS, Outcome.DOUBTFUL)
-            and clip_id in self.in_a_row[error.outcome]
+            if error.outcome in (*_REFUSALS, Outcome.UNCONFIRMED)
+            and clip_id in self.max_consecutive[error.outcome]
         ]
-        if not suspects or self._others_are_had():
+        if not suspects or self._can_still_download():
             return
         for error in suspects:
             if error.outcome in _REFUSALS:
@@ -214,12 +214,12 @@ class Schedule:
         if not isinstance(result, FetchError):
             raise result
         if result.outcome is Outcome.GONE:
-            if result.kind == AGE_RESTRICTED and self.download.cookies:
-                result.kind += " for this account too"
+            if result.category == AGE_RESTRICTED and self.download.cookies:
+                result.category += " for this account too"
             self.ledger.add(missing_clip(clip_id, str(result)))
             return 1
         wanted.attempts += 1
-        n_attempts = 2 if result.outcome is Outcome.DOUBTFUL else self.patience.attempts
+        n_attempts = 2 if result.outcome is Outcome.UNCONFIRMED else self.retry_policy.attempts
         if wanted.attempts >= n_attempts:
             self.failed[clip_id] = result
         self._count(clip_id, result)
@@ -230,10 +230,10 @@ class Schedule:
 
     def _plan_another(self, wanted: _Wanted, error: FetchError) -> None:
         # What refuses the address grows with each clip that it refuses.
-        n_refused = len(self.in_a_row[error.outcome]) if error.outcome in _REFUSALS else 0
-        backoff = self.patience.backoff * 2 ** (max(n_refused, wanted.attempts) - 1)
+        n_refused = len(self.max_consecutive[error.outcome]) if error.outcome in _REFUSALS else 0
+        backoff = self.retry_policy.backoff * 2 ** (max(n_refused, wanted.attempts) - 1)
         jitter = random.uniform(0.5, 1.5)  # noqa: S311
-        seconds = max(min(backoff, self.patience.longest_backoff) * jitter, error.retry_after)
+        seconds = max(min(backoff, self.retry_policy.longest_backoff) * jitter, error.retry_after)
         if error.outcome in _REFUSALS:
             self._pause(seconds)
         wanted.due = time.monotonic() + seconds
@@ -244,14 +244,14 @@ class Schedule:
 
         What one answer tells of the address, another that was asked for earlier does not.
         """
-        for outcome, times in self.in_a_row.items():
+        for outcome, times in self.max_consecutive.items():
             for clip_id in [clip_id for clip_id, failed in times.items() if failed <= since]:
                 del times[clip_id]
                 error = self.failed.get(clip_id)
-                if outcome is Outcome.DOUBTFUL and error and error.outcome is outcome:
+                if outcome is Outcome.UNCONFIRMED and error and error.outcome is outcome:
                     self.ledger.add(missing_clip(clip_id, str(self.failed.pop(clip_id))))
 
-    def _others_are_had(self) -> bool:
+    def _can_still_download(self) -> bool:
         """Fetch again what was had before, to tell a gone video from a blocked address."""
         had = [clip_id for clip_id, record in self.ledger.records.items() if record.status == "ok"]
         for clip_id in had[-3:]:
@@ -267,17 +267,17 @@ class Schedule:
 
     def _count(self, clip_id: str, error: FetchError) -> None:
         """Count a failure, and end the run if too many clips fail in a row."""
-        clip_ids = self.in_a_row[error.outcome]
+        clip_ids = self.max_consecutive[error.outcome]
         clip_ids[clip_id] = time.monotonic()
-        waits_too_long = error.retry_after > self.patience.longest_backoff
-        if len(clip_ids) < self.patience.in_a_row[error.outcome] and not waits_too_long:
+        waits_too_long = error.retry_after > self.retry_policy.longest_backoff
+        if len(clip_ids) < self.retry_policy.max_consecutive[error.outcome] and not waits_too_long:
             return
-        if error.outcome not in _REFUSALS and not waits_too_long and self._others_are_had():
+        if error.outcome not in _REFUSALS and not waits_too_long and self._can_still_download():
             return
         raise self._too_many(error.outcome, error)
 
     def _too_many(self, outcome: Outcome, error: FetchError) -> AvsedError:
-        n_videos = len(self.in_a_row[outcome])
+        n_videos = len(self.max_consecutive[outcome])
         n_had = sum(record.status == "ok" for record in self.ledger.records.values())
         return AvsedError(
             f"{n_videos} videos in a row: {error}. {_remedy(error)} {n_had:,} clips are kept, "
@@ -286,7 +286,7 @@ class Schedule:
 
 
 def _remedy(error: FetchError) -> str:
-    if error.outcome is Outcome.PASSING:
+    if error.outcome is Outcome.TEMPORARY:
         return (
             "Check the network, and that yt-dlp is the newest (pip install --upgrade "
             "'yt-dlp[default,deno]')."
