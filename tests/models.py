@@ -10,7 +10,7 @@ from avsed.features.extractor import FeatureSpec, Recipe
 from avsed.features.kinds import MAKERS
 from avsed.model.crnn import Crnn
 from avsed.model.files import ModelCard, save_weights, write_model_card
-from avsed.params import Added, Auditory, Fusion, Section, Spectral, Visual
+from avsed.params import Auditory, ExtraNetworks, Fusion, Section, Spectral, Visual
 
 CLASSES = ("Cat", "Dog", "Speech")
 FUSION = Fusion(auditory_dim=4, visual_dim=4, standalone_auditory_dim=8, standalone_visual_dim=8)
@@ -18,7 +18,7 @@ PARAMS: Mapping[str, Section] = {
     "spectral": Spectral(window_length=2048, log_floor=1e-5),
     "auditory": Auditory(alignment="paper", activation="relu", precision="auto", weights="random"),
     "visual": Visual(layer="fc7", precision="auto", resize_size=32, crop_size=32, weights="random"),
-    "visual_efficientnet": Added(precision="auto", weights="random"),
+    "visual_efficientnet": ExtraNetworks(precision="auto", weights="random"),
 }
 RECIPES = {kind: Recipe(MAKERS[kind], params) for kind, params in PARAMS.items()}
 

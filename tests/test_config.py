@@ -131,11 +131,18 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         load_params(tmp_path / "params.yaml")
 
 
-def variant_line(name: str, first: str, second: str, third: str, size: str, other_size: str) -> str:
-    return (
-        f"  {name}: {{first: {first}, second: {second}, third: {third}, "
-        f"size: fusion.{size}, other_size: fusion.{other_size}}}\n"
-    )
+def variant_line(name: str, features: str, params: str, more: str = "") -> str:
+    """Write a row with its three features and two parameters, each separated by spaces."""
+    slots = [f"features_{number}: {kind}" for number, kind in enumerate(features.split(), 1)]
+    slots += [f"param_{number}: {param}" for number, param in enumerate(params.split(), 1)]
+    return f"  {name}: {{ {', '.join(slots)}{more} }}\n"
+
+
+SPECTRAL = variant_line(
+    "spectral", "spectral spectral spectral", "spectral.window_length spectral.window_length"
+)
+VISUAL_DIMS = "fusion.standalone_visual_dim fusion.standalone_visual_dim"
+VISUAL = variant_line("visual", "visual visual visual", VISUAL_DIMS)
 
 
 def test_variants_are_read_in_their_order(tmp_path: Path) -> None:
@@ -144,43 +151,56 @@ def test_variants_are_read_in_their_order(tmp_path: Path) -> None:
     assert (variants["spectral"], variants["spectral+visual"]) == (None, "spectral")
     assert variants["auditory_centered"] == "auditory"
     path = tmp_path / "variants.yaml"
-    path.write_text(
-        "variants:\n"
-        + variant_line("spectral", *["spectral"] * 3, *["visual_dim"] * 2)
-        + variant_line(
-            "spectral+auditory+visual+visual_efficientnet",
-            *("spectral", "auditory", ".", "visual_dim", "auditory_dim"),
-        )
-    )
-    assert list(load_variants(path)) == ["spectral", "spectral+auditory+visual+visual_efficientnet"]
+    four = "spectral+auditory+visual+visual_efficientnet"
+    line = variant_line(four, "spectral auditory .", "fusion.auditory_dim fusion.visual_dim")
+    path.write_text(f"variants:\n{SPECTRAL}{line}")
+    assert list(load_variants(path)) == ["spectral", four]
+
+
+@pytest.mark.parametrize(
+    ("line", "message", "remedy"),
+    [
+        ("  visual: [visual]\n", "visual is a list; write ", VISUAL),
+        ("  visual: {features_1: visual}\n", "visual.features_2: field required; write ", VISUAL),
+        (
+            variant_line("visual", "visual visual auditory", VISUAL_DIMS),
+            "visual: the slots do not match the variant's name, so DVC would reuse stale results; "
+            "write ",
+            VISUAL,
+        ),
+        (
+            variant_line("visual", "visual visual visual", "fusion.visual_dim fusion.visual_dim"),
+            "visual: the slots do not match the variant's name, so DVC would reuse stale results; "
+            "write ",
+            VISUAL,
+        ),
+    ],
+)
+def test_a_wrong_row_is_refused_with_the_row_to_paste(
+    line: str, message: str, remedy: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "variants.yaml"
+    path.write_text(f"variants:\n{SPECTRAL}{line}")
+    with pytest.raises(AvsedError) as caught:
+        load_variants(path)
+    assert str(caught.value) == f"{path}: {message}`{remedy.strip()}`"
+    path.write_text(f"variants:\n{SPECTRAL}{remedy}")
+    assert list(load_variants(path)) == ["spectral", "visual"]
 
 
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("", "names no variants; put them under `variants:`"),
-        ("  spectral: [spectral]\n", "spectral: input should be a valid dictionary"),
-        ("  spectral: {first: spectral}\n", "spectral.second: field required"),
+        ("", "names no variants; list them under `variants:`"),
+        ("  1: {features_1: spectral}\n", "'1' is no variant; join spectral, auditory, visual or"),
         (
-            variant_line("visual", "visual", "visual", "auditory", *["standalone_visual_dim"] * 2),
-            "visual: first, second and third name auditory, visual; name visual$",
-        ),
-        ("  1: {first: spectral}\n", "'1' is no variant; join spectral, auditory, visual or"),
-        (
-            variant_line("visual+visual", *["visual"] * 3, *["standalone_visual_dim"] * 2),
+            variant_line("visual+visual", "visual visual visual", VISUAL_DIMS),
             "'visual.visual' is no variant; join spectral, .* once$",
         ),
-        (
-            variant_line("visual", *["visual"] * 3, *["visual_dim"] * 2),
-            "visual: size and other_size must name fusion.standalone_visual_dim$",
-        ),
-        (
-            variant_line("visual", *["visual"] * 3, *["standalone_visual_dim"] * 2),
-            "visual is compared with spectral, which is no row; name one by `against: VARIANT`$",
-        ),
+        (VISUAL, "visual: the baseline spectral is not a row; write `visual: .*baseline: VARIANT"),
     ],
 )
-def test_a_variant_that_dvc_is_told_wrong_of_is_refused(
+def test_a_file_of_variants_that_cannot_be_used_is_refused(
     line: str, message: str, tmp_path: Path
 ) -> None:
     path = tmp_path / "variants.yaml"

@@ -43,7 +43,7 @@ def write(tmp_path: Path, records: list[ClipRecord], *, beside_paper: bool) -> s
 def test_clips_are_counted_by_split_beside_the_papers(tmp_path: Path) -> None:
     report = write(tmp_path, RECORDS, beside_paper=True)
     assert report.splitlines()[2:8] == [
-        "| split | listed | had | share | the paper had |",
+        "| split | listed | available | share | the paper had |",
         "| --- | ---: | ---: | ---: | ---: |",
         "| weak | 4 | 2 | 50.0% | 1,439 |",
         "| unlabeled | 2 | 1 | 50.0% | 13,017 |",
@@ -51,10 +51,10 @@ def test_clips_are_counted_by_split_beside_the_papers(tmp_path: Path) -> None:
         "| test | 3 | 2 | 66.7% | 779 |",
     ]
     assert json.loads((tmp_path / "metrics" / "clips.json").read_text()) == {
-        "weak": {"had": 2, "missing": 2},
-        "unlabeled": {"had": 1, "missing": 1},
-        "validation": {"had": 1, "missing": 0},
-        "test": {"had": 2, "missing": 1},
+        "weak": {"available": 2, "missing": 2},
+        "unlabeled": {"available": 1, "missing": 1},
+        "validation": {"available": 1, "missing": 0},
+        "test": {"available": 2, "missing": 1},
     }
 
 
@@ -82,7 +82,7 @@ def test_clips_that_are_used_though_damaged_are_counted(tmp_path: Path) -> None:
     damaged = replace(clip_record("a"), reason="damaged: Header missing")
     report = write(tmp_path, [damaged, *RECORDS[1:]], beside_paper=False)
     assert report.splitlines()[2:10] == [
-        "| split | listed | had | share | with a remark |",
+        "| split | listed | available | share | with a remark |",
         "| --- | ---: | ---: | ---: | ---: |",
         "| weak | 4 | 2 | 50.0% | 1 |",
         "| unlabeled | 2 | 1 | 50.0% | 0 |",
@@ -96,5 +96,7 @@ def test_clips_that_are_used_though_damaged_are_counted(tmp_path: Path) -> None:
 def test_a_split_with_too_few_clips_is_refused_by_name() -> None:
     counts = count_clips(LISTED, RECORDS)
     require_clips(counts, 0.5)
-    with pytest.raises(AvsedError, match=r"only 2 of 4 weak, 1 of 2 unlabeled clips were had.*60%"):
+    with pytest.raises(
+        AvsedError, match=r"only 2 of 4 weak, 1 of 2 unlabeled clips are available.*60%"
+    ):
         require_clips(counts, 0.6)

@@ -258,8 +258,9 @@ def test_weights_that_no_row_needs_are_not_asked_for(
     assert n_replaced == 1
     profile.write_text(text)
     sizes = f"fusion.standalone_{row}_dim"
-    told = {"first": row, "second": row, "third": row, "size": sizes, "other_size": sizes}
-    rows = {"variants": {row: told | {"against": row}}}
+    slots = dict.fromkeys(("features_1", "features_2", "features_3"), row)
+    slots |= {"param_1": sizes, "param_2": sizes, "baseline": row}
+    rows = {"variants": {row: slots}}
     (tmp_path / "variants.yaml").write_text(json.dumps(rows))
     done = subprocess.run(
         [sys.executable, ROOT / "stages" / "collect.py"],

@@ -147,8 +147,8 @@ def test_what_was_had_and_what_not_is_reported(clone: Clone) -> None:
     assert "| not found | 1 | 0 | 0 | 0 | gone |" in report
     metrics = json.loads(clone.run("dvc", "metrics", "show", "--json"))
     counted = metrics[""]["data"]["metrics/clips.json"]["data"]
-    assert counted["weak"] == {"had": 4, "missing": 1}
-    assert counted["test"] == {"had": 2, "missing": 0}
+    assert counted["weak"] == {"available": 4, "missing": 1}
+    assert counted["test"] == {"available": 2, "missing": 0}
 
 
 def test_with_everything_there_nobody_is_asked(clone: Clone, site: VideoSite) -> None:
@@ -212,7 +212,7 @@ def test_too_few_clips_end_in_one_clear_line(clone: Clone) -> None:
     )
     errors = [line for line in output.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1
-    assert "only 4 of 5 weak clips were had, and download.min_fraction asks for 90%" in errors[0]
+    assert "only 4 of 5 weak clips are available; download.min_fraction requires 90%" in errors[0]
     assert "Traceback" not in output
     output = clone.run("dvc", "exp", "run", "-S", "download.min_fraction=0.8", "collect")
     assert "clips can be decoded" in output

@@ -134,7 +134,7 @@ def row(*, n_seeds: int) -> Row:
         n_seeds=n_seeds,
         n_clips="4",
         intervals=dict.fromkeys(F1_AVERAGES, Interval(low=40.0, high=60.0)),
-        against="spectral",
+        baseline="spectral",
         differences=dict.fromkeys(F1_AVERAGES, difference),
         n_common=0,
     )

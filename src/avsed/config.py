@@ -1,6 +1,7 @@
 """Read params.yaml, its profile and variants.yaml; explain what is wrong with them."""
 
 import difflib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,62 +14,73 @@ from avsed.params import DemoDataset, LocalDataset, Params, Section, YoutubeData
 from avsed.variants import family, kinds_of_variant
 
 
-class _Variant(Section):
-    """What DVC is told of a variant, and what the report compares it with."""
+class _Row(Section):
+    """A row of variants.yaml: what DVC tracks for a variant, and its baseline in the report."""
 
-    first: str  # kinds of features, or . for all
-    second: str
-    third: str
-    size: str  # parameters
-    other_size: str
-    against: str = "spectral"  # a variant
+    features_1: str  # kinds of features; . for all
+    features_2: str
+    features_3: str
+    param_1: str
+    param_2: str
+    baseline: str = "spectral"  # a variant
 
 
 def load_variants(path: str | Path = "variants.yaml") -> dict[str, str | None]:
     """Read the variants, the rows of the table in their order.
 
     Returns:
-        Variant to the one that it is compared with; None of the one that is compared with itself.
+        Variant to its baseline; None for a variant that is its own.
 
     Raises:
-        AvsedError: if the file is missing or no YAML, or what it says of a variant does not go
-            with its name: DVC would take old results for new ones.
+        AvsedError: if the file is missing or invalid, or the slots of a row do not match the
+            variant's name, so that DVC would reuse stale results.
     """
-    against: dict[str, str | None] = {}
+    baselines: dict[str, str | None] = {}
     variants = _read_mapping(Path(path)).get("variants")
     if not isinstance(variants, dict) or not variants:
-        raise AvsedError(f"{path}: names no variants; put them under `variants:`")
-    for name, told in variants.items():
+        raise AvsedError(f"{path}: names no variants; list them under `variants:`")
+    for name, content in variants.items():
         try:
-            kinds = kinds_of_variant(str(name))
+            slots = _slots(kinds_of_variant(str(name)))
         except AvsedError as error:
             raise AvsedError(f"{path}: {error}") from None
+        correct = ", ".join(f"{slot}: {value}" for slot, value in slots.items())
+        remedy = f"write `{name}: {{ {correct} }}`"
+        if not isinstance(content, dict):
+            raise AvsedError(f"{path}: {name} is {show(content)}; {remedy}")
         try:
-            variant = _Variant.model_validate(told)
+            row = _Row.model_validate(content)
         except ValidationError as error:
             first = error.errors()[0]
             key = ".".join(map(str, [name, *first["loc"]]))
-            raise AvsedError(f"{path}: {key}: {first['msg'].lower()}") from None
-        named = {variant.first, variant.second, variant.third}
-        if named != set(kinds) and not (len(kinds) > 3 and "." in named):
+            raise AvsedError(f"{path}: {key}: {first['msg'].lower()}; {remedy}") from None
+        if row.model_dump(exclude={"baseline"}) != slots:
             raise AvsedError(
-                f"{path}: {name}: first, second and third name {', '.join(sorted(named))}; name "
-                + (", ".join(sorted(kinds)) if len(kinds) <= 3 else "third: . for all features")
+                f"{path}: {name}: the slots do not match the variant's name, so DVC would reuse "
+                f"stale results; {remedy}"
             )
-        alone = "" if "spectral" in kinds else "standalone_"
-        families = {family(kind) for kind in kinds} & {"auditory", "visual"}
-        sizes = {f"fusion.{alone}{name_of_family}_dim" for name_of_family in families}
-        if not sizes <= {variant.size, variant.other_size}:
+        if row.baseline not in variants:
             raise AvsedError(
-                f"{path}: {name}: size and other_size must name {' and '.join(sorted(sizes))}"
+                f"{path}: {name}: the baseline {row.baseline} is not a row; write "
+                f"`{name}: {{ {correct}, baseline: VARIANT }}` with a row of the file"
             )
-        if variant.against not in variants:
-            raise AvsedError(
-                f"{path}: {name} is compared with {variant.against}, which is no row; name one by "
-                "`against: VARIANT`"
-            )
-        against[name] = variant.against if variant.against != name else None
-    return against
+        baselines[name] = row.baseline if row.baseline != name else None
+    return baselines
+
+
+def _slots(kinds: Sequence[str]) -> dict[str, str]:
+    """Fill the slots of a row: DVC interpolates single values only, so the last one is repeated."""
+    features = [*kinds] if len(kinds) <= 3 else [*kinds[:2], "."]
+    standalone = "" if "spectral" in kinds else "standalone_"
+    families = [name for name in ("auditory", "visual") if name in map(family, kinds)]
+    sizes = [f"fusion.{standalone}{name}_dim" for name in families] or ["spectral.window_length"]
+    return {
+        "features_1": features[0],
+        "features_2": features[min(1, len(features) - 1)],
+        "features_3": features[-1],
+        "param_1": sizes[0],
+        "param_2": sizes[-1],
+    }
 
 
 def load_params(path: str | Path = "params.yaml") -> Params:

@@ -135,7 +135,7 @@ class Visual(Section):
         return self
 
 
-class Added(Section):
+class ExtraNetworks(Section):
     """Networks that were added to those of the paper (docs/features.md)."""
 
     precision: Literal["auto", "float32"]
@@ -208,7 +208,7 @@ class Params(Section):
     spectral: Spectral
     auditory: Auditory
     visual: Visual
-    added: Added
+    extra_networks: ExtraNetworks
     fusion: Fusion
     train: Train
     postprocess: Postprocess
@@ -222,7 +222,7 @@ class Params(Section):
             "visual": self.visual,
             "auditory_centered": self.auditory.model_copy(update={"alignment": "centered"}),
         }
-        return sections.get(kind, self.added)
+        return sections.get(kind, self.extra_networks)
 
     @model_validator(mode="after")
     def _enough_seeds(self) -> Self:

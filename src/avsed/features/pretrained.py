@@ -15,7 +15,7 @@ from avsed.features.extractor import ClipInputs, Extractor, FeatureSpec, hold_pi
 from avsed.features.published import PublishedWeights
 from avsed.features.weights import load_weights
 from avsed.framing import CLIP_DURATION, FRAME_HOP, N_FRAMES, n_samples
-from avsed.params import Added
+from avsed.params import ExtraNetworks
 from avsed.runtime.device import choose_device, choose_dtype
 
 BATCH_SIZES = {"cpu": 32, "cuda": 128}  # pictures or windows
@@ -47,7 +47,7 @@ class AddedNetwork(ABC):
         """Give the fields of the extractor that lie before the network."""
 
     @classmethod
-    def make_extractor(cls, params: Added) -> Extractor:
+    def make_extractor(cls, params: ExtraNetworks) -> Extractor:
         """Set up the network with its weights.
 
         Raises:

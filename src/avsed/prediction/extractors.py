@@ -11,7 +11,7 @@ from avsed.errors import AvsedError
 from avsed.features.extractor import Extractor
 from avsed.features.kinds import MAKERS
 from avsed.model.files import ModelCard
-from avsed.params import Added, Auditory, Section, Spectral, Visual
+from avsed.params import Auditory, ExtraNetworks, Section, Spectral, Visual
 
 # Kind to its parameters; other kinds have those of added networks.
 _SECTIONS: Mapping[str, type[Section]] = {
@@ -54,7 +54,7 @@ def _make_extractor(kind: str, card: ModelCard, model_dir: Path, weights: Path |
             f"{model_dir / 'model.json'}: names {kind} features, which this avsed does not have; "
             f"it has {', '.join(MAKERS)}"
         )
-    params_of_kind = _SECTIONS.get(kind, Added)
+    params_of_kind = _SECTIONS.get(kind, ExtraNetworks)
     made_by = card.provenance.get(kind, {})
     # Parameters stand in the provenance under their own names, but for the precision.
     named: dict[str, Any] = {k: v for k, v in made_by.items() if k in params_of_kind.model_fields}

@@ -49,7 +49,7 @@ class Row:
         n_seeds: seeds that have scores; fewer than were trained where some diverged.
         n_clips: the test clips it was scored on, in words.
         intervals: by F1 score.
-        against: the variant that it is compared with, if any.
+        baseline: the variant that it is compared with, if any.
         differences: from that variant, by F1 score.
         n_common: test clips that both have.
     """
@@ -58,7 +58,7 @@ class Row:
     n_seeds: int
     n_clips: str
     intervals: Mapping[str, Interval]
-    against: str | None
+    baseline: str | None
     differences: Mapping[str, Difference]
     n_common: int
 
@@ -94,7 +94,7 @@ def read_rows(
             n_seeds=len(counted[variant].seeds),
             n_clips=_test_clips(evaluations[variant]),
             intervals=bootstrap_intervals(counted[variant], seeds[variant]),
-            against=other,
+            baseline=other,
             differences=bootstrap_differences(
                 counted[variant], seeds[variant], counted[other], seeds[other]
             )

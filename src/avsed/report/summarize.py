@@ -142,9 +142,9 @@ def _table_of_differences(rows: Mapping[str, Row]) -> list[str]:
         *_header("less", *_F1_TITLES, "common clips"),
     ]
     for variant, row in rows.items():
-        if row.against:
+        if row.baseline:
             cells = [_with_interval(row.differences[metric]) for metric in F1_AVERAGES]
-            lines.append(f"| {variant} | {row.against} | {' | '.join(cells)} | {row.n_common} |")
+            lines.append(f"| {variant} | {row.baseline} | {' | '.join(cells)} | {row.n_common} |")
     return lines
 
 

@@ -25,13 +25,13 @@ def count_clips(
         records: a record of each clip.
 
     Returns:
-        Split to `had` and `missing`.
+        Split to `available` and `missing`.
     """
     usable = {record.clip_id for record in records if record.status == "ok"}
     counts = {}
     for split in SPLITS:
-        had = sum(clip_id in usable for clip_id in listed[split])
-        counts[split] = {"had": had, "missing": len(listed[split]) - had}
+        available = sum(clip_id in usable for clip_id in listed[split])
+        counts[split] = {"available": available, "missing": len(listed[split]) - available}
     return counts
 
 
@@ -78,13 +78,13 @@ def require_clips(counts: Mapping[str, Mapping[str, int]], min_fraction: float) 
         AvsedError: naming each split that has fewer.
     """
     few = [
-        f"{count['had']:,} of {sum(count.values()):,} {split}"
+        f"{count['available']:,} of {sum(count.values()):,} {split}"
         for split, count in counts.items()
-        if count["had"] < min_fraction * sum(count.values())
+        if count["available"] < min_fraction * sum(count.values())
     ]
     if few:
         raise AvsedError(
-            f"only {', '.join(few)} clips were had, and download.min_fraction asks for "
+            f"only {', '.join(few)} clips are available; download.min_fraction requires "
             f"{min_fraction:.0%} of each split; run this again to try those that failed, or lower "
             "it to go on with what there is"
         )
@@ -96,12 +96,17 @@ def _count_table(
     remarked: Set[str],
     beside_paper: bool,
 ) -> list[str]:
-    header = ["split", "listed", "had", "share"] + ["the paper had"] * beside_paper
+    header = ["split", "listed", "available", "share"] + ["the paper had"] * beside_paper
     header += ["with a remark"] * bool(remarked)
     rows = []
     for split, count in counts.items():
         n_listed = sum(count.values())
-        row = [split, f"{n_listed:,}", f"{count['had']:,}", f"{count['had'] / n_listed:.1%}"]
+        row = [
+            split,
+            f"{n_listed:,}",
+            f"{count['available']:,}",
+            f"{count['available'] / n_listed:.1%}",
+        ]
         row += [f"{PAPER[split]:,}"] * beside_paper
         row += [f"{len(remarked & set(listed[split])):,}"] * bool(remarked)
         rows.append(row)

@@ -18,12 +18,12 @@ from avsed.features.pretrained import SoundNetwork
 from avsed.features.published import PublishedWeights
 from avsed.features.weights import load_weights
 from avsed.framing import FRAME_HOP
-from avsed.params import Added
+from avsed.params import ExtraNetworks
 from avsed.runtime.files import file_sha256
 
 from .conftest import ROOT, features_of, read_images
 
-FLOAT32 = Added(precision="float32", weights="random")
+FLOAT32 = ExtraNetworks(precision="float32", weights="random")
 
 
 class Loudness(SoundNetwork):
@@ -89,7 +89,7 @@ def test_published_weights_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     torch.save({"weight": torch.ones(2, 2), "bias": torch.tensor([1.0, 2.0])}, path)
     ours = PublishedWeights(Loudness.published.url, file_sha256(path))
     monkeypatch.setattr(Loudness, "published", ours)
-    extractor = Loudness.make_extractor(Added(precision="float32", weights="pretrained"))
+    extractor = Loudness.make_extractor(ExtraNetworks(precision="float32", weights="pretrained"))
     assert extractor.embed(torch.zeros(3, 4000)).tolist() == [[1.0, 2.0]] * 3
     assert extractor.spec.provenance["weights"] == "pretrained"
     assert extractor.spec.provenance["weights_sha256"] == ours.sha256
@@ -102,7 +102,7 @@ def test_a_variant_of_any_kinds_is_extracted_and_each_kind_by_its_own_parameters
         params,
     )
     assert list(recipes) == ["spectral", "auditory", "auditory_centered", "visual_efficientnet"]
-    assert recipes["visual_efficientnet"].params == params.added
+    assert recipes["visual_efficientnet"].params == params.extra_networks
     assert recipes["auditory"].params == params.auditory
     centered = params.auditory.model_copy(update={"alignment": "centered"})
     assert recipes["auditory_centered"].params == centered
