@@ -10,6 +10,7 @@ from avsed.dataset.annotations import Event
 from avsed.report.page.analysis import Analysis, ClassScores
 from avsed.report.page.boundary_errors import BIN_CENTERS
 from avsed.report.page.example_clips import TellingClip
+from avsed.report.page.figures import Curves
 from avsed.runtime.files import atomic_write
 
 
@@ -70,6 +71,22 @@ def write_boundary_errors(
             )
             for k, label in enumerate(classes)
             for error, n_events in zip(BIN_CENTERS, counts[k].tolist(), strict=True)
+        ),
+    )
+
+
+def write_learning_curves(path: Path, curves: Curves) -> None:
+    """Write the learning curves of all variants as one TSV file, with a column `variant`."""
+    costs = list(dict.fromkeys(cost for by_cost in curves.values() for cost in by_cost))
+    _write_tsv(
+        path,
+        ("variant", "step", *costs),
+        (
+            (variant, step, *values)
+            for variant, by_cost in curves.items()
+            for step, *values in zip(
+                by_cost[costs[0]][0], *(by_cost[cost][1] for cost in costs), strict=True
+            )
         ),
     )
 

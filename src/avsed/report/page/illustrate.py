@@ -17,6 +17,7 @@ from avsed.report.page.figure_data import (
     write_boundary_errors,
     write_class_f1,
     write_clips_found,
+    write_learning_curves,
     write_segment_errors,
 )
 from avsed.report.page.figures import (
@@ -91,13 +92,15 @@ def illustrate(
     write_class_f1(data_dir / "class_f1.tsv", class_scores, classes, F1_TITLES)
     write_segment_errors(data_dir / "segment_errors.tsv", analyses)
     write_boundary_errors(data_dir / "boundary_errors.tsv", analyses, classes)
+    curves = _read_curves(training_dir, rows)
+    write_learning_curves(data_dir / "learning_curves.tsv", curves)
     write_clips_found(data_dir / "clips.json", clips, truth, analyses)
 
     figures = {
         "class_f1": draw_class_f1(class_scores, classes, F1_TITLES),
         "segment_errors": draw_segment_errors(analyses),
         "boundary_errors": draw_boundary_errors(analyses, classes),
-        "learning_curves": draw_curves(_read_curves(training_dir, rows)),
+        "learning_curves": draw_curves(curves),
     }
     durations = {record.clip_id: record.duration for record in read_clips(clips_path)}
     of_clips = _draw_clips(clips, truth, analyses, classes, durations)
