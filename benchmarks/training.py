@@ -30,7 +30,7 @@ from avsed.training.batches import TrainingData, batches
 from avsed.training.seed_group import build_model
 from avsed.training.train import train_variant
 from avsed.variants import kinds_of_variant
-from tests.reference import ReferenceCrnn, reference_step
+from tests.helpers.reference import ReferenceCrnn, reference_step
 
 VARIANTS = (
     "spectral",

@@ -111,7 +111,7 @@ def clip_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def finished_demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Run the small demo once for all tests, and commit what it made; they work in copies."""
-    from .cloned import copy_repository
+    from tests.helpers.cloned import copy_repository
 
     clone = copy_repository(tmp_path_factory.mktemp("demo"))
     clone.run("dvc", "repro")

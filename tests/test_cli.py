@@ -1,90 +1,144 @@
-"""How a stage script is called, and how it ends."""
+"""The command `avsed`: where it finds lists, what it says and how it ends."""
 
-import errno
-import runpy
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from avsed.errors import AvsedError
-from avsed.runtime.process import run
-
-from .conftest import ROOT
-
-STAGES = sorted(path.stem for path in (ROOT / "stages").glob("*.py"))
-OF_VARIANT = {"train", "score", "evaluate"}
+from avsed.dataset.annotations import AnnotatedClip, Event, write_classes, write_list
+from avsed.dataset.clips import missing_clip
+from avsed.sources.youtube.ledger import open_ledger
+from avsed.sources.youtube.lists import FILES
+from tests.conftest import ROOT, run_avsed
 
 
-def run_stage_script(monkeypatch: pytest.MonkeyPatch, stage: str, *arguments: str) -> int:
-    """Run a stage script; give its exit status."""
-    path = str(ROOT / "stages" / f"{stage}.py")
-    monkeypatch.setattr(sys, "argv", [path, *arguments])
-    with pytest.raises(SystemExit) as caught:
-        runpy.run_path(path, run_name="__main__")
-    assert isinstance(caught.value.code, int)
-    return caught.value.code
+def write_lists(folder: Path, label: str = "Cat") -> None:
+    events = (Event(onset=0.0, offset=1.0, label=label),)
+    write_list(folder, "weak", [AnnotatedClip(clip_id="w1", tags=(label,))])
+    write_list(folder, "unlabeled", [AnnotatedClip(clip_id="u1")])
+    write_list(folder, "validation", [AnnotatedClip(clip_id="v1", tags=(label,), events=events)])
+    write_list(folder, "test", [AnnotatedClip(clip_id="t1", tags=(label,), events=events)])
 
 
-def test_a_users_mistake_is_one_line_and_exit_status_2(capsys: pytest.CaptureFixture[str]) -> None:
-    def main() -> None:
-        raise AvsedError("here: this is wrong; do that")
-
-    with pytest.raises(SystemExit) as caught:
-        run(main)
-    assert caught.value.code == 2
-    assert capsys.readouterr().err == "error: here: this is wrong; do that\n"
-
-
-def test_a_full_disk_is_one_line_and_exit_status_2(capsys: pytest.CaptureFixture[str]) -> None:
-    def main() -> None:
-        raise OSError(errno.ENOSPC, "No space left on device", "data/features/part")
-
-    with pytest.raises(SystemExit) as caught:
-        run(main)
-    assert caught.value.code == 2
-    assert "No space left on device: 'data/features/part'" in capsys.readouterr().err
+def write_set_up(folder: Path, profile: str) -> None:
+    shutil.copytree(ROOT / "profiles", folder / "profiles")
+    shutil.copy(ROOT / "variants.yaml", folder)
+    params = (
+        (ROOT / "params.yaml").read_text("utf-8").replace("profile: demo", f"profile: {profile}")
+    )
+    (folder / "params.yaml").write_text(params, "utf-8")
 
 
-@pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_takes_no_argument_but_its_variant(
-    stage: str,
+def test_the_command_checks_a_folder_and_loads_no_torch(tmp_path: Path) -> None:
+    write_lists(tmp_path)
+    write_classes(tmp_path, ("Cat",))
+    command = [sys.executable, "-X", "importtime", "-m", "avsed.cli", "metadata", "check"]
+    ended = subprocess.run([*command, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert ended.stdout.endswith("\n0 errors, 0 remarks\n")
+    assert "avsed.sources.check_lists" in ended.stderr
+    assert "torch" not in ended.stderr
+
+
+def test_errors_end_with_status_1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_lists(tmp_path)
+    write_classes(tmp_path, ("Cow",))
+    (tmp_path / "unlabeled.tsv").unlink()
+    assert run_avsed(monkeypatch, "metadata", "check", str(tmp_path)) == 1
+    printed = capsys.readouterr().out
+    assert printed.count("'Cat' is not among the classes Cow") == 3
+    assert "unlabeled.tsv: no such list" in printed
+
+
+def test_a_folder_without_classes_takes_labels_for_classes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_lists(tmp_path, label="Moo")
+    assert run_avsed(monkeypatch, "metadata", "check", str(tmp_path)) == 0
+    assert "No vocabulary is known" in capsys.readouterr().out
+
+
+def test_a_folder_in_the_layout_of_dcase_2018_has_its_classes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_lists(tmp_path, label="Moo")
+    for split, name in FILES.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / f"{split}.tsv").rename(tmp_path / name)
+    assert run_avsed(monkeypatch, "metadata", "check", str(tmp_path)) == 1
+    printed = capsys.readouterr().out
+    assert printed.count("'Moo' is not among the classes Alarm_bell_ringing, Blender") == 3
+    assert "eval/eval.csv, line 2" in printed
+
+
+@pytest.mark.parametrize(
+    ("folder", "message"),
+    [
+        ("absent", "error: absent: no such folder; name the one that holds the lists\n"),
+        (".", "error: .: has none of weak.tsv, unlabeled.tsv, validation.tsv, test.tsv, and no "),
+    ],
+)
+def test_a_folder_without_lists_is_one_line_and_status_2(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    folder: str,
+    message: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    variant = ["visual"] if stage in OF_VARIANT else []
-    for odd in ("--workers=2", "more"):
-        assert run_stage_script(monkeypatch, stage, *variant, odd) == 2
-        said = capsys.readouterr().err
-        assert said == f"error: unrecognized arguments: {odd}; see `{stage}.py --help`\n"
-    assert run_stage_script(monkeypatch, stage, "--help") == 0
-    assert "`dvc repro` runs this" in capsys.readouterr().out
-    assert not list(tmp_path.iterdir())  # none has begun
+    assert run_avsed(monkeypatch, "metadata", "check", folder) == 2
+    assert capsys.readouterr().err.startswith(message)
 
 
-@pytest.mark.parametrize("stage", sorted(OF_VARIANT))
-@pytest.mark.parametrize("variant", ["visual+spectral", "spectral+spectral", "VISUAL", "../x", ""])
-def test_a_stage_of_a_variant_refuses_other_names(
-    stage: str, variant: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(ROOT)
-    assert run_stage_script(monkeypatch, stage, variant) == 2
-    said = capsys.readouterr().err
-    assert said.startswith(f"error: variants.yaml: {variant!r} is no row; there are spectral, ")
-    assert said.count("\n") == 1
-
-
-@pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_without_what_it_reads_is_one_line(
-    stage: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+def test_without_a_folder_the_demos_lists_are_checked_once_they_are_prepared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    variant = ["visual"] if stage in OF_VARIANT else []
-    assert run_stage_script(monkeypatch, stage, *variant) == 2
-    said = capsys.readouterr().err
-    assert "no such file" in said.lower() and said.count("\n") == 1
+    write_set_up(tmp_path, "demo")
+    assert run_avsed(monkeypatch, "metadata", "check") == 2
+    assert "run `dvc repro prepare` first" in capsys.readouterr().err
+    write_lists(Path("data/metadata"))
+    write_classes(Path("data/metadata"), ("Cat",))
+    assert run_avsed(monkeypatch, "metadata", "check") == 0
+    assert "test: data/metadata/test.tsv" in capsys.readouterr().out
+
+
+def test_without_a_folder_ones_own_lists_are_checked_against_the_profiles_classes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_set_up(tmp_path, "local")
+    write_lists(Path("data/local/metadata"), label="Moo")
+    assert run_avsed(monkeypatch, "metadata", "check") == 1
+    printed = capsys.readouterr().out
+    assert "data/local/metadata/weak.tsv, line 2: 'Moo' is not among the classes Alarm" in printed
+
+
+def test_without_a_folder_the_papers_lists_must_be_the_published_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_set_up(tmp_path, "paper")
+    profile = Path("profiles/paper.yaml")
+    profile.write_text(profile.read_text("utf-8").replace("lists: published", "lists: mine"))
+    Path("mine/train").mkdir(parents=True)
+    Path("mine/train/weak.csv").write_text("filename\tevent_labels\n")
+    assert run_avsed(monkeypatch, "metadata", "check") == 2
+    assert "mine/train/weak.csv: is not the published list" in capsys.readouterr().err
+
+
+def test_gone_videos_are_asked_for_again(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with open_ledger(waits=False) as ledger:
+        ledger.add(missing_clip("a", "private: Private video"))
+        ledger.add(missing_clip("b", "removed: by the uploader"))
+    assert run_avsed(monkeypatch, "clips", "retry", "private") == 0
+    assert capsys.readouterr().out.startswith("1 clips will be asked for again")
+    with open_ledger(waits=False) as ledger:
+        assert [ledger.is_settled(clip_id) for clip_id in "ab"] == [False, True]
+    assert run_avsed(monkeypatch, "clips", "retry") == 0
+    assert capsys.readouterr().out.startswith("1 clips")

@@ -8,8 +8,7 @@ import pytest
 
 from avsed.config import load_params, load_variants
 from avsed.errors import AvsedError
-
-from .conftest import ROOT
+from tests.conftest import ROOT
 
 
 @pytest.fixture

@@ -9,8 +9,7 @@ import pytest
 
 from avsed.dataset.annotations import AnnotatedClip, read_classes, read_list
 from avsed.evaluation.metrics import count_tags, micro_f1
-
-from .conftest import ROOT
+from tests.conftest import ROOT
 
 
 def committed(name: str) -> str:

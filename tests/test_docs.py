@@ -16,9 +16,8 @@ import pytest
 import soundfile
 
 from avsed.config import load_variants
-
-from .cloned import Clone
-from .conftest import ROOT
+from tests.conftest import ROOT
+from tests.helpers.cloned import Clone
 
 RELIABILITY = ROOT / "docs" / "reliability.md"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -41,15 +40,12 @@ def test_links_lead_to_files_and_headings(page: Path) -> None:
 def test_what_holds_a_promise_is_there() -> None:
     """A file named in docs/reliability.md has tests, and attacks where it is marked so."""
     rows = re.findall(r"^\| .* \| ([^|]*) \| [^|]*\|$", RELIABILITY.read_text(), re.MULTILINE)
-    held_by = [
-        name
-        for row in rows
-        if row != "held by"
-        for name in re.findall(r"\b([a-z_]+\*?)(?=,|$)", row)
-    ]
-    assert len(held_by) > 40
-    for name in held_by:
-        tests = (ROOT / "tests" / f"test_{name.removesuffix('*')}.py").read_text()
+    named = ",".join(row.strip() for row in rows if row != "Tests")
+    names = re.findall(r"\b[a-z_/]+\b\*?(?=,|$)", named)
+    assert names
+    for name in names:
+        folder, _, module = name.removesuffix("*").rpartition("/")
+        tests = (ROOT / "tests" / folder / f"test_{module}.py").read_text()
         if name.endswith("*"):
             assert "pytest.mark.attack" in tests, name
 

@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 from avsed.config import load_variants
-
-from .cloned import Clone, stages_run
-from .conftest import ROOT
+from tests.conftest import ROOT
+from tests.helpers.cloned import Clone, stages_run
 
 pytestmark = pytest.mark.slow
 

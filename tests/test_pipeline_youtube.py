@@ -18,9 +18,8 @@ from avsed.dataset.clips import read_clips
 from avsed.dataset.ffmpeg import ffmpeg_path
 from avsed.runtime.files import file_sha256
 from avsed.sources.youtube.lists import FILES, SHA256
-
-from .cloned import Clone, copy_repository, stages_run
-from .video_site import Answer, VideoSite, open_site, serve
+from tests.helpers.cloned import Clone, copy_repository, stages_run
+from tests.helpers.video_site import Answer, VideoSite, open_site, serve
 
 pytestmark = pytest.mark.slow
 

@@ -9,8 +9,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from avsed.runtime.store import imported_modules, is_exempt, source_files
-
-from .conftest import ROOT
+from tests.conftest import ROOT
 
 STAGES: dict[str, Any] = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
 

@@ -1,0 +1,350 @@
+"""Decoding: real files, broken files, and files with streams missing or late."""
+
+import re
+import subprocess
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from avsed.dataset import ffmpeg
+from avsed.dataset.ffmpeg import DecodeError, ffmpeg_path
+from avsed.dataset.inspection import probe
+from avsed.dataset.media import read_media
+from avsed.errors import AvsedError
+from avsed.framing import FRAME_HOP
+from tests.conftest import read_audio, read_images
+
+
+def make(path: Path, *arguments: str) -> Path:
+    """Make a media file by ffmpeg."""
+    subprocess.run([ffmpeg_path(), "-v", "error", *arguments, str(path)], check=True)
+    return path
+
+
+def tone(duration: float = 2.0, frequency: float = 440.0) -> tuple[str, ...]:
+    return ("-f", "lavfi", "-i", f"sine=frequency={frequency}:duration={duration}")
+
+
+def bars(duration: float = 2.0, size: str = "160x120", rate: int = 25) -> tuple[str, ...]:
+    return ("-f", "lavfi", "-i", f"testsrc=duration={duration}:size={size}:rate={rate}")
+
+
+def test_audio_is_decoded_to_the_rate_asked_for(tmp_path: Path) -> None:
+    path = make(tmp_path / "tone.wav", *tone())
+    waveform = read_audio(path, 22_100)
+    assert len(waveform) == 2 * 22_100
+    spectrum = np.abs(np.fft.rfft(waveform))
+    assert spectrum.argmax() / 2 == pytest.approx(440, abs=0.5)
+
+
+def test_no_more_than_ten_seconds_are_read(tmp_path: Path) -> None:
+    path = make(tmp_path / "long.mp4", *tone(11.0), *bars(11.0))
+    assert len(read_audio(path, 16_000)) == 160_000
+    assert len(read_images(path)) == 151
+    assert probe(path).duration == 10.0
+
+
+def test_stereo_is_averaged(tmp_path: Path) -> None:
+    merge = ("-filter_complex", "[0][1]join=inputs=2:channel_layout=stereo")
+    opposite = ("-f", "lavfi", "-i", "aevalsrc=-0.125*sin(2*PI*440*t):duration=2:sample_rate=44100")
+    path = make(tmp_path / "stereo.wav", *tone(), *opposite, *merge)
+    assert np.abs(read_audio(path, 44_100)).max() < 1e-3
+
+
+@pytest.mark.parametrize("n_channels", [1, 2, 6])
+def test_channels_that_are_equal_stay_as_loud(n_channels: int, tmp_path: Path) -> None:
+    layout = {1: "mono", 2: "stereo", 6: "5.1"}[n_channels]
+    wave = "|".join(["0.1*sin(2*PI*440*t)"] * n_channels)
+    source = f"aevalsrc='{wave}':channel_layout={layout}:duration=1:sample_rate=44100"
+    path = make(tmp_path / "equal.wav", "-f", "lavfi", "-i", source)
+    assert np.abs(read_audio(path, 16_000)).max() == pytest.approx(0.1, rel=0.01)
+
+
+def joined(tmp_path: Path, *second: str) -> Path:
+    """Join two transport streams of 2 s, the second of which may differ."""
+    parts = []
+    for number, (size, n_channels) in enumerate((("64x48", "1"), second)):
+        path = tmp_path / f"part-{number}.ts"
+        options = ("-ac", n_channels, "-c:a", "mp2", "-output_ts_offset", str(2 * number))
+        flush = ("-muxdelay", "0", "-muxpreload", "0")
+        parts.append(make(path, *bars(2.0, size), *tone(2.0), *options, *flush))
+    whole = tmp_path / "joined.ts"
+    whole.write_bytes(b"".join(part.read_bytes() for part in parts))
+    return whole
+
+
+def test_pictures_that_change_size_half_way_keep_their_times(tmp_path: Path) -> None:
+    same, other = tmp_path / "same", tmp_path / "other"
+    same.mkdir()
+    other.mkdir()
+    expected = read_images(joined(same, "64x48", "1"))
+    images = read_images(joined(other, "128x96", "1"))
+    assert len(images) == len(expected) == pytest.approx(4.0 / FRAME_HOP, abs=1)
+    for image, one in zip(images, expected, strict=True):
+        assert image.shape == (48, 64, 3)
+        assert np.abs(image.mean((0, 1)) - one.mean((0, 1))).max() < 5
+
+
+def test_audio_that_changes_its_form_half_way_is_refused_and_its_pictures_are_kept(
+    tmp_path: Path,
+) -> None:
+    path = joined(tmp_path, "64x48", "2")
+    decoded = read_media(path, sample_rates=[16_000], each_image=lambda image: image)
+    assert "Changing audio frame properties" in decoded.errors["audio"]
+    assert len(decoded.image_index) == pytest.approx(4.0 / FRAME_HOP, abs=1)
+
+
+def test_damage_inside_a_file_is_remarked_upon(clip_path: Path, tmp_path: Path) -> None:
+    content = bytearray(clip_path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 3000] = bytes(3000)
+    path = tmp_path / "damaged.mp4"
+    path.write_bytes(content)
+    assert probe(clip_path).remark == ""
+    assert "damaged: " in probe(path).remark
+
+
+def test_the_longer_stream_decides_where_they_differ_much(tmp_path: Path) -> None:
+    path = make(tmp_path / "short.mp4", *bars(4.0), *tone(0.5))
+    streams = probe(path)
+    assert streams.duration == pytest.approx(4.0, abs=0.07)
+    assert streams.remark == "its audio ends at 0.5 s of 4.0 s"
+
+
+@pytest.mark.parametrize("rate", ["1", "1/5"])
+def test_the_last_of_slow_pictures_lasts_to_the_end(rate: str, tmp_path: Path) -> None:
+    slow = f"testsrc=duration=10:size=64x48:rate={rate}"
+    streams = probe(make(tmp_path / "slow.mp4", "-f", "lavfi", "-i", slow))
+    assert streams.duration == pytest.approx(10.0, abs=0.07)
+    assert streams.remark == ""
+
+
+def test_audio_that_starts_late_is_preceded_by_silence(tmp_path: Path) -> None:
+    video = make(tmp_path / "video.mp4", *bars(3.0))
+    audio = make(tmp_path / "audio.wav", *tone(2.0))
+    late = ("-i", str(video), "-itsoffset", "1", "-i", str(audio), "-map", "0", "-map", "1")
+    path = make(tmp_path / "late.mp4", *late)
+    waveform = np.abs(read_audio(path, 16_000))
+    assert waveform[: int(0.9 * 16_000)].max() < 1e-3
+    assert waveform[int(1.1 * 16_000) : int(1.3 * 16_000)].max() > 0.1
+
+
+def test_pictures_come_at_each_frames_onset(tmp_path: Path) -> None:
+    # Second n is as bright as 40 + 20 n.
+    grey = "nullsrc=size=32x32:rate=30:duration=5,geq=lum='40+20*floor(T)':cb=128:cr=128"
+    path = make(tmp_path / "steps.mp4", "-f", "lavfi", "-i", grey, "-qp", "0")
+    levels = [image.mean() for image in read_images(path)]
+    onsets = np.arange(len(levels)) * 4 * 366 / 22_100
+    steps = np.flatnonzero(np.diff(levels) > 10) + 1
+    assert onsets[steps] == pytest.approx([1, 2, 3, 4], abs=0.0663)
+    assert len(levels) in (75, 76)
+
+
+# Picture n has a level that tells it from those around it.
+NUMBERED = "nullsrc=size=16x16:rate={}:duration={},geq=lum='20+mod(37*N,200)':cb=128:cr=128"
+LOSSLESS = ("-c:v", "ffv1")
+SOME_OF_THEM = ("-vf", "select='lt(mod(7*n*n,11),4)'", "-fps_mode", "vfr")
+
+
+@pytest.mark.parametrize(
+    ("rate", "name", "options"),
+    [
+        ("10", "ten.mkv", LOSSLESS),
+        ("60", "sixty.mkv", LOSSLESS),
+        ("25", "twenty-five.mp4", ("-qp", "0", "-bf", "2")),
+        ("30000/1001", "ntsc.avi", LOSSLESS),
+        ("1", "slides.mkv", LOSSLESS),
+        ("30", "variable.mkv", (*SOME_OF_THEM, *LOSSLESS)),
+        ("30", "variable.mp4", (*SOME_OF_THEM, "-qp", "0", "-bf", "2")),
+    ],
+)
+def test_each_frame_has_the_picture_nearest_in_time(
+    rate: str, name: str, options: tuple[str, ...], tmp_path: Path
+) -> None:
+    path = make(tmp_path / name, "-f", "lavfi", "-i", NUMBERED.format(rate, 4), *options)
+    assert_nearest(path, offset=0.0)
+
+
+def test_a_video_that_starts_late_keeps_its_times(tmp_path: Path) -> None:
+    video = make(tmp_path / "video.mkv", "-f", "lavfi", "-i", NUMBERED.format(25, 2), *LOSSLESS)
+    audio = make(tmp_path / "audio.wav", *tone(4.0))
+    late = ("-i", str(audio), "-itsoffset", "1.5", "-i", str(video), "-map", "0", "-map", "1")
+    path = make(tmp_path / "late.mkv", *late, "-c:v", "copy")
+    assert_nearest(path, offset=1.5)
+    decoded = read_media(path, sample_rates=[16_000], each_image=lambda image: image)
+    assert len(decoded.waveforms[16_000]) == pytest.approx(4 * 16_000, abs=100)
+    # Its first picture stands for what lies before, its last until its end, at 3.5 s.
+    assert (decoded.image_index[: int(1.5 / FRAME_HOP)] == 0).all()
+    assert len(decoded.image_index) == pytest.approx(3.5 / FRAME_HOP, abs=1)
+
+
+def assert_nearest(path: Path, *, offset: float) -> None:
+    """Hold each frame's picture against all pictures of the file, by their time stamps."""
+    log = subprocess.run(
+        [ffmpeg_path(), "-i", str(path), "-vf", "showinfo", "-f", "null", "-"],
+        capture_output=True,
+        check=True,
+    ).stderr.decode()
+    times = np.array([float(time) for time in re.findall(r"pts_time:(\S+)", log)])
+    assert times[0] == pytest.approx(offset, abs=0.001)
+    raw = ("-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "rgb24", "pipe:")
+    command = [ffmpeg_path(), "-v", "error", "-i", str(path), *raw]
+    output = subprocess.run(command, capture_output=True, check=True).stdout
+    levels = np.frombuffer(output, np.uint8).reshape(len(times), -1).mean(1)
+    shown = [image.mean() for image in read_images(path)]
+    assert len(shown) > 3.0 / FRAME_HOP
+    for frame, level in enumerate(shown):
+        distances = np.abs(times - frame * FRAME_HOP)
+        nearest = distances < distances.min() + 1e-5  # two may be equally near
+        assert np.abs(levels[nearest] - level).min() < 0.5, f"frame {frame}"
+
+
+def test_a_picture_that_stands_still_is_handed_on_once(tmp_path: Path) -> None:
+    still = "color=gray:size=32x32:rate=30:duration=2"
+    moves = "testsrc=size=32x32:rate=30:duration=1"
+    inputs = ("-f", "lavfi", "-i", still, "-f", "lavfi", "-i", moves)
+    path = make(tmp_path / "still.mkv", *inputs, "-filter_complex", "concat", *LOSSLESS)
+    handed_on: list[float] = []
+    decoded = read_media(path, each_image=lambda image: handed_on.append(image.mean()))
+    assert (decoded.image_index[:30] == 0).all()
+    assert len(handed_on) == len(set(decoded.image_index)) < 20
+    assert len(decoded.image_index) == 46
+
+
+def test_one_pass_gives_what_a_pass_for_each_stream_gives(clip_path: Path) -> None:
+    decoded = read_media(clip_path, sample_rates=[16_000, 22_100], each_image=lambda image: image)
+    for sample_rate, waveform in decoded.waveforms.items():
+        assert np.array_equal(waveform, read_audio(clip_path, sample_rate))
+    both = [decoded.images[number] for number in decoded.image_index]
+    assert np.array_equal(both, read_images(clip_path))
+
+
+def test_one_pass_runs_ffmpeg_once(
+    clip_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = tmp_path / "count"
+    script = tmp_path / "ffmpeg"
+    script.write_text(f'#!/bin/sh\necho run >> {count}\nexec {ffmpeg_path()} "$@"\n')
+    script.chmod(0o755)
+    monkeypatch.setattr(ffmpeg, "ffmpeg_path", lambda: str(script))
+    read_media(clip_path, sample_rates=[16_000, 22_100], each_image=lambda image: image)
+    assert count.read_text() == "run\n"
+
+
+def test_a_stream_that_spoils_the_pass_costs_its_own_features_only(tmp_path: Path) -> None:
+    path = make(tmp_path / "tone.wav", *tone(1.0))
+    decoded = read_media(path, sample_rates=[16_000], each_image=lambda image: image)
+    assert len(decoded.waveforms[16_000]) == 16_000
+    assert decoded.errors == {"video": "video: there is none"}
+
+
+def test_pictures_keep_odd_sizes_and_turn_as_the_file_says(tmp_path: Path) -> None:
+    path = make(tmp_path / "odd.mkv", *bars(0.5, "65x33"), "-c:v", "ffv1")
+    assert read_images(path)[0].shape == (33, 65, 3)
+    upright = make(tmp_path / "upright.mp4", *bars(0.5))
+    turned = make(
+        tmp_path / "turned.mp4", "-display_rotation", "90", "-i", str(upright), "-c", "copy"
+    )
+    assert read_images(turned)[0].shape == (160, 120, 3)
+
+
+def test_probe_tells_which_streams_there_are(clip_path: Path, tmp_path: Path) -> None:
+    both = probe(clip_path)
+    assert (both.has_audio, both.has_video, both.remark) == (True, True, "")
+    assert both.duration == pytest.approx(4.0, abs=0.05)
+    audio = probe(make(tmp_path / "audio.wav", *tone(1.0)))
+    assert (audio.has_audio, audio.has_video) == (True, False)
+    video = probe(make(tmp_path / "video.mp4", *bars(1.0)))
+    assert (video.has_audio, video.has_video) == (False, True)
+    assert video.duration == pytest.approx(1.0, abs=0.07)
+
+
+def test_a_cover_picture_is_no_video(tmp_path: Path) -> None:
+    cover = make(tmp_path / "cover.png", *bars(0.1), "-frames:v", "1")
+    song = ("-i", str(cover), *tone(1.0), "-map", "1", "-map", "0", "-c:v", "copy")
+    path = make(tmp_path / "song.m4a", *song, "-disposition:v", "attached_pic")
+    assert not probe(path).has_video
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"<html>no media</html>" * 50, b"\x00\x00\x00\x20ftypisom" + b"\x00" * 400]
+)
+def test_what_is_no_media_is_said_to_be_none(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "broken.mp4"
+    path.write_bytes(content)
+    with pytest.raises(DecodeError, match=r"moov atom not found|Invalid data") as caught:
+        probe(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_reading_a_stream_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(DecodeError, match="audio: "):
+        read_audio(make(tmp_path / "video.mp4", *bars(1.0)), 16_000)
+    with pytest.raises(DecodeError, match="video: "):
+        read_images(make(tmp_path / "audio.wav", *tone(1.0)))
+
+
+def test_an_ffmpeg_that_hangs_is_stopped_and_run_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    count = tmp_path / "count"
+    script = tmp_path / "ffmpeg"
+    wait_at_first = f"[ $(wc -l < {count}) = 2 ] || exec sleep 9"
+    script.write_text(f"#!/bin/sh\necho run >> {count}\n{wait_at_first}\n")
+    script.chmod(0o755)
+    monkeypatch.setattr(ffmpeg, "ffmpeg_path", lambda: str(script))
+    monkeypatch.setattr(ffmpeg, "TIME_LIMIT", 0.5)
+    ffmpeg.run_ffmpeg([])
+    assert count.read_text() == "run\nrun\n"
+
+
+@pytest.mark.parametrize("signal", ["SEGV", "ABRT"])
+def test_a_file_that_crashes_ffmpeg_is_a_fact_about_the_file(
+    signal: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "ffmpeg"
+    script.write_text(f"#!/bin/sh\nkill -{signal} $$\n")
+    script.chmod(0o755)
+    monkeypatch.setattr(ffmpeg, "ffmpeg_path", lambda: str(script))
+    with pytest.raises(DecodeError):
+        read_audio(tmp_path / "any.mp4", 16_000)
+
+
+@pytest.mark.parametrize("ending", ["kill -KILL $$", "exit 255"])
+def test_an_ffmpeg_that_was_ended_says_nothing_of_the_file(
+    ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "ffmpeg"
+    script.write_text(f"#!/bin/sh\n{ending}\n")
+    script.chmod(0o755)
+    monkeypatch.setattr(ffmpeg, "ffmpeg_path", lambda: str(script))
+    with pytest.raises(AvsedError, match="ended by a signal"):
+        read_audio(tmp_path / "any.mp4", 16_000)
+
+
+def test_an_ffmpeg_that_is_asked_to_end_exits_as_expected(tmp_path: Path) -> None:
+    endless = ("-re", "-f", "lavfi", "-i", "sine", "-f", "null", "-")
+    process = subprocess.Popen([ffmpeg_path(), "-v", "error", *endless])
+    time.sleep(1.0)
+    process.terminate()
+    assert process.wait() == 255
+
+
+def test_a_title_does_not_decide_about_the_disk(clip_path: Path, tmp_path: Path) -> None:
+    title = ("-metadata", "title=No space left on device")
+    path = make(tmp_path / "titled.mp4", "-i", str(clip_path), "-c", "copy", *title)
+    assert probe(path).has_audio
+
+
+def test_an_ffmpeg_that_always_hangs_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "ffmpeg"
+    script.write_text("#!/bin/sh\nexec sleep 9\n")
+    script.chmod(0o755)
+    monkeypatch.setattr(ffmpeg, "ffmpeg_path", lambda: str(script))
+    monkeypatch.setattr(ffmpeg, "TIME_LIMIT", 0.2)
+    with pytest.raises(DecodeError, match="takes more than"):
+        read_audio(tmp_path / "any.mp4", 16_000)

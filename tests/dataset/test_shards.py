@@ -1,0 +1,165 @@
+"""Shards and the store of unfinished work."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from avsed.dataset.shards import (
+    Shard,
+    clips_with_features,
+    describe_shards,
+    is_valid_shard,
+    read_features,
+    write_shard,
+)
+from avsed.errors import AvsedError
+from avsed.runtime.files import atomic_write
+from avsed.runtime.store import source_files, store_dir
+from tests.conftest import ROOT
+from tests.runtime.test_limits import leave_memory
+
+
+def write(tmp_path: Path, number: int, clip_ids: list[str], version: int = 1) -> Path:
+    """Write a shard of clips whose features are as large as their names are long."""
+    path = tmp_path / "features" / "spectral" / f"part-{number:05d}.h5"
+    features = [np.full((151, 4), len(clip_id), np.float16) for clip_id in clip_ids]
+    write_shard(
+        path,
+        Shard(
+            clip_ids=tuple(clip_ids),
+            features=np.stack(features) if features else np.empty((0, 151, 4), np.float16),
+            valid_frames=np.full(len(clip_ids), 76, np.int16),
+            left_out={},
+            provenance={"version": version},
+            code="its code",
+            key="key",
+        ),
+    )
+    return path
+
+
+def test_features_are_read_back_in_the_order_asked_for(tmp_path: Path) -> None:
+    write(tmp_path, 0, ["a", "bb"])
+    write(tmp_path, 1, [])
+    write(tmp_path, 2, ["ccc"])
+    features, valid_frames = read_features(tmp_path / "features", "spectral", ["ccc", "a"])
+    assert features[:, 0, 0].tolist() == [3, 1]
+    assert valid_frames.tolist() == [76, 76]
+    assert clips_with_features(tmp_path / "features", "spectral") == {"a", "bb", "ccc"}
+
+
+def test_a_shard_of_another_key_or_with_a_damaged_value_is_not_whole(tmp_path: Path) -> None:
+    path = write(tmp_path, 0, ["a", "bb"])
+    assert is_valid_shard(path, "key")
+    assert not is_valid_shard(path, "another key")
+    content = bytearray(path.read_bytes())
+    with h5py.File(path, "r") as file:
+        start = file["features"].id.get_chunk_info(1).byte_offset
+    content[start + 30] ^= 1  # of Blosc's chunk, behind its header
+    path.write_bytes(content)
+    assert not is_valid_shard(path, "key")
+
+
+@pytest.mark.parametrize("described", [b"version", b"a clip that is long", b"its code"])
+def test_a_shard_with_a_damaged_description_is_not_whole(described: bytes, tmp_path: Path) -> None:
+    path = write(tmp_path, 0, ["a clip that is long", "bb"])
+    assert is_valid_shard(path, "key")
+    content = path.read_bytes()
+    assert content.count(described) == 1
+    path.write_bytes(content.replace(described, described[:-1] + b"X"))
+    assert not is_valid_shard(path, "key")
+
+
+def test_a_truncated_shard_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    path = write(tmp_path, 0, ["a"])
+    path.write_bytes(path.read_bytes()[:2000])
+    with pytest.raises(AvsedError, match=r"part-00000.h5: cannot be read .* `dvc repro -f extract"):
+        read_features(tmp_path / "features", "spectral", ["a"])
+
+
+def test_shards_of_different_parameters_are_refused(tmp_path: Path) -> None:
+    write(tmp_path, 0, ["a"])
+    write(tmp_path, 1, ["bb"], version=2)
+    with pytest.raises(AvsedError, match=r"part-00001.h5: was made by other parameters"):
+        describe_shards(tmp_path / "features", "spectral")
+
+
+def test_missing_features_say_which_stage_to_run(tmp_path: Path) -> None:
+    with pytest.raises(AvsedError, match="run `dvc repro extract`"):
+        clips_with_features(tmp_path, "visual")
+
+
+def test_what_fails_half_way_leaves_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "item"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), atomic_write(path) as part:
+        part.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert list(tmp_path.glob("item*")) == [path]
+
+
+def test_source_files_follow_imports_of_the_package() -> None:
+    names = {path.name for path in source_files("avsed.features.spectral")}
+    assert names == {
+        "spectral.py",
+        "extractor.py",
+        "framing.py",
+        "media.py",
+        "ffmpeg.py",
+    }
+
+
+# Prints the keys of the code behind features, seeds and a hash of work that depends on it.
+PRINT_KEYS = """
+from avsed.runtime.store import code_key
+print(code_key(("avsed.training.seed_group",)))
+print(code_key(("avsed.features.visual", "avsed.features.extraction.batching")))
+"""
+
+
+def test_a_comment_in_the_runtime_changes_no_key_and_one_elsewhere_does(tmp_path: Path) -> None:
+    package = shutil.copytree(ROOT / "src" / "avsed", tmp_path / "avsed")
+
+    def keys() -> list[str]:
+        command = [sys.executable, "-c", PRINT_KEYS]
+        environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+        return subprocess.run(
+            command, env=environment, capture_output=True, text=True, check=True
+        ).stdout.split()
+
+    def comment(path: Path) -> None:
+        path.write_text(path.read_text() + "# a comment\n")
+
+    before = keys()
+    for path in (package / "runtime").glob("*.py"):
+        comment(path)
+    for name in ("cli", "commands", "config", "errors", "params"):
+        comment(package / f"{name}.py")
+    assert keys() == before
+    comment(package / "framing.py")
+    assert not set(keys()) & set(before)
+
+
+def test_features_beyond_half_of_the_free_memory_lie_in_a_file_and_are_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path, 0, ["a", "bb"])
+    write(tmp_path, 1, ["ccc"])
+    asked = (tmp_path / "features", "spectral", ["ccc", "a"])
+    in_memory, _ = read_features(*asked)
+    assert not isinstance(in_memory, np.memmap)
+    leave_memory(2 * in_memory.nbytes - 1, tmp_path, monkeypatch)
+    in_file, _ = read_features(*asked)
+    assert isinstance(in_file, np.memmap)
+    assert np.array_equal(in_file, in_memory)
+    assert list(store_dir().iterdir()) == []  # it has no name, and is gone with the process
+    assert f"they are read from a file in {store_dir()}" in capsys.readouterr().out
+    leave_memory(2 * in_memory.nbytes, tmp_path, monkeypatch)
+    assert not isinstance(read_features(*asked)[0], np.memmap)

@@ -1,0 +1,1 @@
+"""Set-ups that several tests share; one module each."""

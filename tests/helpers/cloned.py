@@ -1,0 +1,91 @@
+"""A clone of the repository, in which commands are run as a user would."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.conftest import ROOT
+
+SMALL = {
+    "n_weak: [0-9]+(?=\n  n_unl.*\n  n_val)": "n_weak: 8",
+    "n_unlabeled: [0-9]+(?=\n  n_val)": "n_unlabeled: 4",
+    "n_validation: [0-9]+": "n_validation: 4",
+    "n_test: [0-9]+": "n_test: 4",
+    "\n  steps: [0-9]+": "\n  steps: 2",
+}
+
+
+@dataclass(frozen=True)
+class Clone:
+    """A copy of the repository.
+
+    Attributes:
+        path: its folder.
+        variables: of the environment of what is run in it, beside the usual ones.
+    """
+
+    path: Path
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            **os.environ,
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "PYTHONPATH": str(self.path / "src"),
+            "AVSED_STORE": "",
+            "DVC_NO_ANALYTICS": "1",
+            **self.variables,
+        }
+
+    def run(self, *command: str, fails: bool = False) -> str:
+        done = subprocess.run(
+            command,
+            cwd=self.path,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        output = done.stdout + done.stderr
+        assert bool(done.returncode) == fails, output
+        return output
+
+    def replace(self, name: str, pattern: str, text: str) -> None:
+        path = self.path / name
+        content, n_replaced = re.subn(pattern, text, path.read_text())
+        assert n_replaced == 1, pattern
+        path.write_text(content)
+
+    def commit(self) -> None:
+        self.run("git", "add", "--all")
+        self.run("git", "-c", "user.name=a", "-c", "user.email=b", "commit", "-m", "c")
+
+
+def copy_repository(path: Path) -> Clone:
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.splitlines()
+    for name in listed:
+        if (ROOT / name).exists():
+            (path / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, path / name)
+    clone = Clone(path)
+    clone.run("git", "init", "-q")
+    for pattern, text in SMALL.items():
+        clone.replace("profiles/demo.yaml", pattern, text)
+    clone.commit()
+    return clone
+
+
+def stages_run(output: str) -> set[str]:
+    return set(re.findall(r"Running stage '([^']+)'", output))

@@ -1,0 +1,231 @@
+"""`avsed predict`: what it prints and writes, and how it ends."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from avsed.dataset.annotations import Event, read_list_file
+from avsed.dataset.ffmpeg import run_ffmpeg
+from avsed.framing import FRAME_HOP
+from avsed.params import Postprocess
+from avsed.prediction.files import format_prediction
+from avsed.prediction.predict import Prediction, load_model, predict
+from tests.conftest import ROOT, run_avsed
+from tests.helpers.models import CLASSES, write_model
+
+THRESHOLD = 0.35  # with which these students find some events
+
+
+@pytest.fixture
+def model_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give a spectral model, in a folder without params.yaml."""
+    monkeypatch.chdir(tmp_path)
+    return write_model(tmp_path / "spectral", "spectral", n_seeds=2)
+
+
+@pytest.fixture
+def long_path(tmp_path: Path, clip_path: Path) -> Path:
+    """Give a video of 20 s."""
+    path = tmp_path / "long.mp4"
+    run_ffmpeg(["-stream_loop", "4", "-i", str(clip_path), "-c", "copy", str(path)])
+    return path
+
+
+def test_what_was_found_is_printed_and_written(
+    model_dir: Path,
+    clip_path: Path,
+    long_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    media = (clip_path, long_path)
+    out = Path("results") / "of today"
+    threshold = ("--threshold", str(THRESHOLD))
+    status = run_avsed(
+        monkeypatch, "predict", *media, "--model", model_dir, *threshold, "--out", out
+    )
+    assert status == 0
+    printed = capsys.readouterr().out
+    model = load_model(model_dir, {})
+    listed = {clip.clip_id: clip for clip in read_list_file(out / "events.tsv", "test", CLASSES)}
+    assert sorted(listed) == sorted(path.stem for path in media)
+    for path in media:
+        found = predict(model, path, Postprocess(threshold=THRESHOLD, median_filter_frames=7))
+        assert format_prediction(found) in printed
+        events = [(round(e.onset, 3), round(e.offset, 3), e.label) for e in found.events]
+        assert events  # or all of this would be empty
+        written = json.loads((out / f"{path.name}.json").read_text("utf-8"))
+        assert written["tags"] == list(found.tags)
+        assert [tuple(event.values()) for event in written["events"]] == events
+        assert [(e.onset, e.offset, e.label) for e in listed[path.stem].events or ()] == events
+        labels = (out / f"{path.name}.txt").read_text("utf-8")
+        assert labels == "".join(
+            f"{event.onset:.6f}\t{event.offset:.6f}\t{event.label}\n" for event in found.events
+        )
+        assert written["frame_hop"] == FRAME_HOP
+        for k, label in enumerate(CLASSES):
+            frame_scores = written["frame_scores"][label]
+            assert np.allclose(frame_scores, found.frame_scores[:, k], rtol=0.0, atol=6e-5)
+            assert written["clip_scores"][label] == pytest.approx(found.clip_scores[k], abs=6e-5)
+    assert max(event.onset for event in listed["long"].events or ()) > 10
+
+
+def test_a_bad_file_is_named_and_keeps_no_other_from_being_scored(
+    model_dir: Path,
+    clip_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Path("bad.mp4").write_bytes(clip_path.read_bytes()[:2000])
+    run_ffmpeg(["-i", str(clip_path), "-c", "copy", "-an", "silent.mp4"])
+    files = ("bad.mp4", "absent.mp4", clip_path, "silent.mp4")
+    assert run_avsed(monkeypatch, "predict", *files, "--model", model_dir, "--out", "out") == 1
+    said = capsys.readouterr()
+    assert f"{clip_path.name}: 4.0" in said.out
+    *errors, summary = said.err.splitlines()
+    assert [error.split(": ")[:2] for error in errors] == [
+        ["error", "bad.mp4"],
+        ["error", "absent.mp4"],
+        ["error", "silent.mp4"],
+    ]
+    assert "has no audio, but the model needs spectral features; take a file" in errors[2]
+    assert summary == "3 of 4 files could not be scored"
+    assert Path("out", f"{clip_path.name}.json").exists()
+    assert Path("out", "events.tsv").read_text().count("\n") >= 2
+
+
+def test_a_name_that_a_list_cannot_hold_is_refused_before_anything_is_scored(
+    model_dir: Path,
+    clip_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Path("a\tb.mp4").symlink_to(clip_path)
+    files = (clip_path, "a\tb.mp4")
+    assert run_avsed(monkeypatch, "predict", *files, "--model", model_dir, "--out", "out") == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith(
+        "error: 'a\\tb.mp4': a tab or line break in it would spoil events.tsv"
+    )
+    assert not Path("out").exists()
+
+
+def test_a_file_without_tags_and_events_says_so(tmp_path: Path) -> None:
+    found = Prediction(
+        path=tmp_path / "still.wav",
+        has_audio=True,
+        has_video=False,
+        duration=12.0,
+        classes=("Cat", "Dog"),
+        frame_scores=np.zeros((182, 2), np.float32),
+        clip_scores=np.array([0.125, 0.25], np.float32),
+        tags=(),
+        events=(),
+        remark="",
+    )
+    assert format_prediction(found) == "still.wav: 12.00 s\n  tags: none (highest: Dog 0.25)"
+
+
+def test_tags_and_events_are_printed_in_columns(tmp_path: Path) -> None:
+    found = Prediction(
+        path=tmp_path / "dog.wav",
+        has_audio=True,
+        has_video=False,
+        duration=3605.5,
+        classes=("Cat", "Dog"),
+        frame_scores=np.zeros((10, 2), np.float32),
+        clip_scores=np.array([0.125, 0.75], np.float32),
+        tags=("Dog",),
+        events=(Event(onset=1.0, offset=3601.25, label="Dog"),),
+        remark="",
+    )
+    assert format_prediction(found).splitlines() == [
+        "dog.wav: 3605.50 s",
+        "  tags: Dog 0.75",
+        "      onset    offset  event",
+        "       1.00   3601.25  Dog",
+    ]
+
+
+@pytest.mark.slow
+def test_a_plot_and_a_page_are_made_of_one_file(
+    model_dir: Path, long_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = ("--plot", "long.png", "--html", "pages/long.html")
+    assert run_avsed(monkeypatch, "predict", long_path, "--model", model_dir, *made) == 0
+    assert imread("long.png").shape[1] == 1200
+    assert "<video" in Path("pages/long.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["b.wav", "--plot", "a.png"], "--plot and --html are of one file"),
+        (["b.wav", "--html", "a.html"], "--plot and --html are of one file"),
+        (["else/a.wav", "--out", "out"], "a.wav: two files of this name would be one in out"),
+        (["--html", "a.wav"], "a.wav: would be written over; name another file"),
+        (["--html", "else/../a.wav"], "else/../a.wav: would be written over; name another file"),
+        (["--html", "spectral"], "spectral: cannot be written (is a folder); name a file in it"),
+        (["--html", "file/a.html"], "file/a.html: cannot be written (File exists); name another"),
+        (["--plot", "a.xyz"], "a.xyz: cannot be drawn (its extension names no format)"),
+        (["--plot", "a"], "a: cannot be drawn (its extension names no format); name a .png"),
+        (["--out", "file"], "file: cannot be written (File exists); name another"),
+        (["--threshold", "1.5"], "--threshold: Input should be less than 1"),
+        (["--median-filter-frames", "4"], "median_filter_frames is 4; a median filter needs an"),
+        (["--weights", "visual=x.pth"], "--weights visual=...: "),
+        (["--model", "nowhere"], "nowhere/model.json: is no model card"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line_and_status_2(
+    arguments: list[str],
+    message: str,
+    model_dir: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Path("file").touch()
+    assert run_avsed(monkeypatch, "predict", "--model", model_dir, "a.wav", *arguments) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: {message}") and said.count("\n") == 1
+
+
+def test_a_model_whose_weights_were_cut_short_is_one_line(
+    model_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = model_dir / "seed-01.safetensors"
+    path.write_bytes(path.read_bytes()[:1000])
+    assert run_avsed(monkeypatch, "predict", "a.wav", "--model", model_dir) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: {path}: are not the weights of this model (")
+    assert said.count("\n") == 1
+
+
+def test_weights_without_a_kind_are_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (
+        run_avsed(monkeypatch, "predict", "a.wav", "--model", "any", "--weights", "vggish.pth") == 2
+    )
+    assert "'vggish.pth' is not of the form auditory=PATH" in capsys.readouterr().err
+
+
+def test_decisions_are_those_of_the_folders_params(
+    model_dir: Path,
+    clip_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def tags() -> str:
+        assert run_avsed(monkeypatch, "predict", clip_path, "--model", model_dir) == 0
+        return capsys.readouterr().out.splitlines()[1]
+
+    assert "none" in tags()  # above 0.5
+    shutil.copytree(ROOT / "profiles", "profiles")
+    params = (ROOT / "params.yaml").read_text("utf-8")
+    Path("params.yaml").write_text(params.replace("threshold: 0.5", "threshold: 0.01"), "utf-8")
+    assert all(label in tags() for label in CLASSES)
