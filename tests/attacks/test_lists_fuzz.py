@@ -149,7 +149,7 @@ def spoiled(draw: st.DrawFn, text: bytes) -> bytes:
     return draw(st.sampled_from([text, text, text, codecs.BOM_UTF8 + text, text.rstrip()]))
 
 
-def complaint(error: AvsedError, *begins_with: Path) -> str:
+def warning(error: AvsedError, *begins_with: Path) -> str:
     """Give a message, which must be a line of a bearable length that names the file first."""
     text = str(error)
     assert any(text.startswith(str(path)) for path in begins_with), text
@@ -231,12 +231,12 @@ def test_any_list_is_read_or_refused_in_a_line(tmp_path: Path, split: str, n_exa
         for classes in (CLASSES, None):
             check = check_metadata({split: path}, classes)
             assert all("\n" not in line for line in format_check(check))
-            for line in check.errors + check.remarks:
-                complaint(AvsedError(line), path)
+            for line in check.errors + check.warnings:
+                warning(AvsedError(line), path)
         try:
             clips = read_list(tmp_path, split, CLASSES)
         except AvsedError as error:
-            complaint(error, path)
+            warning(error, path)
             return
         for clip in clips:
             assert Path(clip.clip_id).name == clip.clip_id
@@ -256,7 +256,7 @@ def test_any_classes_are_read_or_refused_in_a_line(tmp_path: Path, n_examples: i
         try:
             classes = read_classes(tmp_path)
         except AvsedError as error:
-            complaint(error, tmp_path / "classes.txt")
+            warning(error, tmp_path / "classes.txt")
             return
         assert classes == tuple(name.strip() for name in classes)
         write_classes(tmp_path, classes)
@@ -286,7 +286,7 @@ def test_any_clip_table_is_read_or_refused_in_a_line(tmp_path: Path, n_examples:
         try:
             records = read_clips(path)
         except AvsedError as error:
-            assert "`dvc repro collect`" in complaint(error, path)
+            assert "`dvc repro collect`" in warning(error, path)
             return
         for record in records:
             assert (tmp_path / "clips" / record.file).parent in (tmp_path, tmp_path / "clips")
@@ -389,7 +389,7 @@ def test_a_defect_is_named_with_its_line(tmp_path: Path, n_examples: int) -> Non
         path.write_bytes(codecs.BOM_UTF8 * bom + end.join(lines).encode())
         with pytest.raises(AvsedError) as caught:
             read_list(tmp_path, split, CLASSES)
-        message = complaint(caught.value, path)
+        message = warning(caught.value, path)
         assert message.startswith(f"{path}, line {2 + n_rows + gaps}: "), message
         assert words in message
         errors = check_metadata({split: path}, CLASSES).errors
@@ -433,7 +433,7 @@ def test_a_file_that_is_no_list_is_refused_in_a_line(
     path.write_bytes(content)
     with pytest.raises(AvsedError) as caught:
         read_list(tmp_path, "weak", CLASSES)
-    assert complaint(caught.value, path).startswith(f"{path}, {words}")
+    assert warning(caught.value, path).startswith(f"{path}, {words}")
 
 
 HOSTILE_YAML = (
@@ -495,7 +495,7 @@ def test_any_params_are_read_or_refused_in_a_line(
         try:
             load_params(tmp_path / "params.yaml")
         except AvsedError as error:
-            complaint(error, tmp_path / "params.yaml", tmp_path / "profiles")
+            warning(error, tmp_path / "params.yaml", tmp_path / "profiles")
 
     change = st.tuples(places, st.sampled_from([0, 0, 1, 4, 30]), tokens)
     hold(holds, n_examples, st.lists(change, min_size=1, max_size=3))
@@ -517,7 +517,7 @@ def test_params_that_break_a_reader_of_yaml_are_refused(
     (tmp_path / "params.yaml").write_text(text)
     with pytest.raises(AvsedError) as caught:
         load_params(tmp_path / "params.yaml")
-    assert words in complaint(caught.value, tmp_path / "params.yaml")
+    assert words in warning(caught.value, tmp_path / "params.yaml")
 
 
 def test_aliases_that_grow_without_end_do_not_fill_a_message(tmp_path: Path) -> None:
@@ -527,7 +527,7 @@ def test_aliases_that_grow_without_end_do_not_fill_a_message(tmp_path: Path) -> 
     (tmp_path / "params.yaml").write_text("\n".join([*aliases, text]))
     with pytest.raises(AvsedError) as caught:
         load_params(tmp_path / "params.yaml")
-    complaint(caught.value, tmp_path / "params.yaml")
+    warning(caught.value, tmp_path / "params.yaml")
     (tmp_path / "params.yaml").write_text(f"{text}\n".replace("*a98", "[*a, *a]").replace(
         "  auditory_dim: 16", "  auditory_dim: &a [[16]]"))  # fmt: skip
     with pytest.raises(AvsedError, match=r"fusion.auditory_dim is a list; input should be a valid"):

@@ -349,7 +349,7 @@ def test_a_file_whose_only_stream_has_no_codec_is_refused(
 def test_a_wav_cut_short_is_told_of(whole: dict[str, bytes], tmp_path: Path) -> None:
     path = tmp_path / "cut.wav"
     path.write_bytes(whole["wav"][:64_044])
-    assert probe(path).remark == "is shorter than its header says"
+    assert probe(path).warning == "is shorter than its header says"
 
 
 def test_an_ffmpeg_that_floods_its_log_is_read_in_part(
@@ -401,5 +401,5 @@ def test_prediction_names_corrupted_media(whole: dict[str, bytes], tmp_path: Pat
         else:
             assert np.isfinite(prediction.frame_scores).all(), what
             assert len(prediction.frame_scores) == valid_frames(prediction.duration), what
-            counts["remark" if prediction.remark else "scored"] += 1
-    assert counts["refused"] > 10 and counts["remark"] > 10, counts
+            counts["warning" if prediction.warning else "scored"] += 1
+    assert counts["refused"] > 10 and counts["warning"] > 10, counts

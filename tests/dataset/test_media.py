@@ -102,15 +102,15 @@ def test_damage_inside_a_file_is_remarked_upon(clip_path: Path, tmp_path: Path) 
     content[middle : middle + 3000] = bytes(3000)
     path = tmp_path / "damaged.mp4"
     path.write_bytes(content)
-    assert probe(clip_path).remark == ""
-    assert "damaged: " in probe(path).remark
+    assert probe(clip_path).warning == ""
+    assert "damaged: " in probe(path).warning
 
 
 def test_the_longer_stream_decides_where_they_differ_much(tmp_path: Path) -> None:
     path = make(tmp_path / "short.mp4", *bars(4.0), *tone(0.5))
     streams = probe(path)
     assert streams.duration == pytest.approx(4.0, abs=0.07)
-    assert streams.remark == "its audio ends at 0.5 s of 4.0 s"
+    assert streams.warning == "its audio ends at 0.5 s of 4.0 s"
 
 
 @pytest.mark.parametrize("rate", ["1", "1/5"])
@@ -118,7 +118,7 @@ def test_the_last_of_slow_pictures_lasts_to_the_end(rate: str, tmp_path: Path) -
     slow = f"testsrc=duration=10:size=64x48:rate={rate}"
     streams = probe(make(tmp_path / "slow.mp4", "-f", "lavfi", "-i", slow))
     assert streams.duration == pytest.approx(10.0, abs=0.07)
-    assert streams.remark == ""
+    assert streams.warning == ""
 
 
 def test_audio_that_starts_late_is_preceded_by_silence(tmp_path: Path) -> None:
@@ -252,7 +252,7 @@ def test_pictures_keep_odd_sizes_and_turn_as_the_file_says(tmp_path: Path) -> No
 
 def test_probe_tells_which_streams_there_are(clip_path: Path, tmp_path: Path) -> None:
     both = probe(clip_path)
-    assert (both.has_audio, both.has_video, both.remark) == (True, True, "")
+    assert (both.has_audio, both.has_video, both.warning) == (True, True, "")
     assert both.duration == pytest.approx(4.0, abs=0.05)
     audio = probe(make(tmp_path / "audio.wav", *tone(1.0)))
     assert (audio.has_audio, audio.has_video) == (True, False)

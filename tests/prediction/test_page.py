@@ -38,7 +38,7 @@ def predicted(path: Path, *, audio: bool = True, video: bool = True) -> Predicti
             Event(onset=2.0, offset=5.0, label="Dog"),
             Event(onset=6.5, offset=7.0, label=LABEL),
         ),
-        remark="<i>damaged</i>",
+        warning="<i>damaged</i>",
     )
 
 

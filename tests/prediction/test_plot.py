@@ -29,7 +29,7 @@ def predicted(path: Path, duration: float, *, audio: bool = True, video: bool = 
         clip_scores=scores.max(axis=0),
         tags=("Cat",),
         events=(Event(onset=duration / 2, offset=duration, label="Cat"),),
-        remark="",
+        warning="",
     )
 
 

@@ -219,7 +219,7 @@ def test_what_is_wrong_with_a_file_is_remarked_upon(tmp_path: Path) -> None:
     render_clip(replace(SCENE, duration=12.0, events=()), path)
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2] + bytes(2000) + whole[len(whole) // 2 + 2000 :])
-    assert "damaged" in predict_spectral(tmp_path, path).remark
+    assert "damaged" in predict_spectral(tmp_path, path).warning
 
 
 @pytest.mark.parametrize(
@@ -312,7 +312,7 @@ def test_other_weights_than_the_models_are_refused(
     with pytest.raises(AvsedError, match=r"made with other weights of SHA-256 abab"):
         load_model(model_dir, {"auditory": tmp_path / "own.pth"})
     edit_card(model_dir, "auditory", weights_sha256=file_sha256(tmp_path / "own.pth"))
-    assert load_model(model_dir, {"auditory": tmp_path / "own.pth"}).remarks == []
+    assert load_model(model_dir, {"auditory": tmp_path / "own.pth"}).warnings == []
 
     # Where the published ones are asked for, they are never replaced by random ones.
     edit_card(model_dir, "auditory", weights="pretrained")
@@ -340,8 +340,8 @@ def test_a_precision_that_this_machine_lacks_is_said(tmp_path: Path) -> None:
     model = load_model(model_dir, {})
     assert model.extractors["auditory"].spec.provenance["dtype"] == "torch.float32"
     edit_card(model_dir, "auditory", dtype="torch.bfloat16")
-    remarks = load_model(model_dir, {}).remarks
-    assert remarks == (
+    warnings = load_model(model_dir, {}).warnings
+    assert warnings == (
         []
         if here == "torch.bfloat16"
         else [

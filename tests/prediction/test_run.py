@@ -126,7 +126,7 @@ def test_a_file_without_tags_and_events_says_so(tmp_path: Path) -> None:
         clip_scores=np.array([0.125, 0.25], np.float32),
         tags=(),
         events=(),
-        remark="",
+        warning="",
     )
     assert format_prediction(found) == "still.wav: 12.00 s\n  tags: none (highest: Dog 0.25)"
 
@@ -142,7 +142,7 @@ def test_tags_and_events_are_printed_in_columns(tmp_path: Path) -> None:
         clip_scores=np.array([0.125, 0.75], np.float32),
         tags=("Dog",),
         events=(Event(onset=1.0, offset=3601.25, label="Dog"),),
-        remark="",
+        warning="",
     )
     assert format_prediction(found).splitlines() == [
         "dog.wav: 3605.50 s",

@@ -103,10 +103,10 @@ def test_a_clip_is_one_window_even_if_its_codec_pads_it(duration: float, tmp_pat
 def test_where_a_stream_ends_early_silence_and_the_last_picture_follow(tmp_path: Path) -> None:
     *_, last = windows_of(make(tmp_path / "sound.mkv", *bars(4), *rising(24)))
     assert last.media.image_index.tolist() == [0]  # held by the extractor
-    assert last.media.complaint == "its video ends at 4.0 s of 24.0 s"
+    assert last.media.warning == "its video ends at 4.0 s of 24.0 s"
     *_, last = windows_of(make(tmp_path / "pictures.mkv", *bars(24), *rising(4)))
     assert last.media.waveforms[RATE].size == 0
-    assert last.media.complaint == "its audio ends at 4.0 s of 24.0 s"
+    assert last.media.warning == "its audio ends at 4.0 s of 24.0 s"
     assert last.first_frame * FRAME_HOP + last.duration == pytest.approx(24.0, abs=0.05)
 
 

@@ -45,7 +45,7 @@ def check(
 def remarks_on(rows: Mapping[str, list[str]]) -> list[str]:
     found = check(rows)
     assert found.errors == []
-    return found.remarks
+    return found.warnings
 
 
 def test_clips_events_and_classes_are_counted() -> None:
@@ -55,7 +55,7 @@ def test_clips_events_and_classes_are_counted() -> None:
     assert found.class_clips["weak"] == {"Cat": 1, "Dog": 1}
     assert found.class_clips["test"] == {"Cat": 1, "Dog": 1}
     assert found.class_events["test"] == {"Cat": 1, "Dog": 2}
-    assert found.errors == found.remarks == []
+    assert found.errors == found.warnings == []
 
 
 def test_counts_errors_and_remarks_are_written_in_lines() -> None:
@@ -116,7 +116,7 @@ def test_a_clip_in_two_lists_is_an_error() -> None:
     assert found.errors == [
         "unlabeled.tsv and weak.tsv: both list w1; a clip belongs to one of them"
     ]
-    assert found.remarks == []
+    assert found.warnings == []
 
 
 def test_without_a_vocabulary_every_label_is_a_class_and_the_report_says_so() -> None:
@@ -164,7 +164,7 @@ def test_three_of_many_clips_without_events_are_named() -> None:
 def test_what_a_list_lacks_is_not_remarked_where_its_rows_cannot_be_read() -> None:
     found = check({"test": ["t1.wav\t0\t1\tCta", "t2.wav\t0\t1\tCat"]})
     assert len(found.errors) == 1
-    assert found.remarks == []
+    assert found.warnings == []
 
 
 def test_events_past_the_end_of_a_clip_are_remarked_with_the_largest_excess() -> None:
@@ -264,7 +264,7 @@ def test_every_row_of_the_published_lists_is_read() -> None:
 def test_what_is_odd_in_the_published_lists_is_remarked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(PUBLISHED)
     found = check_metadata({s: Path(name) for s, name in FILES.items()}, DCASE_2018_CLASSES)
-    assert [remark.split(" (")[0] for remark in found.remarks] == [
+    assert [warning.split(" (")[0] for warning in found.warnings] == [
         "train/weak.csv, line 681: repeats a label",
         "train/weak.csv, line 1050: repeats a label",
         "train/weak.csv, line 1505: repeats a label",

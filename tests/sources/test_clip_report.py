@@ -74,7 +74,7 @@ def test_reasons_are_counted_the_commonest_first(tmp_path: Path) -> None:
 def test_where_nothing_is_missing_there_is_nothing_to_explain(tmp_path: Path) -> None:
     report = write(tmp_path, [clip_record(clip_id) for clip_id in "abcdefghij"], beside_paper=False)
     assert "Why" not in report
-    assert "remark" not in report
+    assert "warning" not in report
 
 
 def test_clips_that_are_used_though_damaged_are_counted(tmp_path: Path) -> None:

@@ -118,12 +118,12 @@ class ListReading:
     Attributes:
         clips: a clip for each file named, in the order in which the list first names them.
         errors: what breaks the list's form, each with file and line.
-        remarks: what is odd but can be read, likewise.
+        warnings: what is odd but can be read, likewise.
     """
 
     clips: list[AnnotatedClip]
     errors: list[str]
-    remarks: list[str]
+    warnings: list[str]
 
 
 def read_list(metadata_dir: Path, split: str, classes: Sequence[str]) -> list[AnnotatedClip]:
@@ -169,7 +169,7 @@ def examine_list(path: Path, split: str, classes: Sequence[str]) -> ListReading:
     tags: dict[str, set[str]] = {}
     events: dict[str, dict[Event, None]] = {}  # whose order counts; a list takes long to search
     errors: list[str] = []
-    remarks: list[str] = []
+    warnings: list[str] = []
     for line, fields in _rows(path, _HEADERS[split]):
         where = f"{path}, line {line}"
         try:
@@ -183,7 +183,7 @@ def examine_list(path: Path, split: str, classes: Sequence[str]) -> ListReading:
                 labels = row["event_labels"].split(",")
                 tags[clip_id] = _labels(labels, known, where)
                 if len(tags[clip_id]) < len(labels):
-                    remarks.append(f"{where}: repeats a label ({row['event_labels']})")
+                    warnings.append(f"{where}: repeats a label ({row['event_labels']})")
             elif split in STRONG_SPLITS and (event := _event(row, known, where)):
                 if event in events[clip_id]:
                     raise AvsedError(f"{where}: the same event is listed twice; keep one row of it")
@@ -202,7 +202,7 @@ def examine_list(path: Path, split: str, classes: Sequence[str]) -> ListReading:
         )
         for clip_id in tags
     ]
-    return ListReading(clips=clips, errors=errors, remarks=remarks)
+    return ListReading(clips=clips, errors=errors, warnings=warnings)
 
 
 def labels_used(path: Path, split: str) -> set[str]:

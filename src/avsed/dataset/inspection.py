@@ -26,14 +26,14 @@ class Streams:
         has_video: whether pictures can be decoded.
         duration: seconds of audio; of pictures where there is none, or where they last longer by
             more than `TOLERANCE`; at most `CLIP_DURATION`.
-        remark: why a stream that the container names cannot be decoded, or what else is wrong with
+        warning: why a stream that the container names cannot be decoded, or what else is wrong with
             the file: damage, an early end; else empty.
     """
 
     has_audio: bool
     has_video: bool
     duration: float
-    remark: str
+    warning: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,26 +66,26 @@ def probe(path: Path) -> Streams:
     n_samples = sum(len(waveform) for waveform in media.waveforms.values())
     audio = n_samples / PROBE_SAMPLE_RATE
     pictures = len(media.image_index) / float(IMAGE_RATE)
-    remarks = list(media.errors.values())
-    if media.complaint:
-        remarks.append(f"damaged: {media.complaint}")
+    warnings = list(media.errors.values())
+    if media.warning:
+        warnings.append(f"damaged: {media.warning}")
     elif pictures and not audio:
         # The last picture stays until the end, which only the container knows.
         pictures = max(pictures, min(header.duration, CLIP_DURATION))
     if not audio and not pictures:
-        raise DecodeError("; ".join(remarks))
+        raise DecodeError("; ".join(warnings))
     lasts = min(header.duration, CLIP_DURATION)
     for what, seconds in (("its audio ends", audio), ("its pictures end", pictures)):
         if seconds and lasts > seconds + TOLERANCE:
-            remarks.append(f"{what} at {seconds:.1f} s of {header.duration:.1f} s")
+            warnings.append(f"{what} at {seconds:.1f} s of {header.duration:.1f} s")
     if _is_cut_wav(path):
-        remarks.append("is shorter than its header says")
+        warnings.append("is shorter than its header says")
     duration = pictures if pictures > audio + TOLERANCE else audio or pictures
     return Streams(
         has_audio=audio > 0,
         has_video=pictures > 0,
         duration=min(duration, CLIP_DURATION),
-        remark="; ".join(remarks),
+        warning="; ".join(warnings),
     )
 
 
@@ -135,7 +135,7 @@ def inspect_clip(clip_id: str, path: Path) -> ClipRecord:
         clip_id=clip_id,
         file=path.name,
         status="ok",
-        reason=streams.remark,
+        reason=streams.warning,
         has_audio=streams.has_audio,
         has_video=streams.has_video,
         duration=max(round(streams.duration, 3), 0.001),

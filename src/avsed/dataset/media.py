@@ -31,14 +31,14 @@ class Media(Generic[T]):
         image_index: (n_images,) the picture of each frame that the stream reaches, as an index of
             `images`.
         errors: streams that cannot be decoded, and why.
-        complaint: what ffmpeg said first of what it could decode nevertheless; else empty.
+        warning: what ffmpeg said first of what it could decode nevertheless; else empty.
     """
 
     waveforms: Mapping[int, NDArray[np.float32]] = field(default_factory=dict)
     images: Sequence[T] = ()
     image_index: NDArray[np.intp] = field(default_factory=lambda: np.empty(0, np.intp))
     errors: Mapping[Stream, str] = field(default_factory=dict)
-    complaint: str = ""
+    warning: str = ""
 
 
 def read_media(
@@ -87,7 +87,7 @@ def _one_pass(
             outputs.append(image_output(source))
         command = ffmpeg.merge_outputs(*outputs) if len(outputs) > 1 else outputs[0]
         command = command.global_args("-hide_banner", "-loglevel", "error").overwrite_output()
-        (images, image_index), complaint = stream_ffmpeg(
+        (images, image_index), warning = stream_ffmpeg(
             command.get_args(), lambda stream: _distinct_images(stream, each_image)
         )
         waveforms = {rate: _read_samples(path, rate) for rate, path in samples.items()}
@@ -103,7 +103,7 @@ def _one_pass(
         images=images,
         image_index=image_index,
         errors=errors,
-        complaint=complaint,
+        warning=warning,
     )
 
 

@@ -139,7 +139,7 @@ def prepare_each(
     return prepared
 
 
-def hold_pictures(media: Media[Tensor], duration: float) -> ClipInputs:
+def hold_images(media: Media[Tensor], duration: float) -> ClipInputs:
     """Give each frame of a clip its picture; the last one is held until the clip ends."""
     held = np.minimum(np.arange(valid_frames(duration)), len(media.image_index) - 1)
     return ClipInputs(rows=torch.stack([*media.images]), index=media.image_index[held])

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from avsed.dataset.media import Image, Media
-from avsed.features.extractor import ClipInputs, Extractor, FeatureSpec, hold_pictures
+from avsed.features.extractor import ClipInputs, Extractor, FeatureSpec, hold_images
 from avsed.features.published import PublishedWeights
 from avsed.features.weights import load_weights
 from avsed.framing import CLIP_DURATION, FRAME_HOP, N_FRAMES, n_samples
@@ -99,7 +99,7 @@ class PictureNetwork(AddedNetwork):
             preprocessed: Tensor = self.preprocess(torch.from_numpy(image).permute(2, 0, 1))
             return preprocessed
 
-        return {"sample_rate": None, "each_image": each_image, "prepare": hold_pictures}
+        return {"sample_rate": None, "each_image": each_image, "prepare": hold_images}
 
 
 class SoundNetwork(AddedNetwork):

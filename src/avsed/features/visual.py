@@ -5,7 +5,7 @@ from torch import Tensor
 from torchvision.models import VGG16_Weights, vgg16
 
 from avsed.dataset.media import Image
-from avsed.features.extractor import Extractor, FeatureSpec, hold_pictures
+from avsed.features.extractor import Extractor, FeatureSpec, hold_images
 from avsed.features.published import VGG16
 from avsed.features.weights import load_weights, name_weights
 from avsed.framing import N_FRAMES
@@ -63,7 +63,7 @@ def make_extractor(params: Visual) -> Extractor:
         ),
         sample_rate=None,
         each_image=each_image,
-        prepare=hold_pictures,
+        prepare=hold_images,
         embed=embed,
         batch_size=BATCH_SIZES[device.type],
     )

@@ -62,7 +62,7 @@ def _as_json(prediction: Prediction) -> dict[str, object]:
     return {
         "filename": prediction.name,
         "duration": round(prediction.duration, 3),
-        "remark": prediction.remark,
+        "warning": prediction.warning,
         "tags": list(prediction.tags),
         "events": [
             {

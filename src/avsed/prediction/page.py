@@ -105,7 +105,7 @@ def _fields(prediction: Prediction) -> dict[str, str]:
     return {
         "name": escape(prediction.name),
         "tags": ", ".join(named) or "none",
-        "remark": f"<p>{escape(prediction.remark)}</p>" if prediction.remark else "",
+        "warning": f"<p>{escape(prediction.warning)}</p>" if prediction.warning else "",
         "element": element,
         "mime": f"{element}/mp4",
         "duration": f"{prediction.duration:.3f}",

@@ -16,7 +16,7 @@ from avsed.errors import AvsedError
 from avsed.framing import FRAME_HOP, SPECTRAL_HOP_LENGTH, SPECTRAL_SAMPLE_RATE, TIME_POOLING
 from avsed.prediction.predict import OVERLAP, Prediction
 from avsed.prediction.windows import WINDOW_HOP, Window, read_windows
-from avsed.runtime.figure_file import require_drawable, save_picture
+from avsed.runtime.figure_file import require_drawable, save_figure
 
 WIDTH = 12.0  # inches
 N_POINTS = 1000  # of a class's scores, at most
@@ -63,7 +63,7 @@ def plot_prediction(prediction: Prediction, path: Path) -> None:
     all_axes[-1].set_xlim(0.0, prediction.duration)
     all_axes[-1].set_xlabel("seconds")
     figure.suptitle(prediction.name, parse_math=False)
-    save_picture(figure, path)
+    save_figure(figure, path)
 
 
 def _draw_sound(axes: Axes, prediction: Prediction) -> None:

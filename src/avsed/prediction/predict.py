@@ -56,7 +56,7 @@ class TrainedModel:
     device: torch.device
 
     @property
-    def remarks(self) -> list[str]:
+    def warnings(self) -> list[str]:
         """What of its features is not to the bit what it was trained on."""
         return [
             f"its {kind} features are computed in {extractor.spec.provenance['dtype']} here; it "
@@ -80,7 +80,7 @@ class Prediction:
         clip_scores: (K,) in [0, 1]; of a file longer than a clip, the largest of its windows'.
         tags: the classes that it contains.
         events: by onset, then label.
-        remark: what is wrong with the file; else empty.
+        warning: what is wrong with the file; else empty.
     """
 
     path: Path
@@ -92,7 +92,7 @@ class Prediction:
     clip_scores: NDArray[np.float32]
     tags: tuple[str, ...]
     events: tuple[Event, ...]
-    remark: str
+    warning: str
 
     @property
     def name(self) -> str:
@@ -117,7 +117,7 @@ class _WindowInputs:
     first_frame: int
     duration: float
     inputs: Mapping[str, ClipInputs]
-    remark: str
+    warning: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +128,7 @@ class _WindowScores:
     duration: float
     frame_scores: NDArray[np.float32]
     clip_scores: NDArray[np.float32]
-    remark: str
+    warning: str
 
 
 def load_model(model_dir: Path, weights: Mapping[str, Path]) -> TrainedModel:
@@ -211,7 +211,7 @@ def predict(
         clip_scores=clip_scores,
         tags=decide_tags(clip_scores, threshold=postprocess.threshold, classes=classes),
         events=decisions_to_events(decisions, classes=classes, duration=duration),
-        remark=scores[-1].remark,
+        warning=scores[-1].warning,
     )
 
 
@@ -247,7 +247,7 @@ def _make_inputs(model: TrainedModel, path: Path, record: ClipRecord) -> Generat
                 first_frame=window.first_frame,
                 duration=window.duration,
                 inputs=_require_all(prepare_each(extractors, window.media, window.duration)),
-                remark=window.media.complaint,
+                warning=window.media.warning,
             )
 
 
@@ -256,7 +256,7 @@ def _inputs_of_clip(
 ) -> _WindowInputs:
     inputs = _require_all(decode_clip(extractors, path, record.duration))
     return _WindowInputs(
-        first_frame=0, duration=record.duration, inputs=inputs, remark=record.reason
+        first_frame=0, duration=record.duration, inputs=inputs, warning=record.reason
     )
 
 
@@ -295,7 +295,7 @@ def _score_windows(
                 duration=window.duration,
                 frame_scores=frame_scores[row, : n_valid[row]],
                 clip_scores=clip_scores[row],
-                remark=window.remark,
+                warning=window.warning,
             )
 
 

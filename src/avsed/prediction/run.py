@@ -47,8 +47,8 @@ def predict_files(
     """
     _require_places(paths, out_dir, plot_path, page_path)
     model = load_model(model_dir, weights)
-    for remark in model.remarks:
-        print(f"remark: {model_dir}: {remark}", file=sys.stderr)
+    for warning in model.warnings:
+        print(f"remark: {model_dir}: {warning}", file=sys.stderr)
     n_failed = 0
     events: list[str] = []
     for path in paths:
@@ -59,8 +59,8 @@ def predict_files(
             n_failed += 1
             continue
         print(format_prediction(prediction), flush=True)
-        if prediction.remark:
-            print(f"remark: {path}: {prediction.remark}", file=sys.stderr)
+        if prediction.warning:
+            print(f"remark: {path}: {prediction.warning}", file=sys.stderr)
         events += list_events(prediction)
         if out_dir:
             with _writing(out_dir):

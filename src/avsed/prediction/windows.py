@@ -100,7 +100,7 @@ def read_windows(
                     waveforms=waveforms,
                     images=images,
                     image_index=index,
-                    complaint=_complain(decoders) if is_last else "",
+                    warning=_complain(decoders) if is_last else "",
                 ),
             )
             if is_last:
@@ -120,7 +120,7 @@ def _duration(
 
 def _complain(decoders: Sequence["_Decoder"]) -> str:
     """Say what is wrong with a file that was decoded to its end; else give an empty string."""
-    complaints = [f"damaged: {decoder.complaint}" for decoder in decoders if decoder.complaint]
+    complaints = [f"damaged: {decoder.warning}" for decoder in decoders if decoder.warning]
     lasts = max(decoder.length for decoder in decoders)
     early = {
         f"its {decoder.stream} ends at {decoder.length:.1f} s of {lasts:.1f} s"
@@ -136,7 +136,7 @@ class _Decoder:
     def __init__(self, stream: Stream, output: Any) -> None:
         self.stream = stream
         self.ended = False
-        self.complaint = ""
+        self.warning = ""
         self._hangs = False
         command = output.global_args("-hide_banner", "-loglevel", "error")
         self._process = start_ffmpeg(
@@ -192,7 +192,7 @@ class _Decoder:
         if not self.length:
             raise DecodeError(f"{self.stream}: nothing can be decoded")
         if said.strip():
-            self.complaint = first_error(said.decode("utf-8", "replace"))
+            self.warning = first_error(said.decode("utf-8", "replace"))
 
     def _kill(self) -> None:
         self._hangs = True

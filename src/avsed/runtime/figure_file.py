@@ -22,7 +22,7 @@ def require_drawable(path: Path) -> None:
         )
 
 
-def save_picture(figure: Figure, path: Path) -> None:
+def save_figure(figure: Figure, path: Path) -> None:
     """Write a figure to a file, in the format that its extension names.
 
     Raises:

@@ -32,7 +32,7 @@ class MetadataCheck:
         classes: the label vocabulary.
         classes_known: False if the vocabulary was gathered from the lists themselves.
         errors: what stops the pipeline, a line each with the file.
-        remarks: what is odd but accepted, a line each with the file.
+        warnings: what is odd but accepted, a line each with the file.
         n_clips: split to clips, of the lists that can be read; likewise below.
         n_events: strong split to events.
         class_clips: labeled split to class to the clips that have it.
@@ -43,7 +43,7 @@ class MetadataCheck:
     classes: tuple[str, ...]
     classes_known: bool
     errors: list[str]
-    remarks: list[str]
+    warnings: list[str]
     n_clips: dict[str, int]
     n_events: dict[str, int]
     class_clips: dict[str, dict[str, int]]
@@ -60,7 +60,7 @@ def check_metadata(paths: Mapping[str, Path], classes: Sequence[str] | None) -> 
     known = tuple(classes) if classes is not None else _gather_classes(paths)
     clips: dict[str, list[AnnotatedClip]] = {}
     errors: list[str] = []
-    remarks: list[str] = []
+    warnings: list[str] = []
     for split, path in paths.items():
         try:
             reading = examine_list(path, split, known)
@@ -69,7 +69,7 @@ def check_metadata(paths: Mapping[str, Path], classes: Sequence[str] | None) -> 
             continue
         clips[split] = reading.clips
         errors += _list_errors(path, reading)
-        remarks += _list_remarks(path, reading, known)
+        warnings += _list_remarks(path, reading, known)
     clip_ids = {split: [clip.clip_id for clip in clips[split]] for split in clips}
     events = {
         split: _count_events(clips[split], known) for split in STRONG_SPLITS if split in clips
@@ -79,7 +79,7 @@ def check_metadata(paths: Mapping[str, Path], classes: Sequence[str] | None) -> 
         classes=known,
         classes_known=classes is not None,
         errors=errors + _shared_clips(paths, clip_ids),
-        remarks=remarks + _shared_videos(paths, clip_ids) + _similar_names(paths, clip_ids),
+        warnings=warnings + _shared_videos(paths, clip_ids) + _similar_names(paths, clip_ids),
         n_clips={split: len(found) for split, found in clip_ids.items()},
         n_events={split: sum(counts.values()) for split, counts in events.items()},
         class_clips={s: _count_clips(clips[s], known) for s in clips if s != "unlabeled"},
@@ -107,8 +107,8 @@ def format_check(check: MetadataCheck) -> list[str]:
             "",
         ]
     lines += [f"error: {error}" for error in check.errors]
-    lines += [f"remark: {remark}" for remark in check.remarks]
-    total = f"{_plural(len(check.errors), 'error')}, {_plural(len(check.remarks), 'remark')}"
+    lines += [f"remark: {warning}" for warning in check.warnings]
+    total = f"{_plural(len(check.errors), 'error')}, {_plural(len(check.warnings), 'remark')}"
     return [*lines, total]
 
 
@@ -144,13 +144,13 @@ def _list_remarks(path: Path, reading: ListReading, classes: Sequence[str]) -> l
     # Rows that cannot be read may hold what seems to be missing.
     if not reading.errors and reading.clips:
         found += [*_clips_without_events(reading.clips), *_unused_classes(reading.clips, classes)]
-    return _repeated_labels(reading.remarks) + [f"{path}: {remark}" for remark in found]
+    return _repeated_labels(reading.warnings) + [f"{path}: {warning}" for warning in found]
 
 
-def _repeated_labels(remarks: list[str]) -> list[str]:
-    if len(remarks) <= _N_ROWS_NAMED:
-        return remarks
-    return [f"{remarks[0]}; so do {len(remarks) - 1:,} more rows of this list"]
+def _repeated_labels(warnings: list[str]) -> list[str]:
+    if len(warnings) <= _N_ROWS_NAMED:
+        return warnings
+    return [f"{warnings[0]}; so do {len(warnings) - 1:,} more rows of this list"]
 
 
 def _short_clips(clips: Sequence[AnnotatedClip]) -> list[str]:
@@ -172,17 +172,17 @@ def _event_remarks(clips: Sequence[AnnotatedClip]) -> list[str]:
         beyond = [event.offset - end for event in events if event.onset < end < event.offset]
         long += [clip.clip_id for _ in beyond]
         excess = max([excess, *beyond])
-    remarks = []
+    warnings = []
     if overlaps:
         what = _plural(len(overlaps), "overlap")
-        remarks.append(f"{what} of two events of one class, in {_clips(overlaps)}")
+        warnings.append(f"{what} of two events of one class, in {_clips(overlaps)}")
     if long:
         what = f"{_plural(len(long), 'event')} past the clip's end by up to {excess:.3f} s"
-        remarks.append(f"{what}, cut at {CLIP_DURATION:g} s, in {_clips(long)}")
+        warnings.append(f"{what}, cut at {CLIP_DURATION:g} s, in {_clips(long)}")
     if late:
         what = f"{_plural(len(late), 'event')} wholly after the clip's end"
-        remarks.append(f"{what}, dropped from {CLIP_DURATION:g} s on, in {_clips(late)}")
-    return remarks
+        warnings.append(f"{what}, dropped from {CLIP_DURATION:g} s on, in {_clips(late)}")
+    return warnings
 
 
 def _overlap(first: Event, second: Event) -> bool:
@@ -219,12 +219,12 @@ def _shared_videos(paths: Mapping[str, Path], clip_ids: Mapping[str, list[str]])
         segment = _segment(clip_id)
         return segment.video_id if segment else None
 
-    remarks = []
+    warnings = []
     for (first, second), pairs in _like_pairs(clip_ids, video_of).items():
         which = "several clips" if first == second else "clips in both"
         what = f"{_plural(len(pairs), 'YouTube video')} with {which} {_examples(pairs)}"
-        remarks.append(f"{_files(paths, first, second)}: {what}")
-    return remarks
+        warnings.append(f"{_files(paths, first, second)}: {what}")
+    return warnings
 
 
 def _similar_names(paths: Mapping[str, Path], clip_ids: Mapping[str, list[str]]) -> list[str]:

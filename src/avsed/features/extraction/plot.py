@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from avsed.dataset.shards import clips_with_features, kinds_in, read_features
 from avsed.errors import AvsedError
 from avsed.framing import CLIP_DURATION, FRAME_HOP
-from avsed.runtime.figure_file import require_drawable, save_picture
+from avsed.runtime.figure_file import require_drawable, save_figure
 
 _RANGE = (1, 99)  # percent of the values that the colours span
 
@@ -56,4 +56,4 @@ def plot_features(features_dir: Path, clip_id: str, path: Path) -> None:
         axes.set_ylabel("mel band" if kind == "spectral" else "network's outputs")
     axes.set_xlabel("seconds; what lies after the dotted line is padding")
     figure.suptitle(clip_id)
-    save_picture(figure, path)
+    save_figure(figure, path)

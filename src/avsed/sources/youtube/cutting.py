@@ -62,9 +62,9 @@ def cut_clip(video: Video, segment: Segment, path: Path) -> ClipRecord:
     try:
         run_ffmpeg(_command(video, segment, path), out_dir=path.parent)
     except subprocess.CalledProcessError as error:
-        complaint = error.stderr.decode(errors="replace").strip().splitlines()
+        warning = error.stderr.decode(errors="replace").strip().splitlines()
         raise FetchError(
-            Outcome.TEMPORARY, "damaged", complaint[0] if complaint else "ffmpeg failed"
+            Outcome.TEMPORARY, "damaged", warning[0] if warning else "ffmpeg failed"
         ) from None
     except subprocess.TimeoutExpired:
         raise FetchError(Outcome.TEMPORARY, "damaged", "ffmpeg hangs on it") from None

@@ -121,14 +121,14 @@ def _fetch(split: str) -> Path:
     folder = store_dir() / "dcase2018"
     name = FILES[split]
     pooch.get_logger().setLevel("ERROR")  # what it does is said here
-    complaint: Exception | None = None
+    warning: Exception | None = None
     for address in PUBLISHED_AT:
         files = pooch.create(folder, address, registry={name: f"sha256:{SHA256[split]}"})
         try:
             return Path(files.fetch(name))
         except (OSError, ValueError) as error:  # of the network, of the disk; another hash
-            complaint = complaint or error
-    reason = " ".join(str(complaint).split())
+            warning = warning or error
+    reason = " ".join(str(warning).split())
     if (folder / name).is_file():
         raise AvsedError(
             f"{folder / name}: is not the published list (its SHA-256 differs; line ends may have "
