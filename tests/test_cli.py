@@ -77,8 +77,8 @@ def test_a_folder_in_the_layout_of_dcase_2018_has_its_classes(
 @pytest.mark.parametrize(
     ("folder", "message"),
     [
-        ("absent", "error: absent: no such folder; name the one that holds the lists\n"),
-        (".", "error: .: has none of weak.tsv, unlabeled.tsv, validation.tsv, test.tsv, and no "),
+        ("absent", "error: absent: not found; name the folder of the lists\n"),
+        (".", "error: .: contains neither weak.tsv, unlabeled.tsv, validation.tsv, test.tsv nor "),
     ],
 )
 def test_a_folder_without_lists_is_one_line_and_status_2(
@@ -137,7 +137,7 @@ def test_gone_videos_are_asked_for_again(
         ledger.add(missing_clip("a", "private: Private video"))
         ledger.add(missing_clip("b", "removed: by the uploader"))
     assert run_avsed(monkeypatch, "clips", "retry", "private") == 0
-    assert capsys.readouterr().out.startswith("1 clips will be asked for again")
+    assert capsys.readouterr().out.startswith("1 clips will be requested again")
     with open_ledger(waits=False) as ledger:
         assert [ledger.is_settled(clip_id) for clip_id in "ab"] == [False, True]
     assert run_avsed(monkeypatch, "clips", "retry") == 0

@@ -1,13 +1,17 @@
-"""What the verbs of the command `avsed` do with its arguments.
+"""Commands of `avsed`; a docstring is the help text of its command.
 
-Each imports what it needs itself: all of avsed takes seconds to load, `avsed --help` must not.
+Each command imports what it needs itself: all of avsed takes seconds to import, and `avsed --help`
+must be fast.
 """
 
-import argparse
+import io
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import click
 
 from avsed.errors import AvsedError
 from avsed.runtime.process import say_error
@@ -15,19 +19,82 @@ from avsed.runtime.process import say_error
 if TYPE_CHECKING:
     from avsed.params import Postprocess
 
+# Whether a file can be read is checked later, one file at a time.
+_FILE = click.Path(path_type=Path, readable=False)
+_FOLDER = click.Path(path_type=Path, file_okay=False)
 
-def check_metadata(args: argparse.Namespace) -> None:
-    """Check the four lists of a folder, or of the set-up in params.yaml."""
+
+def _silence(context: click.Context, parameter: click.Parameter, is_quiet: bool) -> bool:
+    if is_quiet:
+        context.with_resource(redirect_stdout(io.StringIO()))
+    return is_quiet
+
+
+def _parse_shard(context: click.Context, parameter: click.Parameter, text: str) -> tuple[int, int]:
+    job, _, n_jobs = text.partition("/")
+    if not (job.isdecimal() and n_jobs.isdecimal() and 1 <= int(job) <= int(n_jobs)):
+        raise click.BadParameter(f"{text!r} is not I/N, such as 1/8 to 8/8.")
+    return int(job), int(n_jobs)
+
+
+def _parse_weights(
+    context: click.Context, parameter: click.Parameter, texts: Sequence[str]
+) -> dict[str, Path]:
+    weights = {}
+    for text in texts:
+        kind, _, path = text.partition("=")
+        if not path:
+            raise click.BadParameter(f"{text!r} is not KIND=PATH, such as auditory=vggish.pth.")
+        weights[kind] = Path(path)
+    return weights
+
+
+_quiet = click.option(
+    "-q", "--quiet", is_flag=True, callback=_silence, help="Print only errors and warnings."
+)
+
+
+@click.command("check")
+@click.argument(
+    "folder",
+    type=_FOLDER,
+    required=False,
+    help="Four .tsv lists, or those of DCASE 2018; default: the lists of params.yaml.",
+)
+@_quiet
+def check_lists(folder: Path | None, quiet: bool) -> None:
+    """Check the four lists of clips for errors and oddities.
+
+    Exit with status 1 if there are errors.
+    """
     from avsed.sources.check_lists import check_metadata, format_check
 
-    folder: Path | None = args.folder
     paths, classes = _lists_of_set_up() if folder is None else _lists_in(folder)
     check = check_metadata(paths, classes)
-    _end_check(format_check(check), check.errors, quiet=args.quiet)
+    _end_check(format_check(check), check.errors, quiet=quiet)
 
 
-def check_features(args: argparse.Namespace) -> None:
-    """Check all shards of all kinds of features."""
+@click.command("retry")
+@click.argument("reason", required=False, help="As in reports/clips.md; default: all reasons.")
+@_quiet
+def retry_clips(reason: str | None, quiet: bool) -> None:
+    """Let `dvc repro -f collect` request videos again that were gone."""
+    from avsed.config import load_params
+    from avsed.dataset.clips import read_clips
+    from avsed.sources.youtube.ledger import retry_gone
+
+    load_params()  # fails in any other folder
+    n_clips = retry_gone(reason, read_clips(Path("data/clips.csv")))
+    print(f"{n_clips:,} clips will be requested again by `dvc repro -f collect`")
+
+
+@click.command("check")
+@_quiet
+def check_features(quiet: bool) -> None:
+    """Read all shards of data/features and report errors.
+
+    Exit with status 1 if there are errors.
+    """
     from avsed.dataset.clips import read_clips
     from avsed.dataset.shards import kinds_in
     from avsed.features.extraction.check import check_shards
@@ -42,54 +109,44 @@ def check_features(args: argparse.Namespace) -> None:
         check = check_shards(features_dir, kind, records)
         print(
             f"{kind}: {check.n_clips:,} clips in {check.n_shards:,} shards, "
-            f"{check.n_bytes / 1e6:,.0f} MB, {check.n_left_out:,} left out",
+            f"{check.n_bytes / 1e6:,.0f} MB, {check.n_left_out:,} excluded",
             flush=True,
         )
         errors += [f"{error}; run `dvc repro -f extract`" for error in check.errors]
     report = [*(f"error: {error}" for error in errors), f"{len(errors)} errors"]
-    _end_check(report, errors, quiet=args.quiet)
+    _end_check(report, errors, quiet=quiet)
 
 
-def show_features(args: argparse.Namespace) -> None:
-    """Draw one clip's features."""
+@click.command("show")
+@click.argument("clip", help="A clip_id of data/clips.csv.")
+@click.option("--out", type=_FILE, help="Figure to write; default: CLIP.png.")
+@_quiet
+def show_features(clip: str, out: Path | None, quiet: bool) -> None:
+    """Draw the features of a clip on one time axis."""
     from avsed.features.extraction.plot import plot_features
 
-    out = args.out or Path(f"{args.clip}.png")
-    plot_features(Path("data/features"), args.clip, out)
-    print(out)
+    path = out or Path(f"{clip}.png")
+    plot_features(Path("data/features"), clip, path)
+    print(path)
 
 
-def retry_clips(args: argparse.Namespace) -> None:
-    """Have videos that were gone asked for again."""
+@click.command("train")
+@click.argument("variants", nargs=-1, help="Rows of variants.yaml; default: all.")
+@click.option("--shard", metavar="I/N", callback=_parse_shard, required=True, help="Job I of N.")
+@_quiet
+def train_shard(variants: Sequence[str], shard: tuple[int, int], quiet: bool) -> None:
+    """Train one job's share of all seeds.
+
+    `dvc repro` then uses the trained seeds.
+    """
     from avsed.config import load_params
-    from avsed.dataset.clips import read_clips
-    from avsed.sources.youtube.ledger import retry_gone
-
-    load_params()  # refuses any other folder
-    n_clips = retry_gone(args.reason, read_clips(Path("data/clips.csv")))
-    print(f"{n_clips:,} clips will be asked for again by `dvc repro -f collect`")
-
-
-def train_shard(args: argparse.Namespace) -> None:
-    """Train one job's share of the seeds."""
-    from avsed.config import load_params, load_variants, require_variant
     from avsed.runtime.store import store_dir
     from avsed.training.batches import open_training_data
-    from avsed.training.distributed import seeds_of_job
     from avsed.training.loop import train_seeds
     from avsed.variants import kinds_of_variant
 
     params = load_params()
-    shard, n_shards = args.shard
-    variants = list(dict.fromkeys(args.variants or load_variants()))
-    for variant in variants:
-        require_variant(variant)
-    dealt = seeds_of_job(variants, params.train.n_seeds, shard=shard, n_shards=n_shards)
-    if not dealt:
-        n_seeds = params.train.n_seeds * len(variants)
-        print(f"remark: job {shard} has nothing to train: there are {n_seeds} seeds, one for each "
-              "of as many jobs", file=sys.stderr)  # fmt: skip
-    for variant, seeds in dealt.items():
+    for variant, seeds in _seeds_of_job(shard, variants, params.train.n_seeds).items():
         kinds = kinds_of_variant(variant)
         data = open_training_data(
             Path("data/features"),
@@ -103,31 +160,115 @@ def train_shard(args: argparse.Namespace) -> None:
             params.train,
             seeds=seeds,
             store=store_dir(),
-            shows_progress=not args.quiet,
+            shows_progress=not quiet,
         )
         print(f"{variant}: trained seeds {', '.join(map(str, seeds))}")
 
 
-def predict(args: argparse.Namespace) -> None:
-    """Find tags and events in media."""
+@click.command("predict")
+@click.argument("media", type=_FILE, nargs=-1, required=True, help="Files that ffmpeg can read.")
+@click.option(
+    "--model",
+    type=_FOLDER,
+    required=True,
+    help="Models of a variant, such as data/models/spectral; the scores of all seeds are averaged.",
+)
+@click.option(
+    "--weights",
+    metavar="KIND=PATH",
+    callback=_parse_weights,
+    multiple=True,
+    help="Weights of the auditory or visual network, if neither random nor published.",
+)
+@click.option("--threshold", type=float, help="For scores; default: params.yaml, or 0.5.")
+@click.option("--median-filter-frames", type=int, help="Odd; default: params.yaml, or 7.")
+@click.option(
+    "--out",
+    type=_FOLDER,
+    help="Gets events.tsv of all files (DCASE's columns), and for each file MEDIA.json (tags, "
+    "events, scores) and MEDIA.txt (labels for Audacity).",
+)
+@click.option("--plot", type=_FILE, help="Figure to write, for a single file.")
+@click.option("--html", type=_FILE, help="Page with a player to write, for a single file.")
+@_quiet
+def run_predict(
+    media: Sequence[Path],
+    model: Path,
+    weights: Mapping[str, Path],
+    threshold: float | None,
+    median_filter_frames: int | None,
+    out: Path | None,
+    plot: Path | None,
+    html: Path | None,
+    quiet: bool,
+) -> None:
+    """Find tags and events in media of any length.
+
+    Exit with status 1 if a file cannot be scored; the others are.
+    """
     from avsed.prediction.run import predict_files
 
     n_failed = predict_files(
-        args.media,
-        model_dir=args.model,
-        weights=dict(args.weights),
-        postprocess=decide_by(args.threshold, args.median_filter_frames),
-        out_dir=args.out,
-        plot_path=args.plot,
-        page_path=args.html,
-        shows_progress=not args.quiet,
+        media,
+        model_dir=model,
+        weights=weights,
+        postprocess=decide_by(threshold, median_filter_frames),
+        out_dir=out,
+        plot_path=plot,
+        page_path=html,
+        shows_progress=not quiet,
     )
     if n_failed:
         sys.exit(1)
 
 
+def decide_by(threshold: float | None, median_filter_frames: int | None) -> "Postprocess":
+    """Return the post-processing of params.yaml, or else the paper's, with options applied.
+
+    Raises:
+        AvsedError: if an option is out of range, or params.yaml is invalid.
+    """
+    from pydantic import ValidationError
+
+    from avsed.config import load_params
+    from avsed.params import Postprocess
+
+    params = Postprocess(threshold=0.5, median_filter_frames=7)
+    if Path("params.yaml").is_file():
+        params = load_params().postprocess
+    options = {"threshold": threshold, "median_filter_frames": median_filter_frames}
+    try:
+        return Postprocess.model_validate(
+            params.model_dump()
+            | {name: value for name, value in options.items() if value is not None}
+        )
+    except ValidationError as error:
+        reason = error.errors()[0]
+        option = "".join(f"--{name}: " for name in reason["loc"]).replace("_", "-")
+        raise AvsedError(f"{option}{reason['msg'].removeprefix('Value error, ')}") from None
+
+
+def _seeds_of_job(
+    shard: tuple[int, int], variants: Sequence[str], n_seeds: int
+) -> Mapping[str, Sequence[int]]:
+    """Return the seeds of each variant that a job trains; warn if there are none."""
+    from avsed.config import load_variants, require_variant
+    from avsed.training.distributed import seeds_of_job
+
+    job, n_jobs = shard
+    chosen = list(dict.fromkeys(variants or load_variants()))
+    for variant in chosen:
+        require_variant(variant)
+    dealt = seeds_of_job(chosen, n_seeds, shard=job, n_shards=n_jobs)
+    if not dealt:
+        n_useful = n_seeds * len(chosen)
+        message = f"warning: job {job} has no seeds to train; use at most {n_useful} jobs"
+        print(message, file=sys.stderr)
+    return dealt
+
+
 def _end_check(report: Sequence[str], errors: Sequence[str], *, quiet: bool) -> None:
-    """Print a check's report, or of it the errors only; exit 1 if it has any."""
+    """Print a check's report, or only its errors; exit with status 1 if there are any."""
     if quiet:
         for error in errors:
             say_error(error)
@@ -137,7 +278,7 @@ def _end_check(report: Sequence[str], errors: Sequence[str], *, quiet: bool) -> 
 
 
 def _lists_of_set_up() -> tuple[Mapping[str, Path], Sequence[str]]:
-    """Find the lists and the classes of the set-up in params.yaml."""
+    """Find the lists and classes of the set-up in params.yaml."""
     from avsed.config import load_params
     from avsed.dataset.annotations import DCASE_2018_CLASSES, read_classes
     from avsed.params import LocalDataset, YoutubeDataset
@@ -150,18 +291,18 @@ def _lists_of_set_up() -> tuple[Mapping[str, Path], Sequence[str]]:
         return _four_lists(params.local.metadata_dir), params.dataset.classes
     folder = Path("data/metadata")
     if not (folder / "classes.txt").is_file():
-        raise AvsedError(f"{folder}: has no lists of the demo yet; run `dvc repro prepare` first")
+        raise AvsedError(f"{folder}: the demo's lists are missing; run `dvc repro prepare` first")
     return _four_lists(folder), read_classes(folder)
 
 
 def _lists_in(folder: Path) -> tuple[Mapping[str, Path], Sequence[str] | None]:
-    """Find the lists in a folder, and their classes; None where these are not known."""
+    """Find the lists in a folder and their classes, which are None if unknown."""
     from avsed.dataset.annotations import DCASE_2018_CLASSES, read_classes
     from avsed.sources.youtube.lists import FILES
 
     if not folder.is_dir():
-        what = "is no folder" if folder.exists() else "no such folder"
-        raise AvsedError(f"{folder}: {what}; name the one that holds the lists")
+        problem = "is not a folder" if folder.exists() else "not found"
+        raise AvsedError(f"{folder}: {problem}; name the folder of the lists")
     lists = _four_lists(folder)
     if any(path.is_file() for path in lists.values()):
         has_classes = (folder / "classes.txt").is_file()
@@ -170,8 +311,8 @@ def _lists_in(folder: Path) -> tuple[Mapping[str, Path], Sequence[str] | None]:
         return {split: folder / name for split, name in FILES.items()}, DCASE_2018_CLASSES
     names = ", ".join(path.name for path in lists.values())
     raise AvsedError(
-        f"{folder}: has none of {names}, and no {FILES['weak']} of DCASE 2018; name the folder "
-        "that holds the lists"
+        f"{folder}: contains neither {names} nor {FILES['weak']} of DCASE 2018; name the folder "
+        "of the lists"
     )
 
 
@@ -179,29 +320,3 @@ def _four_lists(folder: Path) -> dict[str, Path]:
     from avsed.dataset.annotations import SPLITS, list_path
 
     return {split: list_path(folder, split) for split in SPLITS}
-
-
-def decide_by(threshold: float | None, median_filter_frames: int | None) -> "Postprocess":
-    """Take the parameters of the folder, or else the paper's, and what was asked for instead.
-
-    Raises:
-        AvsedError: if what was asked for is out of range, or params.yaml is wrong.
-    """
-    from pydantic import ValidationError
-
-    from avsed.config import load_params
-    from avsed.params import Postprocess
-
-    params = Postprocess(threshold=0.5, median_filter_frames=7)
-    if Path("params.yaml").is_file():
-        params = load_params().postprocess
-    asked = {"threshold": threshold, "median_filter_frames": median_filter_frames}
-    try:
-        return Postprocess.model_validate(
-            params.model_dump()
-            | {name: value for name, value in asked.items() if value is not None}
-        )
-    except ValidationError as error:
-        reason = error.errors()[0]
-        option = "".join(f"--{name}: " for name in reason["loc"]).replace("_", "-")
-        raise AvsedError(f"{option}{reason['msg'].removeprefix('Value error, ')}") from None

@@ -152,6 +152,22 @@ def test_tags_and_events_are_printed_in_columns(tmp_path: Path) -> None:
     ]
 
 
+def test_files_may_stand_before_and_after_options(
+    model_dir: Path,
+    clip_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    names = ("[a].mp4", "-b.mp4")
+    for name in names:
+        Path(name).symlink_to(clip_path)
+    arguments = (names[0], "--model", model_dir, clip_path, "--", names[1])
+    assert run_avsed(monkeypatch, "predict", *arguments) == 0
+    printed = capsys.readouterr().out
+    starts = [printed.index(f"{name}: 4.0") for name in (names[0], clip_path.name, names[1])]
+    assert starts == sorted(starts)
+
+
 @pytest.mark.slow
 def test_a_plot_and_a_page_are_made_of_one_file(
     model_dir: Path, long_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -174,7 +190,7 @@ def test_a_plot_and_a_page_are_made_of_one_file(
         (["--html", "file/a.html"], "file/a.html: cannot be written (File exists); name another"),
         (["--plot", "a.xyz"], "a.xyz: cannot be drawn (its extension names no format)"),
         (["--plot", "a"], "a: cannot be drawn (its extension names no format); name a .png"),
-        (["--out", "file"], "file: cannot be written (File exists); name another"),
+        (["--out", "file"], "Invalid value for '--out': Directory 'file' is a file (see"),
         (["--threshold", "1.5"], "--threshold: Input should be less than 1"),
         (["--median-filter-frames", "4"], "median_filter_frames is 4; a median filter needs an"),
         (["--weights", "visual=x.pth"], "--weights visual=...: "),
@@ -211,7 +227,7 @@ def test_weights_without_a_kind_are_refused(
     assert (
         run_avsed(monkeypatch, "predict", "a.wav", "--model", "any", "--weights", "vggish.pth") == 2
     )
-    assert "'vggish.pth' is not of the form auditory=PATH" in capsys.readouterr().err
+    assert "Invalid value for '--weights': 'vggish.pth' is not KIND=PATH" in capsys.readouterr().err
 
 
 def test_decisions_are_those_of_the_folders_params(

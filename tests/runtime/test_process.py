@@ -71,7 +71,7 @@ def test_a_stage_of_a_variant_refuses_other_names(
     monkeypatch.chdir(ROOT)
     assert run_stage_script(monkeypatch, stage, variant) == 2
     said = capsys.readouterr().err
-    assert said.startswith(f"error: variants.yaml: {variant!r} is no row; there are spectral, ")
+    assert said.startswith(f"error: variants.yaml: {variant!r} is not a row; use one of spectral, ")
     assert said.count("\n") == 1
 
 

@@ -1,37 +1,28 @@
-"""How the command and the stage scripts are run: what the user can mend becomes one line."""
+"""Run a stage or a command: errors a user can fix become one line and exit status 2."""
 
 import argparse
 import errno
 import io
 import os
-import select
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from typing import IO, NoReturn
+from typing import NoReturn
 
 from avsed.errors import DISK_FULL, DISK_TROUBLE, AvsedError
 from avsed.runtime.interrupts import raised_interrupts
 
-READER_GONE = 141  # what a shell gives for a program whose output nobody reads any more
+READER_GONE = 141  # as a shell reports a program that was stopped by SIGPIPE
 
 
-class Parser(argparse.ArgumentParser):
-    """Arguments, a mistake in which is told in one line."""
-
+class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        """Refuse the arguments.
-
-        Raises:
-            AvsedError: always.
-        """
         raise AvsedError(f"{message}; see `{self.prog} --help`")
 
 
 def say_error(error: object) -> None:
-    """Print an error as one line, even if it names a file whose name has several."""
+    """Print an error as one line, even if the name of a file in it has several."""
     print(f"error: {' '.join(str(error).splitlines())}", file=sys.stderr)
 
 
@@ -39,8 +30,8 @@ def run_stage(main: Callable[[], None], about: str | None) -> None:
     """Run a stage that is the same for all variants.
 
     Args:
-        main: takes nothing; the settings of a stage are DVC's parameters.
-        about: what it does, for `--help`.
+        main: takes no arguments; the settings of a stage are DVC's parameters.
+        about: description of the stage for `--help`.
     """
 
     def parse_and_run() -> None:
@@ -55,7 +46,7 @@ def run_stage_of_variant(main: Callable[[str], None], about: str | None) -> None
 
     Args:
         main: takes the variant's name, the only argument.
-        about: what it does, for `--help`.
+        about: description of the stage for `--help`.
     """
 
     def parse_and_run() -> None:
@@ -66,8 +57,8 @@ def run_stage_of_variant(main: Callable[[str], None], about: str | None) -> None
     run(parse_and_run)
 
 
-def _stage_parser(about: str | None) -> Parser:
-    return Parser(
+def _stage_parser(about: str | None) -> _Parser:
+    return _Parser(
         description=about,
         epilog="`dvc repro` runs this, with the settings of params.yaml.",
     )
@@ -76,73 +67,53 @@ def _stage_parser(about: str | None) -> Parser:
 def run(main: Callable[[], None]) -> None:
     """Run a main function.
 
-    Exit 2 after an AvsedError or where a file cannot be opened, a disk is full or closed to us,
-    130 after an interrupt.
+    Exit with status 2 after an AvsedError, or if a file cannot be opened or a disk is full or
+    read-only; with 130 after an interrupt; with 141 if nobody reads stdout any more.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # As stderr: what is printed may name files whose names are no text.
+        # Like stderr: file names in the output can be invalid UTF-8.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        with raised_interrupts(), _output_may_end():
-            main()
+        with raised_interrupts():
+            try:
+                main()
+            finally:
+                _flush_output()
     except AvsedError as error:
         say_error(error)
         sys.exit(2)
+    except BrokenPipeError:
+        sys.exit(READER_GONE)
     except OSError as error:
         remedy = _remedy(error)
         if not remedy and error.filename is None:
             raise
-        kept = "what is finished is kept, and the same command goes on with it"
+        kept = "finished work is kept; run the same command again to continue"
         say_error("; ".join([str(error), *([remedy] if remedy else []), kept]))
         sys.exit(2)
 
 
-@contextmanager
-def _output_may_end() -> Iterator[None]:
-    """End silently where the reader of the output has left, as `head` does."""
+def _flush_output() -> None:
     try:
-        try:
-            yield
-        finally:
-            if sys.stdout is not None:  # it is where the output was closed from the start
-                sys.stdout.flush()
-    except OSError as error:
-        if sys.stdout is None:
-            raise
-        left = isinstance(error, BrokenPipeError) and _has_lost_its_reader(sys.stdout)
-        if left or not _can_be_flushed(sys.stdout):
-            # Or Python, when it ends, complains of what it cannot write once more.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if left:
-            sys.exit(READER_GONE)
+        if sys.stdout is not None:  # it is None if the process was started without stdout
+            sys.stdout.flush()
+    except OSError:
+        # Python flushes once more at exit, and would print a traceback.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise
 
 
-def _can_be_flushed(output: IO[str]) -> bool:
-    try:
-        output.flush()
-    except OSError:
-        return False
-    return True
-
-
-def _has_lost_its_reader(output: IO[str]) -> bool:
-    poll = select.poll()
-    poll.register(output, select.POLLOUT)
-    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
-
-
 def _remedy(error: OSError) -> str:
-    """Say what to do about a disk that is full or closed to us; nothing of other errors."""
-    if "No usable temporary directory" in str(error):  # where each of them is full
-        return "make room in one of them, or let TMPDIR name another"
+    """Return what to do about a full or read-only disk; empty for other errors."""
+    if "No usable temporary directory" in str(error):  # each of them is full
+        return "make room in one of them, or set TMPDIR to another folder"
     if error.errno not in DISK_TROUBLE:
         return ""
     if error.errno not in DISK_FULL:
-        return "let this user write there"
+        return "give this user write permission there"
     if error.errno == errno.EFBIG:
         return "allow larger files (ulimit -f)"
-    temporary = tempfile.tempdir  # where one was needed
+    temporary = tempfile.tempdir  # None until the first temporary file
     if temporary and error.filename and Path(error.filename).is_relative_to(temporary):
-        return "make room there, or let TMPDIR name a folder on another disk"
+        return "make room there, or set TMPDIR to a folder on another disk"
     return "make room there"
