@@ -1,6 +1,6 @@
-"""Clips per second of each extractor, beside a plain loop in the same run.
+"""Clips per second of each extractor, compared with a plain loop in the same run.
 
-The plain loop takes one clip at a time and calls the network for one window or picture at a time,
+The plain loop takes one clip at a time and calls the network for one window or image at a time,
 in float32, with nothing beside it. Weights are random: they cost what the published ones cost.
 
     python benchmarks/extraction.py --clips 4
@@ -38,12 +38,12 @@ from avsed.params import Auditory, Section, Spectral, Visual
 from avsed.runtime.device import choose_device
 
 PAPER_CLIPS = 15_494
-N_FILES = 8  # distinct ones; more clips read these again
+N_FILES = 8  # distinct files; more clips read them again
 MODULES = {"spectral": spectral, "auditory": auditory, "visual": visual}
 
 
 def params_of(precision: str) -> dict[str, Section]:
-    """Give the paper's sizes with random weights."""
+    """Return the paper's parameters with random weights."""
     return {
         "spectral": Spectral(window_length=2048, log_floor=1e-5),
         "auditory": Auditory.model_validate(
@@ -67,7 +67,7 @@ def params_of(precision: str) -> dict[str, Section]:
 
 
 class Clock:
-    """Adds up the seconds spent in functions, and when the first of them was called."""
+    """Sums the seconds spent in functions and records the first call."""
 
     def __init__(self) -> None:
         self.seconds: defaultdict[str, float] = defaultdict(float)
@@ -102,14 +102,14 @@ def timed_recipe(kind: str, params: Section, clock: Clock) -> Recipe:
             embed=clock.timed("network", extractor.embed),
         )
 
-    make_extractor.__module__ = module.__name__  # whose code decides the features
+    make_extractor.__module__ = module.__name__  # the module whose code determines the features
     return Recipe(make_extractor, params)
 
 
 def run_ours(
     kinds: Sequence[str], clips_dir: Path, records: Sequence[ClipRecord], precision: str
 ) -> tuple[float, Clock]:
-    """Extract as the stage does; returns clips per second and where the time went."""
+    """Extract as the stage does; return clips per second and the time by part."""
     clock = Clock()
     params = params_of(precision)
     recipes = {kind: timed_recipe(kind, params[kind], clock) for kind in kinds}
@@ -120,7 +120,7 @@ def run_ours(
         with contextlib.redirect_stdout(io.StringIO()):
             extract_features(recipes, records, clips_dir=clips_dir, out_dir=Path(folder) / "out")
         wall = time.perf_counter() - clock.start
-    # Pictures go through their front end while they are decoded.
+    # Images pass through their front end during decoding.
     if "visual" in kinds:
         clock.seconds["decode"] -= clock.seconds["front end"]
     clock.seconds["wall"] = wall
@@ -128,7 +128,7 @@ def run_ours(
 
 
 def run_plain(kind: str, clips_dir: Path, records: Sequence[ClipRecord]) -> float:
-    """Extract in a plain loop; returns clips per second."""
+    """Extract in a plain loop; return clips per second."""
     extractor = MODULES[kind].make_extractor(params_of("float32")[kind])
     decode_clip({kind: extractor}, clips_dir / records[0].file, records[0].duration)  # to warm up
     start = time.perf_counter()
@@ -138,7 +138,7 @@ def run_plain(kind: str, clips_dir: Path, records: Sequence[ClipRecord]) -> floa
             inputs = decoded[kind]
             if isinstance(inputs, str):
                 raise SystemExit(f"{record.file}: {inputs}")
-            # The frames' rows, repeated pictures too, one at a time.
+            # One frame at a time, including repeated images.
             rows = inputs.rows[torch.from_numpy(np.ascontiguousarray(inputs.index))]
             whole = kind == "spectral"  # has no network
             embedded = [
@@ -150,7 +150,7 @@ def run_plain(kind: str, clips_dir: Path, records: Sequence[ClipRecord]) -> floa
 
 
 def make_media(folder: Path, n_clips: int) -> list[ClipRecord]:
-    """Make clips of 10 s, 640 x 360 at 30 pictures a second, in which everything moves."""
+    """Create clips of 10 s, 640 x 360 at 30 images per second, in which everything moves."""
     for n in range(min(N_FILES, n_clips)):
         pictures = f"testsrc2=size=640x360:rate=30:duration=10,hue=h={45 * n},noise=alls=8:allf=t"
         sound = f"anoisesrc=duration=10:color=pink:seed={n}:sample_rate=44100"
@@ -192,7 +192,7 @@ def main() -> None:
 
 
 def print_header() -> None:
-    """Print the head of the table."""
+    """Print the header of the table."""
     columns = [
         "clips/s",
         "plain loop",
@@ -212,7 +212,7 @@ def print_header() -> None:
 
 
 def print_row(features: str, rate: float, reference: float, clock: Clock, n_clips: int) -> None:
-    """Print the rates of one kind of features, and where the time went."""
+    """Print the rates of one kind of features and the time by part."""
     seconds = clock.seconds
     network, writing = (seconds[name] / seconds["wall"] for name in ("network", "writing"))
     cells = [

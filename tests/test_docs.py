@@ -1,4 +1,4 @@
-"""README and docs: their links lead somewhere, and every command in them is run."""
+"""README and docs: links lead to files and headings, and every command is run."""
 
 import json
 import os
@@ -38,7 +38,7 @@ def test_links_lead_to_files_and_headings(page: Path) -> None:
 
 
 def test_what_holds_a_promise_is_there() -> None:
-    """A file named in docs/reliability.md has tests, and attacks where it is marked so."""
+    """Files named in docs/reliability.md exist, and have attacks where they are marked."""
     rows = re.findall(r"^\| .* \| ([^|]*) \| [^|]*\|$", RELIABILITY.read_text(), re.MULTILINE)
     named = ",".join(row.strip() for row in rows if row != "Tests")
     names = re.findall(r"\b[a-z_/]+\b\*?(?=,|$)", named)
@@ -51,7 +51,7 @@ def test_what_holds_a_promise_is_there() -> None:
 
 
 def blocks(page: Path, language: str) -> list[str]:
-    """List the blocks of a page that are in some language."""
+    """List the code blocks of a page in a language."""
     return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
 
 
@@ -87,7 +87,7 @@ echo Submitted
 
 @pytest.fixture
 def clone(finished_demo: Path, tmp_path: Path) -> Iterator[Clone]:
-    """Give a clone with a finished demo, and the programs that its pages call."""
+    """Return a clone with a finished demo and the programs that the pages call."""
     shutil.copytree(finished_demo, tmp_path / "clone", symlinks=True)
     clone = Clone(tmp_path / "clone")
     programs = clone.path / ".venv" / "bin"
@@ -240,7 +240,7 @@ def test_another_kind_of_features_gets_a_row(clone: Clone) -> None:
     output = follow(clone, "docs/features.md", {"dvc repro": trained})["dvc repro"]
     table = json.loads((clone.path / "metrics" / "table.json").read_text())
     assert list(table)[-1] == "spectral+visual_efficientnet"
-    # The other kinds and rows are there already.
+    # The other kinds and rows exist already.
     assert output.count("Running stage 'train@") == 1
     assert re.findall(r"^(\w+): .* shards to make", output, re.MULTILINE) == ["visual_efficientnet"]
 
@@ -315,6 +315,6 @@ def test_clusters_and_arrays_of_jobs_do_the_work(clone: Clone) -> None:
         },
         before={train: rate("0.002", "0.003"), "dvc repro": note_seeds},
     )
-    # The jobs trained two seeds of each variant, and the pipeline took them as they are.
+    # The jobs trained two seeds of each variant, and the pipeline used them.
     assert len(seeds) == 3 * len(load_variants(ROOT / "variants.yaml")) * 2
     assert sorted(seeds) == sorted((p, p.stat().st_mtime_ns) for p in models.rglob("seed-*"))

@@ -1,4 +1,4 @@
-"""What a user types, run by DVC in a clone of the repository at a small size."""
+"""The commands that a user types, run by DVC in a small clone of the repository."""
 
 import json
 import re
@@ -22,7 +22,7 @@ BARS = ("boundary_errors", "class_f1", "segment_errors")
 
 @pytest.fixture(scope="module")
 def clone(finished_demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Clone:
-    """Give a clone with a finished demo to all of these tests."""
+    """Return a clone with a finished demo for all of these tests."""
     path = tmp_path_factory.mktemp("clone") / "clone"
     shutil.copytree(finished_demo, path, symlinks=True)
     return Clone(path)
@@ -31,7 +31,7 @@ def clone(finished_demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Clon
 def test_repro_makes_the_table_of_all_variants(clone: Clone) -> None:
     table = json.loads((clone.path / "metrics" / "table.json").read_text())
     assert list(table) == list(VARIANTS)
-    # Scores, intervals, differences between variants; each with a header of two lines.
+    # Scores, intervals and differences between variants, each with a header of two lines.
     n_lines = 3 * (2 + len(VARIANTS)) - 1
     assert (clone.path / "reports" / "table.md").read_text().count("\n| ") == n_lines
     intervals = json.loads((clone.path / "metrics" / "intervals.json").read_text())
@@ -87,7 +87,7 @@ def test_another_visual_size_trains_the_variants_that_use_it_and_no_other(clone:
 
 
 def test_another_layer_of_vgg16_makes_and_trains_what_sees_and_no_other(clone: Clone) -> None:
-    shutil.rmtree(clone.path / ".avsed" / "features")  # as after `dvc pull` on another machine
+    shutil.rmtree(clone.path / ".avsed" / "features")  # like after `dvc pull` on another machine
     output = clone.run("dvc", "exp", "run", "-S", "visual.layer=fc6")
     for kind in ("spectral", "auditory"):
         assert f"{kind}: 1 shards of the last commit come from DVC" in output
@@ -114,7 +114,7 @@ def test_plots_show_draws_the_curves_of_all_variants(clone: Clone) -> None:
 
 
 def test_plots_diff_compares_the_page_s_figures_with_the_commit(clone: Clone) -> None:
-    # Of this stage alone, which takes seconds; errors in segments of another length are others.
+    # Runs this stage only, which takes seconds; another segment length changes the errors.
     clone.replace("params.yaml", "segment_length: 1.0", "segment_length: 0.5")
     clone.run("dvc", "repro", "-s", "illustrate")
     shown = json.loads(clone.run("dvc", "plots", "diff", "--json", "HEAD"))["data"]
@@ -210,7 +210,7 @@ def test_an_edit_of_a_figure_draws_and_does_nothing_else(clone: Clone) -> None:
         ("params.yaml", "dropout: 0.33", "dropout: -1.0", "train.dropout is -1.0; input should be"),
         ("profiles/demo.yaml", "seed: 1", "sed: 1", "dataset.sed is not a parameter; did you mean"),
         ("params.yaml", "profile: demo", "profile: local", "weak.tsv: no such list"),
-        # Found before clips are collected, which may take days.
+        # Detected before clips are collected, which may take days.
         (
             "profiles/demo.yaml",
             "random(?=\nvisual)",
@@ -238,7 +238,7 @@ def test_a_mistake_ends_in_one_clear_line(
     ("row", "message"),
     [
         ("visual", "/nowhere/vgg16.pth: no such weights"),
-        # Goes on to what is missing next.
+        # Continues to the next missing file.
         ("auditory", "data/metadata/classes.txt: no such file"),
     ],
 )

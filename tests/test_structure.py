@@ -1,4 +1,4 @@
-"""dvc.yaml names all code behind each stage, imports point one way, and no file is executed."""
+"""dvc.yaml covers the code of each stage, imports point one way, and no data file is executed."""
 
 import ast
 from collections.abc import Iterator
@@ -78,7 +78,7 @@ OF_PICKLE = {"UnpicklingError"}  # to catch what a loader without pickles raises
 
 
 def executes(tree: ast.AST) -> Iterator[str]:
-    """Name what could run code that lies in a file."""
+    """Yield the names and calls that could execute code from a file."""
     for node in ast.walk(tree):
         names: list[str] = []
         if isinstance(node, ast.Import):
@@ -125,5 +125,5 @@ def test_nothing_executes_what_a_file_holds() -> None:
         for path in (ROOT / folder).rglob("*.py"):
             text = path.read_text("utf-8")
             assert not list(executes(ast.parse(text))), path
-            # Of ruff's rules of security, only that of random numbers may be set aside in a line.
+            # Of ruff's security rules, only the one about random numbers may be disabled in a line.
             assert text.count("noqa: S") == text.count("noqa: S311") + text.count("noqa: SIM"), path

@@ -195,4 +195,6 @@ def require_variant(variant: str) -> None:
     """
     variants = load_variants()
     if variant not in variants:
-        raise AvsedError(f"variants.yaml: {variant!r} is not a row; use one of {', '.join(variants)}")
+        raise AvsedError(
+            f"variants.yaml: {variant!r} is not a row; use one of {', '.join(variants)}"
+        )

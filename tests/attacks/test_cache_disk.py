@@ -1,4 +1,4 @@
-"""The disk of DVC's cache fills up: DVC says so, and with room the same command ends the same."""
+"""A full disk of DVC's cache: DVC reports it, and with free space the same command succeeds."""
 
 import hashlib
 import shutil
@@ -24,7 +24,7 @@ def test_a_full_cache_is_told_and_costs_no_more_than_the_stage(
         shutil.move(clone.path / ".dvc" / "cache", disk.path / "cache")
         clone.run("dvc", "cache", "dir", "--local", str(disk.path / "cache"))
         undo(clone, STAGE)
-        # What the cache has already is not copied again.
+        # Files that are in the cache already are not copied again.
         digest = hashlib.md5((finished_demo / SCORES).read_bytes()).hexdigest()  # noqa: S324
         (disk.path / "cache" / "files" / "md5" / digest[:2] / digest[2:]).unlink()
         disk.fill(leaving=PAGE)

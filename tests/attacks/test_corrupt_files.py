@@ -1,4 +1,4 @@
-"""Damaged files between stages: refused before they are read, with the stage to run."""
+"""Corrupted files between stages are rejected before they are read, with the stage to run."""
 
 import gc
 import itertools
@@ -71,7 +71,7 @@ def write_counts_of_a_seed(folder: Path) -> Path:
     return path
 
 
-# How a file is written and read, and what a refusal says to run.
+# How a file is written and read, and the command that the error names.
 FILES: dict[str, tuple[Callable[[Path], Path], Callable[[Path], object], str]] = {
     "features": (
         write_features,
@@ -84,7 +84,7 @@ FILES: dict[str, tuple[Callable[[Path], Path], Callable[[Path], object], str]] =
 
 
 def corrupt(content: bytes, rng: random.Random) -> bytes:
-    """Flip bits, cut, zero, or put something else in its place."""
+    """Flip bits, truncate, zero, or replace the content."""
     changed = bytearray(content)
     how = rng.choice(("flip", "flip", "flip", "cut", "zero", "longer", "text", "empty"))
     if how == "flip":
@@ -105,7 +105,7 @@ def corrupt(content: bytes, rng: random.Random) -> bytes:
 
 
 def changes_of(content: bytes) -> Iterator[bytes]:
-    """Yield ways to change a file; zeros in place of zeros are none."""
+    """Yield changes of a file; replacing zeros by zeros is not one."""
     for seed in itertools.count():
         changed = corrupt(content, random.Random(seed))  # noqa: S311
         if changed != content:
@@ -113,7 +113,7 @@ def changes_of(content: bytes) -> Iterator[bytes]:
 
 
 def attack_file(name: str, n_changes: int, folder: Path) -> None:
-    """Corrupt a file in so many ways, each of which has to be refused."""
+    """Corrupt a file in several ways, each of which must be rejected."""
     write, read, remedy = FILES[name]
     path = write(folder)
     read(path)
@@ -257,7 +257,7 @@ def test_a_stage_says_in_one_line_what_is_damaged(tmp_path: Path) -> None:
 
 
 class BadServer(BaseHTTPRequestHandler):
-    """Answers each path with a trouble of its own."""
+    """Answer each path with a different failure."""
 
     def do_GET(self) -> None:
         if self.path.startswith("/gone"):
@@ -301,4 +301,4 @@ def test_a_bad_download_is_refused_and_leaves_nothing(
         load_weights(torch.nn.Linear(2, 3), "pretrained", published)
     assert "\n" not in str(caught.value)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
-    gc.collect()  # requests leaves the socket of an answer that it refuses to the collector
+    gc.collect()  # requests leaves the socket of a rejected response to the garbage collector

@@ -1,4 +1,4 @@
-"""The same settings give the same bytes, whatever ran before and however many cores there are."""
+"""The same settings produce the same bytes, whatever ran before and on any number of cores."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""A disk that fills up under each step: one line, nothing damaged, and the same end after it."""
+"""A disk that becomes full in each step: one line, no damage, and the same results afterwards."""
 
 import os
 import re
@@ -57,7 +57,7 @@ LOCAL = LocalDataset(source="local", classes=CLASSES)
 LISTED = {"weak": ("a",), "unlabeled": ("b",), "validation": ("c",), "test": ("d", "e")}
 N_VIDEOS = 3
 
-# Grow while a run goes on, or are of a run alone.
+# Files that grow during a run or that belong to one run.
 GROWING = ("training", "ledger.jsonl", "lock", "checkpoint", "work", "bin")
 
 
@@ -69,7 +69,7 @@ def disk(tmp_path: Path) -> Iterator[Disk]:
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory: pytest.TempPathFactory, clip_path: Path) -> Path:
-    """Make what the steps read: lists, media, a model, features, scores and evaluations."""
+    """Create the inputs of all steps: lists, media, a model, features, scores and evaluations."""
     folder = tmp_path_factory.mktemp("inputs")
     (folder / "media").mkdir()
     write_classes(folder / "metadata", CLASSES)
@@ -128,7 +128,7 @@ before_extraction: list[Callable[[], None]] = []
 
 
 def make_late_extractor(params: Spectral) -> Extractor:
-    """Set up spectral features of a disk that fills up after the stage has asked for its room."""
+    """Return an extractor during whose setup the disk becomes full, after the stage checked it."""
     extractor = make_extractor(params)
 
     def prepare(media: Media[Any], duration: float) -> ClipInputs:
@@ -215,7 +215,7 @@ collect_demo = partial(collect, dataset=DEMO, metadata="demo")
 collect_local = partial(collect, dataset=LOCAL, metadata="metadata")
 attack = pytest.mark.attack
 
-# Which folder is on the small disk.
+# The folder that is on the small disk.
 ATTACKS = [
     pytest.param(prepare, "work", marks=attack, id="prepare-work"),
     pytest.param(collect_demo, "work", marks=attack, id="demo-work"),
@@ -249,9 +249,9 @@ def test_a_full_disk_is_one_line_and_costs_nothing_that_is_finished(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Run a step with no room, then with a page of it, with four ... until it ends."""
+    """Run a step with no free space, then with one page, four pages, ... until it succeeds."""
     monkeypatch.setattr(loop, "CHECKPOINT_INTERVAL", 0.0)
-    monkeypatch.setenv("PATH", os.environ["PATH"])  # the download adds to it
+    monkeypatch.setenv("PATH", os.environ["PATH"])  # the download extends it
 
     def attempt(folder: Path, on_disk: Path | None = None) -> int:
         places = {name: folder / name for name in ("work", "store", "temporary")}
@@ -315,7 +315,7 @@ def test_a_full_disk_is_one_line_and_costs_nothing_that_is_finished(
 def test_a_limit_of_file_sizes_is_no_fault_of_a_clip(
     clip_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Of `ulimit -f`, ffmpeg dies by a signal, as it would of a clip that makes it crash."""
+    """`ulimit -f` kills ffmpeg by a signal, like a clip that makes it crash."""
 
     def main() -> None:
         inspect_clip("a", clip_path)
@@ -366,7 +366,7 @@ def test_features_that_have_room_nowhere_are_refused_beforehand(
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Read all files of a folder but those that grow."""
+    """Read all files of a folder except those that grow."""
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))

@@ -1,4 +1,4 @@
-"""A killed or interrupted stage goes on, ends in the same bytes, and leaves nothing behind."""
+"""A killed or interrupted stage resumes, produces the same bytes and leaves nothing behind."""
 
 import json
 import os
@@ -31,7 +31,7 @@ pytestmark = [pytest.mark.attack, pytest.mark.slow]
 
 SEED = 1
 N_INTERRUPTS = 8
-N_ROUNDS, N_KILLS = 2, 10  # kills one after the other, until the stage may end
+N_ROUNDS, N_KILLS = 2, 10  # consecutive kills before the stage may end
 STAGES = (
     "prepare",
     "collect",
@@ -46,7 +46,7 @@ STAGES = (
 
 
 def require_same(clone: Clone, undisturbed: Path) -> None:
-    """Hold all files, and what DVC knows of them, against those of an undisturbed run."""
+    """Compare all files, and DVC's records of them, with those of an undisturbed run."""
     before, after = contents(undisturbed), contents(clone.path)
     assert after.keys() == before.keys()
     assert {name for name in before if before[name] != after[name]} == set()
@@ -56,7 +56,7 @@ def require_same(clone: Clone, undisturbed: Path) -> None:
 
 
 def measure(clone: Clone, stage: str) -> float:
-    """Run the pipeline undisturbed; gives the seconds that a stage takes."""
+    """Run the pipeline undisturbed and return the duration of a stage in seconds."""
     with started(clone, "dvc", "repro") as process:
         pid = wait_for_stage(clone, stage, process)
         start = time.monotonic()
@@ -68,7 +68,7 @@ def measure(clone: Clone, stage: str) -> float:
 
 
 def mend_dvc(clone: Clone) -> None:
-    """Do as docs/questions.md says where DVC itself was killed while it wrote its own files."""
+    """Repair DVC's own files as docs/questions.md describes, after a kill while it wrote them."""
     if not has_whole_lock(clone):
         print("dvc.lock is broken")
         clone.run("git", "checkout", "-q", "dvc.lock")
@@ -82,7 +82,7 @@ def mend_dvc(clone: Clone) -> None:
 
 
 def has_whole_lock(clone: Clone) -> bool:
-    """Tell whether dvc.lock can be read, and has all stages that the last commit has."""
+    """Return whether dvc.lock is readable and contains all stages of the last commit."""
     committed = YAML(typ="safe").load(clone.run("git", "show", "HEAD:dvc.lock"))["stages"]
     try:
         return set(committed) <= set(read_lock(clone.path))
@@ -91,7 +91,7 @@ def has_whole_lock(clone: Clone) -> bool:
 
 
 def kill(clone: Clone, stage: str, moment: float, *, whole_group: bool) -> bool:
-    """Kill a stage some seconds after its start; returns whether it was still at work."""
+    """Kill a stage some seconds after its start; return whether it was still running."""
     with started(clone, "dvc", "repro") as process:
         pid = wait_for_stage(clone, stage, process)
         time.sleep(moment)
@@ -125,10 +125,10 @@ def test_a_killed_stage_ends_in_the_same_bytes(
             moment = rng.uniform(0, duration)
             at_work = kill(clone, stage, moment, whole_group=rng.random() < 0.5)
             n_at_work += at_work
-            if not at_work:  # the machine has become faster
+            if not at_work:  # the machine is faster than before
                 duration = moment
             mend_dvc(clone)
-            # Where it had ended, DVC may know its outputs, though not yet in dvc.lock.
+            # If it had ended, DVC may have cached its outputs without updating dvc.lock.
             if not at_work or read_lock(clone.path) == read_lock(finished_demo):
                 forget(clone)
         output = clone.run("dvc", "repro")
@@ -138,7 +138,7 @@ def test_a_killed_stage_ends_in_the_same_bytes(
 
 
 def interrupt(clone: Clone, stage: str, moment: float, *, whole_group: bool) -> bool:
-    """Interrupt a stage some seconds after its start; returns whether it was still at work."""
+    """Interrupt a stage some seconds after its start; return whether it was still running."""
     with started(clone, "dvc", "repro") as process:
         pid = wait_for_stage(clone, stage, process)
         time.sleep(moment)
@@ -156,7 +156,7 @@ def interrupt(clone: Clone, stage: str, moment: float, *, whole_group: bool) -> 
         assert process.wait() != 0
     wait_for_end(clone)
     output = output_of(clone)
-    # While Python itself ends, after all that the stage does, it answers by dying of the signal.
+    # While Python shuts down, after the stage has finished, the signal kills it.
     at_end = "exited with -2" in output
     print(f"{moment=:.2f} {whole_group=} {seconds=:.2f} {at_end=}")
     assert at_end or "exited with 130" in output, output
@@ -177,14 +177,14 @@ def test_an_interrupted_stage_stops_in_two_seconds_and_ends_in_the_same_bytes(
     rng = random.Random(f"{SEED} {stage}")  # noqa: S311
     n_at_work = 0
     for number in range(N_INTERRUPTS):
-        # Not in the first moments, when there is nothing but Python yet.
+        # Not in the first moments, while Python itself starts.
         moment = duration * (0.1 + 0.8 * (number + rng.random()) / N_INTERRUPTS)
         at_work = interrupt(clone, stage, moment, whole_group=number % 2 == 0)
         n_at_work += at_work
-        if not at_work:  # the machine has become faster
+        if not at_work:  # the machine is faster than before
             duration = moment
         mend_dvc(clone)
-        # Where it had ended, DVC may know its outputs, though not yet in dvc.lock.
+        # If it had ended, DVC may have cached its outputs without updating dvc.lock.
         if not at_work or read_lock(clone.path) == read_lock(finished_demo):
             forget(clone)
     assert stages_run(clone.run("dvc", "repro")) == {stage}

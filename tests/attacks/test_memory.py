@@ -1,4 +1,4 @@
-"""Memory: what 2,000 clips take beyond 200, and what becomes of features that exceed it."""
+"""Memory use of 2,000 clips compared with 200, and training on features that exceed the memory."""
 
 import os
 import subprocess
@@ -22,7 +22,7 @@ FEW, MANY = 200, 2_000  # clips
 MB = 2**20
 GROUPS = Path("/sys/fs/cgroup")
 
-# A program that extracts or trains, and says at its end what it took of memory at most.
+# A program that extracts or trains and finally prints its peak memory.
 MEASURED = """
 import resource, sys, threading, time
 from pathlib import Path
@@ -83,9 +83,9 @@ train_variant(
 
 
 def measure(work: str, store: Path, *, group: Path | None = None) -> dict[str, int]:
-    """Run a program; gives MB that it took of its own, and with files that it maps."""
+    """Run a program; return its peak memory in MB, without and with the files that it maps."""
     command = [sys.executable, "-c", MEASURED.format(work=work)]
-    if group:  # the shell enters the group, and becomes the program
+    if group:  # the shell joins the group and then executes the program
         command = ["sh", "-c", f'echo $$ > {group}/cgroup.procs && exec "$@"', "sh", *command]
     done = subprocess.run(
         command,
@@ -102,7 +102,7 @@ def measure(work: str, store: Path, *, group: Path | None = None) -> dict[str, i
 
 
 def link_clips(folder: Path) -> None:
-    """Give one small file many names."""
+    """Link many names to one small file."""
     folder.mkdir()
     pictures = ("-f", "lavfi", "-i", "color=gray:duration=0.4:size=32x32:rate=5")
     sound = ("-f", "lavfi", "-i", "sine=frequency=440:duration=0.4:sample_rate=16000")
@@ -114,7 +114,7 @@ def link_clips(folder: Path) -> None:
 
 
 def test_extraction_takes_no_more_memory_for_more_clips(tmp_path: Path) -> None:
-    """Of the spectral kind, which takes minutes; a network would take some seconds a clip."""
+    """Only spectral features, which take minutes; a network would take seconds per clip."""
     link_clips(tmp_path / "media")
     taken = {
         n_clips: measure(
@@ -131,7 +131,7 @@ def test_extraction_takes_no_more_memory_for_more_clips(tmp_path: Path) -> None:
 
 
 def write_features(folder: Path, n_clips: int) -> None:
-    """Write a data set of visual features, as large as real ones, that differ between clips."""
+    """Write visual features of realistic size that differ between clips."""
     rng = np.random.default_rng(0)
     names = [f"clip-{number:04d}" for number in range(n_clips)]
     for part, start in enumerate(range(0, n_clips, 100)):
@@ -158,7 +158,7 @@ def write_features(folder: Path, n_clips: int) -> None:
 
 @contextmanager
 def limited_memory(n_bytes: int) -> Iterator[Path]:
-    """Make a control group whose processes have so much memory together."""
+    """Create a control group that limits the memory of its processes."""
     version_2 = (GROUPS / "cgroup.controllers").exists()
     group = (GROUPS if version_2 else GROUPS / "memory") / f"avsed-test-{os.getpid()}"
     limit = group / ("memory.max" if version_2 else "memory.limit_in_bytes")
@@ -174,7 +174,7 @@ def limited_memory(n_bytes: int) -> Iterator[Path]:
 
 
 def test_training_on_more_than_the_memory_ends_in_the_same_weights(tmp_path: Path) -> None:
-    """2,000 clips are 2.5 GB; 1.2 GB must do."""
+    """2,000 clips are 2.5 GB; 1.2 GB must suffice."""
 
     def train(n_clips: int, out: str, group: Path | None = None) -> dict[str, int]:
         folder = tmp_path / str(n_clips)
@@ -192,7 +192,7 @@ def test_training_on_more_than_the_memory_ends_in_the_same_weights(tmp_path: Pat
         taken["few"] = train(FEW, "limited", group)
         taken["many"] = train(MANY, "limited", group)
     print(taken)
-    assert taken["unlimited"]["own"] > 2400, taken  # what memory holds is quicker to use
+    assert taken["unlimited"]["own"] > 2400, taken  # features are kept in memory if they fit
     assert taken["many"]["own"] - taken["few"]["own"] < 100, taken
     weights = [
         load_file(tmp_path / str(MANY) / out / "seed-00.safetensors")

@@ -1,4 +1,4 @@
-"""Two runs at once: in one folder, upon one store, and from DVC's queue."""
+"""Two runs at once: in one folder, with one store, and from DVC's queue."""
 
 from pathlib import Path
 

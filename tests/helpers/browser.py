@@ -1,4 +1,4 @@
-"""A headless Chromium, driven by its DevTools protocol."""
+"""A headless Chromium, controlled through the DevTools protocol."""
 
 import json
 import shutil
@@ -17,7 +17,7 @@ PATIENCE = 30.0  # seconds
 
 @contextmanager
 def started_browser(profile_dir: Path) -> "Iterator[Browser]":
-    """Start a browser with a profile of its own, and end it."""
+    """Start a browser with its own profile; stop it at the end of the block."""
     assert CHROMIUM
     options = ["--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run"]
     options += ["--autoplay-policy=no-user-gesture-required", "--remote-debugging-port=0"]
@@ -46,7 +46,7 @@ def wait(condition: Callable[[], Any]) -> None:
 
 
 class Browser:
-    """One tab; the addresses that it has asked for, and what it complains of."""
+    """One tab, with the addresses that it requested and its error messages."""
 
     def __init__(self, socket: ClientConnection) -> None:
         self.socket = socket
@@ -62,7 +62,7 @@ class Browser:
             self.send(f"{domain}.enable")
 
     def send(self, method: str, **params: Any) -> Any:
-        """Send a command and give its result; take note of what happens meanwhile."""
+        """Send a command, record the events that arrive meanwhile, and return the result."""
         self.n_sent += 1
         message = {"id": self.n_sent, "method": method, "params": params}
         self.socket.send(json.dumps(message | self.session))
@@ -90,6 +90,6 @@ class Browser:
         wait(lambda: self.run("location.protocol + document.readyState") == "file:complete")
 
     def click(self, x: float, y: float) -> None:
-        """Press and release the mouse there, in pixels."""
+        """Click at a position in pixels."""
         for kind in ("mousePressed", "mouseReleased"):
             self.send("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)

@@ -1,4 +1,4 @@
-"""A clone of the repository, in which commands are run as a user would."""
+"""A clone of the repository in which commands run as a user runs them."""
 
 import os
 import re
@@ -26,7 +26,7 @@ class Clone:
 
     Attributes:
         path: its folder.
-        variables: of the environment of what is run in it, beside the usual ones.
+        variables: additional environment variables of its commands.
     """
 
     path: Path

@@ -1,4 +1,4 @@
-"""A clone with a finished demo, one stage of which is to be made again and is disturbed at it."""
+"""A clone with a finished demo, in which one stage runs again and is disturbed."""
 
 import hashlib
 import shutil
@@ -17,7 +17,7 @@ PATIENCE = 120  # seconds
 
 
 def copy_demo(finished_demo: Path, path: Path, **variables: str) -> Clone:
-    """Copy a finished demo, with a mark in the environment and a TMPDIR of its own."""
+    """Copy a finished demo, with its own TMPDIR and a marker in the environment."""
     shutil.copytree(finished_demo, path / "clone", symlinks=True)
     (path / "tmp").mkdir()
     common = {MARK: str(path), "TMPDIR": str(path / "tmp")}
@@ -25,7 +25,7 @@ def copy_demo(finished_demo: Path, path: Path, **variables: str) -> Clone:
 
 
 def undo(clone: Clone, stage: str) -> None:
-    """Have the last commit know nothing of a stage's outputs, so that nothing recovers them."""
+    """Remove a stage's outputs from the last commit, so that they cannot be recovered."""
     path = clone.path / "dvc.lock"
     yaml = YAML()
     lock = yaml.load(path)
@@ -36,14 +36,14 @@ def undo(clone: Clone, stage: str) -> None:
 
 
 def forget(clone: Clone) -> None:
-    """Go back to the last commit, and lose what could spare the stage its work."""
+    """Restore the last commit and delete everything that would let the stage skip work."""
     clone.run("git", "checkout", "-q", "dvc.lock")
     for name in (".dvc/cache/runs", ".avsed"):
         shutil.rmtree(clone.path / name, ignore_errors=True)
 
 
 def read_lock(path: Path) -> dict[str, object]:
-    """Read what DVC knows of all stages, in no order."""
+    """Read DVC's records of all stages, in any order."""
     stages: dict[str, object] = YAML(typ="safe").load(path / "dvc.lock")["stages"]
     return stages
 
@@ -59,7 +59,7 @@ def contents(path: Path) -> dict[str, str]:
 
 
 def leftovers(clone: Clone) -> list[Path]:
-    """List temporary files and folders, also those that are in work."""
+    """List temporary files and folders, including those in use."""
     folders = [clone.path / name for name in (".avsed", "data", "metrics", "reports")]
     found = [
         path
@@ -67,13 +67,13 @@ def leftovers(clone: Clone) -> list[Path]:
         for pattern in ("*.part", "*.part.*", "*.committed", "tmp*", "*.checkpoint")
         for path in folder.rglob(pattern)
     ]
-    # PyTorch makes a folder for what it compiles, which it never removes.
+    # PyTorch creates a folder for compiled code and never removes it.
     in_tmp = Path(clone.variables["TMPDIR"]).iterdir()
     return found + [path for path in in_tmp if not path.name.startswith("torchinductor_")]
 
 
 def living(clone: Clone) -> dict[int, list[str]]:
-    """Find all processes that were started in a clone, and their command lines."""
+    """Find all processes started in a clone, with their command lines."""
     mark = f"{MARK}={clone.variables[MARK]}".encode()
     found = {}
     for entry in Path("/proc").iterdir():
@@ -82,14 +82,14 @@ def living(clone: Clone) -> dict[int, list[str]]:
                 if mark in (entry / "environ").read_bytes().split(b"\0"):
                     command = (entry / "cmdline").read_bytes().decode().split("\0")
                     found[int(entry.name)] = command
-            except OSError:  # it has just ended
+            except OSError:  # the process has just ended
                 continue
     return found
 
 
 @contextmanager
 def started(clone: Clone, *command: str) -> Iterator["subprocess.Popen[str]"]:
-    """Start a command in a process group of its own, as a terminal does."""
+    """Start a command in its own process group, as a terminal does."""
     with (
         (clone.path.parent / "output").open("w") as output,
         subprocess.Popen(
@@ -106,12 +106,12 @@ def started(clone: Clone, *command: str) -> Iterator["subprocess.Popen[str]"]:
 
 
 def output_of(clone: Clone) -> str:
-    """Read what the last command that was started has printed."""
+    """Read the output of the command started last."""
     return (clone.path.parent / "output").read_text()
 
 
 def wait_for_stage(clone: Clone, stage: str, process: "subprocess.Popen[str]") -> int:
-    """Wait until DVC has started a stage; gives its process."""
+    """Wait until DVC has started a stage; return its process."""
     script = f"stages/{stage.partition('@')[0]}.py"
     while process.poll() is None:
         for pid, command in living(clone).items():
@@ -122,7 +122,7 @@ def wait_for_stage(clone: Clone, stage: str, process: "subprocess.Popen[str]") -
 
 
 def wait_for_end(clone: Clone) -> float:
-    """Wait until no process is left; gives the seconds that it took."""
+    """Wait until no process is left; return the seconds that it took."""
     start = time.monotonic()
     while left := living(clone):
         assert time.monotonic() - start < PATIENCE, left

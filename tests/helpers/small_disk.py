@@ -1,6 +1,6 @@
-"""A small disk, a real one in memory, that tests fill up.
+"""A small file system in memory that tests fill up.
 
-It can be mounted by root, and by whoever runs the tests by `unshare -Urm pytest ...`.
+Mounting it requires root, or running the tests by `unshare -Urm pytest ...`.
 """
 
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-PAGE = 4096  # bytes; a disk in memory gives whole ones
+PAGE = 4096  # bytes; a file system in memory allocates whole pages
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Disk:
     """A small disk.
 
     Attributes:
-        path: where it is mounted.
+        path: mount point.
     """
 
     path: Path
@@ -31,7 +31,7 @@ class Disk:
         return shutil.disk_usage(self.path).free
 
     def fill(self, *, leaving: int) -> None:
-        """Leave so many bytes free, a multiple of a page."""
+        """Leave the given number of bytes free, a multiple of a page."""
         self.make_room()
         filler_path = self.path / "filler"
         with filler_path.open("wb") as filler:
@@ -45,7 +45,7 @@ class Disk:
 
 @contextmanager
 def mounted(path: Path, size: int) -> Iterator[Disk]:
-    """Mount a disk of so many bytes, or skip the test."""
+    """Mount a disk of the given size in bytes, or skip the test."""
     path.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", str(path)]
     try:

@@ -1,4 +1,4 @@
-"""A site of videos on this machine, which yt-dlp asks as it would ask any other."""
+"""A local site of videos, which yt-dlp accesses like any other site."""
 
 import re
 import threading
@@ -12,7 +12,7 @@ from avsed.sources.youtube.fetching import Site
 
 
 class VideoSite(ThreadingHTTPServer):
-    """Serves videos under `/<video id>`, each in its own way.
+    """Serve videos under `/<video id>`, each in its own way.
 
     Attributes:
         answers: video id to what answers the requests for it; others are not found.
@@ -33,34 +33,34 @@ class VideoSite(ThreadingHTTPServer):
 
     @property
     def site(self) -> Site:
-        """Give its address, for yt-dlp's extractor of any page."""
+        """Return the address for yt-dlp's generic extractor."""
         return Site(
             address=f"http://127.0.0.1:{self.server_port}/{{video_id}}", extractor="generic"
         )
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing of clients that hang up."""
+        """Ignore clients that hang up."""
 
 
 class _Handler(BaseHTTPRequestHandler):
     server: VideoSite
 
-    def do_GET(self) -> None:  # the name that the base class wants
-        # As a proxy, it is asked for whole addresses.
+    def do_GET(self) -> None:  # the name required by the base class
+        # As a proxy, it receives complete URLs.
         video_id = self.path.rsplit("/", 1)[1]
         self.server.headers = dict(self.headers)
         self.server.n_requests[video_id] += 1
         self.server.answers.get(video_id, refuse(404))(self, self.server.n_requests[video_id])
 
     def log_message(self, *_: object) -> None:
-        """Keep the tests' output to themselves."""
+        """Log nothing."""
 
 
 Answer = Callable[[_Handler, int], None]
 
 
 def serve(content: bytes, content_type: str = "video/mp4", *, cut_at: int | None = None) -> Answer:
-    """Answer with a file; cut off at a byte, though its whole length was promised."""
+    """Answer with a file, possibly truncated although the full length was announced."""
 
     def answer(handler: _Handler, _: int) -> None:
         asked = re.fullmatch(r"bytes=(\d+)-", handler.headers.get("Range", ""))
@@ -92,7 +92,7 @@ def refuse(status: int, **headers: str) -> Answer:
 
 
 def drip(handler: _Handler, number: int) -> None:
-    """Answer with a page, and then with a file that never ends."""
+    """Answer with a page, then with a file that never ends."""
     if number % 2:
         serve(b"junk" * 99)(handler, number)
         return
@@ -104,12 +104,12 @@ def drip(handler: _Handler, number: int) -> None:
 
 
 def hang(handler: _Handler, _: int) -> None:
-    """Answer nothing, until the site closes."""
+    """Send no answer until the site closes."""
     handler.server.closing.wait()
 
 
 def at_first(n_requests: int, first: Answer, later: Answer) -> Answer:
-    """Answer the first requests in one way, the others in another."""
+    """Answer the first requests in one way and the others in another."""
 
     def answer(handler: _Handler, number: int) -> None:
         (first if number <= n_requests else later)(handler, number)
@@ -119,7 +119,7 @@ def at_first(n_requests: int, first: Answer, later: Answer) -> Answer:
 
 @contextmanager
 def open_site(answers: Mapping[str, Answer]) -> Iterator[VideoSite]:
-    """Serve videos for as long as the block lasts."""
+    """Serve videos until the block ends."""
     site = VideoSite(answers)
     thread = threading.Thread(target=site.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
