@@ -1,4 +1,4 @@
-"""The machines that work is spread over: this one, or those of a Dask cluster."""
+"""Distribute work over the machines of a Dask cluster."""
 
 import importlib
 import json
@@ -13,18 +13,18 @@ from avsed.errors import AvsedError
 R = TypeVar("R")
 
 SCHEDULER_VARIABLE = "AVSED_SCHEDULER"
-TIMEOUT = 30  # seconds for the scheduler to answer
+TIMEOUT = 30  # seconds until the scheduler must answer
 
 
 class Cluster:
-    """A Dask cluster, whose workers see the same files as this machine."""
+    """A Dask cluster whose workers share this machine's file system."""
 
     def __init__(self, client: Any) -> None:
         self._client = client
 
     @property
     def n_workers(self) -> int:
-        """How many workers there are now."""
+        """Current number of workers."""
         return len(self._client.nthreads())
 
     def call(self, function: Callable[..., R], *args: object) -> R:
@@ -33,15 +33,15 @@ class Cluster:
         return result
 
     def map(self, function: Callable[..., R], calls: Sequence[tuple[object, ...]]) -> Iterator[R]:
-        """Run a function on the workers, once for each tuple of arguments.
+        """Run a function on the workers, once per tuple of arguments.
 
-        What a worker that dies was at is given to another.
+        Tasks of a dead worker are rescheduled.
 
         Yields:
-            What the calls return, in the order in which they end.
+            The results, in the order of completion.
 
         Raises:
-            AvsedError: what a call raises; or if workers die again and again.
+            AvsedError: if a call raises it, or workers die repeatedly.
         """
         from distributed import CancelledError, KilledWorker, as_completed
 
@@ -51,14 +51,14 @@ class Cluster:
                 yield future.result()
         except KilledWorker:
             raise AvsedError(
-                f"{_address()}: workers died at one piece of work again and again; see their logs: "
-                "memory, perhaps. Where machines are often taken away, start the "
-                "scheduler with DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES=100"
+                f"{_address()}: workers died repeatedly on the same task; check their logs, for "
+                "example for memory. If machines are preempted often, start the scheduler with "
+                "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES=100"
             ) from None
         except CancelledError:
             raise AvsedError(
-                f"{_address()}: the scheduler is lost; start one and run the stage again, which "
-                "goes on with what is finished"
+                f"{_address()}: the scheduler is lost; start one and run the stage again: finished "
+                "work is kept"
             ) from None
         finally:
             self._client.cancel(futures)
@@ -66,10 +66,10 @@ class Cluster:
 
 @contextmanager
 def connect() -> Iterator[Cluster | None]:
-    """Connect to the Dask scheduler that `$AVSED_SCHEDULER` names, if it names one.
+    """Connect to the Dask scheduler in `$AVSED_SCHEDULER`; yield None if it is not set.
 
     Raises:
-        AvsedError: if it does not answer, or Dask is not installed.
+        AvsedError: if the scheduler does not answer, or Dask is not installed.
     """
     address = _address()
     if not address:
@@ -96,20 +96,20 @@ def connect() -> Iterator[Cluster | None]:
 
 
 def _read_scheduler_file(address: str) -> str:
-    """Read the address from a scheduler file; give back what is an address already."""
+    """Read the address from a scheduler file; return an address unchanged."""
     if "://" in address:
         return address
     try:
         return str(json.loads(Path(address).read_text("utf-8"))["address"])
     except (OSError, ValueError, KeyError, TypeError):
         raise AvsedError(
-            f"{SCHEDULER_VARIABLE} is {address}, which is neither an address, such as "
-            "tcp://head:8786, nor a file that `dask scheduler --scheduler-file` has written"
+            f"{SCHEDULER_VARIABLE} is {address}, which is neither an address such as "
+            "tcp://head:8786, nor a file written by `dask scheduler --scheduler-file`"
         ) from None
 
 
 def _require_avsed(client: Any) -> None:
-    """Refuse workers that cannot load what they are to run: they would close themselves."""
+    """Check that all workers can import avsed; those that cannot would shut down."""
     answers = client.run(
         importlib.import_module, "avsed.features.extraction.extract", on_error="return"
     )

@@ -1,4 +1,4 @@
-"""The device to compute on, the precision that it is fast in, and its memory."""
+"""Choose the device and its fastest precision, and configure memory."""
 
 import ctypes
 import platform
@@ -6,17 +6,17 @@ from typing import Literal
 
 import torch
 
-# Of glibc's malloc.h.
+# Constants of glibc's malloc.h.
 _TRIM_THRESHOLD, _MMAP_MAX, _ARENA_MAX = -1, -4, -8
 
 
 def choose_device() -> torch.device:
-    """Take the GPU where there is one, else the CPU."""
+    """Choose the GPU if there is one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def choose_dtype(device: torch.device, precision: Literal["auto", "float32"]) -> torch.dtype:
-    """Take bfloat16 where the hardware gains by it, unless float32 is asked for."""
+    """Choose bfloat16 if the hardware accelerates it, unless float32 is requested."""
     if device.type == "cuda":
         gains = torch.cuda.is_bf16_supported(including_emulation=False)
     else:
@@ -26,10 +26,10 @@ def choose_dtype(device: torch.device, precision: Literal["auto", "float32"]) ->
 
 
 def keep_freed_memory() -> None:
-    """Have glibc keep what is freed for the next step, which needs the same again.
+    """Let glibc keep freed memory for the next training step, which allocates the same again.
 
-    It would give large blocks back to the system, which fills their pages with zeros each time
-    anew: a fourth to a third of the time of a step with convolutions on a CPU.
+    By default it returns large blocks to the system, which zeroes their pages at each new
+    allocation: a fourth to a third of the time of a step with convolutions on a CPU.
     """
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)

@@ -1,4 +1,4 @@
-"""Files for the pictures that matplotlib draws."""
+"""Write matplotlib figures to files."""
 
 from pathlib import Path
 
@@ -9,10 +9,10 @@ from avsed.runtime.files import atomic_write
 
 
 def require_drawable(path: Path) -> None:
-    """Refuse, before any work, what is no file for a picture.
+    """Check, before any work, that a figure can be written to a path.
 
     Raises:
-        AvsedError: if it is a folder, or its extension names no format.
+        AvsedError: if it is a folder, or its extension is not a known format.
     """
     if path.is_dir():
         raise AvsedError(f"{path}: cannot be drawn (is a folder); name a .png in it")
@@ -23,14 +23,14 @@ def require_drawable(path: Path) -> None:
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure to a file, in the format that its extension names.
+    """Write a figure to a file, in the format given by its extension.
 
     Raises:
         AvsedError: if it cannot be written there.
         OSError: if the disk is full.
     """
     try:
-        path.parent.stat()  # a folder that is not there is a slip: none is made
+        path.parent.stat()  # a missing folder is a mistake: do not create it
         with atomic_write(path) as part:
             figure.savefig(part)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Write files whole or not at all, with checksums, and name disk errors."""
+"""Write files atomically and with checksums, and add paths to disk errors."""
 
 import hashlib
 import os
@@ -21,10 +21,10 @@ _LENGTH = len(_MARK) + 64
 
 @contextmanager
 def work_folder(parent: Path) -> Iterator[Path]:
-    """Give a new folder for unfinished files, which is removed when the block ends.
+    """Create a temporary folder for unfinished files, and delete it when the block ends.
 
-    It holds a lock for as long as its process lives. What processes that were killed have left in
-    `parent` is removed first, once in a process.
+    The folder is locked while its process lives. Folders of killed processes in `parent` are
+    deleted first, once per process.
 
     Args:
         parent: a folder, which may be shared with other processes and machines.
@@ -44,7 +44,7 @@ def _make_locked(parent: Path) -> tuple[Path, FileLock]:
         lock = FileLock(folder / "lock")
         try:
             lock.acquire()
-        except FileNotFoundError:  # another process has just taken it for a leftover
+        except FileNotFoundError:  # another process has just deleted it as a leftover
             continue
         return folder, lock
 
@@ -55,22 +55,22 @@ def _remove_leftovers(parent: Path) -> None:
         try:
             with FileLock(folder / "lock", timeout=0):
                 shutil.rmtree(folder, ignore_errors=True)
-        except (Timeout, OSError):  # in work, or another user's, or gone
+        except (Timeout, OSError):  # in use, owned by another user, or deleted
             continue
 
 
 def append_checksum(path: Path) -> None:
-    """Append a finished file's hash to it."""
+    """Append the SHA-256 of a finished file to it."""
     with path.open("r+b") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         file.write(_MARK + digest.encode())
 
 
 def verify_checksum(path: Path) -> None:
-    """Refuse a file that is not as it was sealed; reads all of it, once in a process.
+    """Verify the checksum at the end of a file; read the whole file, once per process.
 
     Raises:
-        OSError: if it cannot be read, or is not.
+        OSError: if the file cannot be read, or its content does not match the checksum.
     """
     stat = path.stat()
     _verify_checksum(path, stat.st_ino, stat.st_size, stat.st_mtime_ns)
@@ -89,10 +89,10 @@ def _verify_checksum(path: Path, *_: int) -> None:
 
 
 def open_verified(path: Path) -> h5py.File:
-    """Open a sealed HDF5 file for reading.
+    """Open an HDF5 file with a checksum for reading.
 
     Raises:
-        OSError: if it cannot be read, or is not as it was sealed.
+        OSError: if it cannot be read, or its content does not match the checksum.
     """
     verify_checksum(path)
     return h5py.File(path, "r")
@@ -104,10 +104,10 @@ def open_results(path: Path, stage: str) -> Iterator[h5py.File]:
 
     Args:
         path: named like the variant.
-        stage: that writes it.
+        stage: the stage that writes it.
 
     Raises:
-        AvsedError: if it cannot be read, or lacks what is read from it.
+        AvsedError: if it cannot be read, or a dataset or attribute is missing.
     """
     try:
         with open_verified(path) as file:
@@ -121,7 +121,7 @@ def open_results(path: Path, stage: str) -> Iterator[h5py.File]:
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Give a temporary path, renamed to `path` when the block ends without an exception."""
+    """Yield a temporary path; rename it to `path` if the block raises nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with name_disk_errors(path), work_folder(path.parent) as folder:
         part = folder / path.name
@@ -133,7 +133,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def name_disk_errors(path: Path) -> Iterator[None]:
-    """Have an error of the disk say where: what comes of writing has no name in it."""
+    """Add the path to disk errors; errors raised by write() carry no file name."""
     try:
         yield
     except OSError as error:
@@ -144,9 +144,9 @@ def name_disk_errors(path: Path) -> Iterator[None]:
 
 @contextmanager
 def new_hdf5(path: Path, libver: tuple[str, str] | None = None) -> Iterator[h5py.File]:
-    """Give an HDF5 file in memory, written to `path` and sealed when the block ends well.
+    """Create an HDF5 file in memory; write it with a checksum if the block raises nothing.
 
-    On a disk that fills up, HDF5 itself prints tracebacks and crashes when the process ends.
+    HDF5 itself prints tracebacks and crashes at exit if the disk becomes full.
     """
     with h5py.File(path, "w", driver="core", backing_store=False, libver=libver) as file:
         yield file
@@ -158,6 +158,6 @@ def new_hdf5(path: Path, libver: tuple[str, str] | None = None) -> Iterator[h5py
 
 
 def file_sha256(path: Path) -> str:
-    """Hash a file's content, in hexadecimal."""
+    """Compute the SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""What an interrupt (Ctrl-C) does: one line, and an end within two seconds."""
+"""Handle Ctrl-C: print one line and exit within two seconds."""
 
 import os
 import signal
@@ -8,20 +8,20 @@ from contextlib import contextmanager, suppress
 from typing import NoReturn
 
 INTERRUPTED = "interrupted; what is finished is kept"
-GRACE = 1.5  # seconds to put things away
+GRACE = 1.5  # seconds for cleaning up
 
 
 def _say_so() -> None:
-    # Not by `print`, which may be what was interrupted. A bar may stand in the line.
+    # Not by print(), which may have been interrupted. A progress bar may be in the line.
     os.write(2, f"\n{INTERRUPTED}\n".encode())
 
 
 def leave(*_: object) -> NoReturn:
-    """End the process without waiting for its threads.
+    """Exit without waiting for threads.
 
-    Nothing that is finished is lost: it is written whole, and a later run removes the rest.
+    No finished work is lost: files are written atomically, and the next run deletes the rest.
     """
-    os._exit(130)  # what a shell gives for a program that was interrupted
+    os._exit(130)  # as a shell reports an interrupted program
 
 
 def _say_so_and_leave(*_: object) -> None:
@@ -30,7 +30,7 @@ def _say_so_and_leave(*_: object) -> None:
 
 
 def _say_so_and_raise(*_: object) -> None:
-    """End by an exception; where that is swallowed, or takes too long, without one."""
+    """Raise KeyboardInterrupt; exit directly if that is swallowed or takes too long."""
     signal.signal(signal.SIGINT, leave)
     signal.signal(signal.SIGALRM, leave)
     signal.setitimer(signal.ITIMER_REAL, GRACE)
@@ -38,19 +38,19 @@ def _say_so_and_raise(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-# Where interrupts are ignored, as in the background of a script, they stay so.
+# Interrupts that are ignored, as in a background job of a script, stay ignored.
 _IS_HEEDED = signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
-# While a script still imports modules, which takes seconds, and some of which swallow exceptions.
+# Importing modules takes seconds, and some of them swallow exceptions.
 if _IS_HEEDED:
     signal.signal(signal.SIGINT, _say_so_and_leave)
 
 
 @contextmanager
 def raised_interrupts() -> Iterator[None]:
-    """Raise an interrupt in the block, for what is in work to be put away.
+    """Raise KeyboardInterrupt on Ctrl-C in the block, so that temporary files are deleted.
 
-    Whatever becomes of the exception, the process ends with exit status 130.
+    The process exits with status 130, even if the exception is swallowed.
     """
     if not _IS_HEEDED:
         yield
@@ -60,7 +60,7 @@ def raised_interrupts() -> Iterator[None]:
         signal.signal(signal.SIGINT, _say_so_and_raise)
         yield
     finally:
-        if signal.signal(signal.SIGINT, before) is leave:  # there was one
+        if signal.signal(signal.SIGINT, before) is leave:  # it was interrupted
             with suppress(OSError):
                 sys.stdout.flush()
             leave()

@@ -1,45 +1,45 @@
-"""Files of the project's last commit, from DVC's cache or its remote.
+"""Read files of the project's last commit from DVC's cache or its remote.
 
-DVC removes a stage's outputs before it runs the stage. After `dvc pull` on another machine, or
-after the store was deleted, what was made once and committed would be made again.
+DVC deletes the outputs of a stage before it runs the stage. Without this module, committed results
+would be computed again after `dvc pull` on another machine or after the store was deleted.
 """
 
 import os
 from pathlib import Path
 from typing import Any
 
-# What DVC calls the cache of the project itself, where it has no remote.
+# DVC's name for the project's own cache if there is no remote.
 _OWN_CACHE = "auto-generated-upstream"
 
 
 class OutOfReachError(Exception):
-    """Neither DVC's cache nor its remote gives what a commit has."""
+    """The content of a committed file is in neither DVC's cache nor its remote."""
 
 
 class LastCommit:
-    """The project's last commit, as DVC sees it."""
+    """The files of the project's last commit."""
 
     def __init__(self, files: Any) -> None:
         self._files = files
 
     @property
     def remote(self) -> str | None:
-        """The name of DVC's default remote, if it has one."""
+        """Name of DVC's default remote; None if there is none."""
         name = self._files.repo.config["core"].get("remote")
         return None if name == _OWN_CACHE else name
 
     def take(self, path: Path, target: Path) -> None:
-        """Copy a file, or link it.
+        """Copy or link a file of the commit.
 
         Args:
             path: relative to the project.
-            target: replaced. DVC may link it to its cache: it must not be written into.
+            target: replaced. It may be a link to DVC's cache, so it must not be modified.
 
         Raises:
-            FileNotFoundError: if the commit has no such file, or its content is lost.
-            OutOfReachError: if the content of its whole folder is.
+            FileNotFoundError: if the commit has no such file, or its content is not available.
+            OutOfReachError: if the content of its whole folder is not available.
         """
-        # Of DVC; slow to import.
+        # Slow to import.
         from dvc.exceptions import DvcException
         from dvc_data.index.index import DataIndexError
 
@@ -52,11 +52,11 @@ class LastCommit:
 
 
 def open_last_commit() -> LastCommit | None:
-    """Open the last commit of the project that DVC runs a stage of, if there is one."""
+    """Open the last commit of the project whose stage DVC runs; None outside of DVC."""
     root = os.environ.get("DVC_ROOT")
     if not root:
         return None
-    # Slow to import, and not needed where the store has everything.
+    # Slow to import, and not needed if the store has everything.
     from dvc.api import DVCFileSystem
     from dvc.exceptions import DvcException
 

@@ -1,4 +1,4 @@
-"""What this process may use of its machine: cores and memory, of which a cluster gives a part."""
+"""CPU cores and memory available to this process, including container limits."""
 
 import math
 import os
@@ -7,13 +7,13 @@ from pathlib import Path
 
 import psutil
 
-# Of Linux; containers and batch systems limit their processes there, in version 1 or 2.
+# Linux control groups, version 1 or 2, set by containers and batch systems.
 GROUPS_DIR = Path("/sys/fs/cgroup")
 OWN_GROUPS = Path("/proc/self/cgroup")
 
 
 def count_cores() -> int:
-    """Count the cores that this process may use, a part of one as one."""
+    """Count the cores available to this process; a fraction counts as one."""
     if hasattr(os, "sched_getaffinity"):  # Linux
         n_cores = len(os.sched_getaffinity(0))
     else:
@@ -22,7 +22,7 @@ def count_cores() -> int:
 
 
 def free_memory() -> int:
-    """Count the bytes of memory that this process may still take."""
+    """Return the memory still available to this process, in bytes."""
     available: int = psutil.virtual_memory().available
     return max(0, min([available, *_memory_left()]))
 
@@ -32,7 +32,7 @@ def _core_quotas() -> Iterator[float]:
         quota = _numbers(group / "cpu.max") or (
             _numbers(group / "cpu.cfs_quota_us") + _numbers(group / "cpu.cfs_period_us")
         )
-        if len(quota) == 2 and quota[0] > 0:  # a negative one is none
+        if len(quota) == 2 and quota[0] > 0:  # negative: no limit
             yield quota[0] / quota[1]
 
 
@@ -41,7 +41,7 @@ def _memory_left() -> Iterator[int]:
         limit = _numbers(group / "memory.max") or _numbers(group / "memory.limit_in_bytes")
         used = _numbers(group / "memory.current") or _numbers(group / "memory.usage_in_bytes")
         if limit and used:
-            # What is kept of files makes room for whatever needs it.
+            # The page cache is released when memory is needed.
             yield limit[0] - used[0] + _kept_of_files(group)
 
 
@@ -53,7 +53,7 @@ def _kept_of_files(group: Path) -> int:
 
 
 def _groups(controller: str) -> Iterator[Path]:
-    """Yield the groups that limit this process, from its own to the outermost."""
+    """Yield the control groups of this process, from the innermost to the outermost."""
     try:
         lines = OWN_GROUPS.read_text().splitlines()
     except OSError:  # not Linux
@@ -71,7 +71,7 @@ def _groups(controller: str) -> Iterator[Path]:
 
 
 def _numbers(path: Path) -> tuple[int, ...]:
-    """Read the numbers of a limit; none where there is no such file, or no limit."""
+    """Read the numbers of a limit; empty if there is no such file or no limit."""
     try:
         return tuple(map(int, path.read_text().split()))
     except (OSError, ValueError):  # "max"

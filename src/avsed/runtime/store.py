@@ -1,4 +1,4 @@
-"""Find the store of unfinished work, and key its items by what made them, code included."""
+"""The store of unfinished work, whose items are keyed by their inputs and code."""
 
 import ast
 import hashlib
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from avsed.runtime.files import atomic_write
 
-# Code that computes nothing that ends in a result: an edit of it changes no key and runs no stage.
+# Code that affects no result: editing it changes no key and runs no stage.
 _EXEMPT_MODULES = frozenset(
     {"avsed", "avsed.cli", "avsed.commands", "avsed.config", "avsed.errors", "avsed.params"}
 )
@@ -19,7 +19,7 @@ _EXEMPT_PACKAGE = "avsed.runtime."
 
 
 def store_dir() -> Path:
-    """Find the store; DVC names the main repository, also to runs in a temporary copy."""
+    """Find the store; DVC_ROOT is the main repository, also in temporary copies."""
     named = os.environ.get("AVSED_STORE")
     return Path(named) if named else Path(os.environ.get("DVC_ROOT", ".")) / ".avsed"
 
@@ -30,7 +30,7 @@ def is_exempt(module: str) -> bool:
 
 
 def source_files(module: str) -> list[Path]:
-    """List the files of a module of avsed and of what it imports of avsed, but for exempt ones."""
+    """List the files of a module and of its imports within avsed, except exempt ones."""
     found: dict[str, Path] = {}
     waiting = [module]
     while waiting:
@@ -54,10 +54,10 @@ def imported_modules(path: Path) -> list[str]:
 
 
 def work_key(made_of: object, *, modules: tuple[str, ...]) -> str:
-    """Hash what decides a piece of work, its code included.
+    """Hash the inputs and the code of a piece of work.
 
     Args:
-        made_of: parameters and inputs, of JSON's types.
+        made_of: parameters and inputs, as JSON types.
         modules: the modules of avsed that compute it.
     """
     digest = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode())
@@ -67,9 +67,9 @@ def work_key(made_of: object, *, modules: tuple[str, ...]) -> str:
 
 @cache
 def code_key(modules: tuple[str, ...]) -> str:
-    """Hash the code of modules of avsed and of all of avsed that they import.
+    """Hash the code of modules and of their imports within avsed.
 
-    Once in a process, which goes on with the code that it has loaded when the files are edited.
+    The result is cached, since a process keeps the code that it has loaded if files are edited.
     """
     digest = hashlib.sha256()
     for path in sorted({path for module in modules for path in source_files(module)}):
@@ -78,11 +78,11 @@ def code_key(modules: tuple[str, ...]) -> str:
 
 
 def publish(path: Path, target: Path) -> None:
-    """Put a finished item of the store where DVC expects it, without a copy where possible."""
+    """Link a finished item of the store to the path that DVC tracks; copy it if links fail."""
     target.parent.mkdir(parents=True, exist_ok=True)
     target.unlink(missing_ok=True)
     try:
         target.hardlink_to(path)
-    except OSError:  # another file system, or one without links
+    except OSError:  # another file system, or no support for links
         with atomic_write(target) as part:
             shutil.copyfile(path, part)
