@@ -1,7 +1,7 @@
 """Steps of training a second, all seeds together, beside a plain loop in the same run.
 
-The plain loop (tests/reference.py) trains one system after another with torch's own layers in
-float32. Features have the paper's sizes and random values.
+The plain loop (tests/helpers/reference.py) trains one system after another with torch's own layers
+in float32. Features have the paper's sizes and random values.
 
     python -m benchmarks.training                              # batches of the demo
     python -m benchmarks.training --batch 24 24 --steps 4      # batches of the paper
@@ -31,6 +31,7 @@ from avsed.training.seed_group import build_model
 from avsed.training.train import train_variant
 from avsed.variants import kinds_of_variant
 from tests.helpers.reference import ReferenceCrnn, reference_step
+from tests.helpers.training import PAPER
 
 VARIANTS = (
     "spectral",
@@ -51,22 +52,14 @@ def params_of(
     n_weak: int, n_unlabeled: int, steps: int, n_seeds: int, seeds_per_run: int | None = None
 ) -> Train:
     """Give the paper's training, shorter."""
-    return Train(
-        dropout=0.33,
-        learning_rate=0.001,
-        learning_rate_decay=0.99995,
-        ramp_steps=12_500,
-        consistency_weight=2.0,
-        consistency_ramp=False,
-        teacher_decay=0.999,
-        teacher_warmup=True,
-        mask_padding=True,
-        precision="auto",
-        seeds_per_run=seeds_per_run or "auto",
-        steps=steps,
-        n_weak=n_weak,
-        n_unlabeled=n_unlabeled,
-        n_seeds=n_seeds,
+    return PAPER.model_copy(
+        update={
+            "seeds_per_run": seeds_per_run or "auto",
+            "steps": steps,
+            "n_weak": n_weak,
+            "n_unlabeled": n_unlabeled,
+            "n_seeds": n_seeds,
+        }
     )
 
 

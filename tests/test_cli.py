@@ -1,34 +1,17 @@
 """The command `avsed`: where it finds lists, what it says and how it ends."""
 
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from avsed.dataset.annotations import AnnotatedClip, Event, write_classes, write_list
+from avsed.dataset.annotations import write_classes
 from avsed.dataset.clips import missing_clip
 from avsed.sources.youtube.ledger import open_ledger
 from avsed.sources.youtube.lists import FILES
-from tests.conftest import ROOT, run_avsed
-
-
-def write_lists(folder: Path, label: str = "Cat") -> None:
-    events = (Event(onset=0.0, offset=1.0, label=label),)
-    write_list(folder, "weak", [AnnotatedClip(clip_id="w1", tags=(label,))])
-    write_list(folder, "unlabeled", [AnnotatedClip(clip_id="u1")])
-    write_list(folder, "validation", [AnnotatedClip(clip_id="v1", tags=(label,), events=events)])
-    write_list(folder, "test", [AnnotatedClip(clip_id="t1", tags=(label,), events=events)])
-
-
-def write_set_up(folder: Path, profile: str) -> None:
-    shutil.copytree(ROOT / "profiles", folder / "profiles")
-    shutil.copy(ROOT / "variants.yaml", folder)
-    params = (
-        (ROOT / "params.yaml").read_text("utf-8").replace("profile: demo", f"profile: {profile}")
-    )
-    (folder / "params.yaml").write_text(params, "utf-8")
+from tests.conftest import run_avsed
+from tests.helpers.user_folder import write_lists, write_set_up
 
 
 def test_the_command_checks_a_folder_and_loads_no_torch(tmp_path: Path) -> None:

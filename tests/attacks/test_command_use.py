@@ -22,9 +22,9 @@ from avsed.dataset.ffmpeg import run_ffmpeg
 from avsed.runtime.interrupts import INTERRUPTED
 from avsed.runtime.process import READER_GONE
 from tests.conftest import ROOT, clip_record, run_avsed
-from tests.features.extraction.test_check import write as write_features
 from tests.helpers.models import write_model
-from tests.test_cli import write_lists, write_set_up
+from tests.helpers.shards import write_features
+from tests.helpers.user_folder import write_lists, write_set_up
 
 VERBS = ("metadata check", "clips retry", "features check", "features show", "train", "predict")
 AVSED = (sys.executable, "-m", "avsed.cli")

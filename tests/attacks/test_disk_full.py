@@ -36,13 +36,12 @@ from avsed.sources.youtube.scheduling import RetryPolicy
 from avsed.training import loop
 from avsed.training.train import train_variant
 from tests.conftest import ROOT
+from tests.helpers.control_groups import leave_memory
 from tests.helpers.models import CLASSES, RECIPES, write_model
+from tests.helpers.scored_run import illustrate_run, write_run
 from tests.helpers.small_disk import PAGE, Disk, mounted
+from tests.helpers.training import FUSION, SHORT, training_data
 from tests.helpers.video_site import open_site, serve
-from tests.report.page.test_illustrate import illustrate_run, write_run
-from tests.runtime.test_limits import leave_memory
-from tests.training.test_train import FUSION, training_data
-from tests.training.test_train import PARAMS as TRAIN
 
 pytestmark = [
     pytest.mark.slow,
@@ -157,7 +156,7 @@ def extract(inputs: Path, work: Path, kinds: tuple[str, ...] = ("spectral", "aud
 
 def train(_: Path, work: Path) -> None:
     train_variant(
-        training_data, FUSION, TRAIN, out_dir=work / "models", curve_dir=work / "training"
+        training_data, FUSION, SHORT, out_dir=work / "models", curve_dir=work / "training"
     )
 
 

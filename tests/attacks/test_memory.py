@@ -67,15 +67,15 @@ TRAIN = """
 from functools import partial
 from avsed.training.batches import open_training_data
 from avsed.training.train import train_variant
-from tests.helpers.models import PARAMS as MADE_BY
-from tests.training.test_train import FUSION, PARAMS
+from tests.helpers.models import PARAMS
+from tests.helpers.training import FUSION, SHORT
 
 train_variant(
     partial(
-        open_training_data, Path({features!r}), Path({metadata!r}), ("visual",), made_by=MADE_BY
+        open_training_data, Path({features!r}), Path({metadata!r}), ("visual",), made_by=PARAMS
     ),
     FUSION,
-    PARAMS.model_copy(update={{"n_seeds": 1}}),
+    SHORT.model_copy(update={{"n_seeds": 1}}),
     out_dir=Path({out!r}),
     curve_dir=Path({out!r} + "-curve"),
 )

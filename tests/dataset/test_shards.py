@@ -22,7 +22,7 @@ from avsed.errors import AvsedError
 from avsed.runtime.files import atomic_write
 from avsed.runtime.store import source_files, store_dir
 from tests.conftest import ROOT
-from tests.runtime.test_limits import leave_memory
+from tests.helpers.control_groups import leave_memory
 
 
 def write(tmp_path: Path, number: int, clip_ids: list[str], version: int = 1) -> Path:

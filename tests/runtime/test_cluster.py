@@ -31,7 +31,7 @@ from avsed.training import train as train_module
 from avsed.training.batches import TrainingData
 from avsed.training.train import train_variant
 from tests.conftest import ROOT, whole_files
-from tests.training.test_train import FUSION, PARAMS, training_data
+from tests.helpers.training import FUSION, SHORT, training_data
 
 KINDS = ("spectral", "auditory")
 N_CLIPS = 12
@@ -206,7 +206,7 @@ def open_short_data() -> TrainingData:
     return training_data(n_frames=30)
 
 
-TRAINING = PARAMS.model_copy(update={"steps": 60, "n_seeds": 4, "seeds_per_run": 2})
+TRAINING = SHORT.model_copy(update={"steps": 60, "n_seeds": 4, "seeds_per_run": 2})
 
 
 def train(out_dir: Path) -> dict[str, bytes]:

@@ -6,34 +6,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from avsed.runtime import limits
 from avsed.runtime.limits import count_cores, free_memory
+from tests.helpers.control_groups import put_into_group
 
 ALL_CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-OF_FILES_NONE = "inactive_file 0\nactive_file 0\n"
 OF_FILES = "inactive_file 3000\nactive_file 1000\nanon 5000\n"
 OF_GROUPS_BELOW = (
     "inactive_file 0\nactive_file 0\ntotal_inactive_file 3000\ntotal_active_file 1000\n"
 )
-
-
-def put_into_group(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, own: str, files: dict[str, str]
-) -> None:
-    """Put this process into groups, written as Linux shows them."""
-    (folder / "own").write_text(own)
-    for name, text in files.items():
-        path = folder / "groups" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    monkeypatch.setattr(limits, "OWN_GROUPS", folder / "own")
-    monkeypatch.setattr(limits, "GROUPS_DIR", folder / "groups")
-
-
-def leave_memory(n_bytes: int, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Limit this process, to its own belief, to so much free memory."""
-    files = {"memory.max": f"{n_bytes + 1}", "memory.current": "1", "memory.stat": OF_FILES_NONE}
-    put_into_group(folder, monkeypatch, "0::/\n", files)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import nn
 
-from avsed.params import Train
 from avsed.training.mean_teacher import (
     classification_cost,
     consistency_cost,
@@ -15,24 +14,7 @@ from avsed.training.mean_teacher import (
     teacher_decay,
     update_teachers,
 )
-
-PAPER = Train(
-    dropout=0.33,
-    learning_rate=0.001,
-    learning_rate_decay=0.99995,
-    ramp_steps=12_500,
-    consistency_weight=2.0,
-    consistency_ramp=False,
-    teacher_decay=0.999,
-    teacher_warmup=True,
-    mask_padding=True,
-    precision="auto",
-    seeds_per_run="auto",
-    steps=50_000,
-    n_weak=24,
-    n_unlabeled=24,
-    n_seeds=20,
-)
+from tests.helpers.training import PAPER
 
 
 @pytest.mark.parametrize(

@@ -13,14 +13,12 @@ from typing import cast
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch.nn import functional
 
 from avsed.dataset.loading import ClipFeatures
 from avsed.errors import AvsedError
 from avsed.model.crnn import Crnn, embedding_dim
 from avsed.model.files import load_student, read_model_card
 from avsed.model.score import score_clips
-from avsed.params import Fusion, Train
 from avsed.runtime.files import append_checksum
 from avsed.training import loop
 from avsed.training.batches import Batch, TrainingData, band_statistics
@@ -28,58 +26,12 @@ from avsed.training.distributed import seeds_of_job
 from avsed.training.loop import train_seeds
 from avsed.training.mean_teacher import consistency_weight, training_step
 from avsed.training.seed_group import SeedGroup, build_model
-from avsed.training.train import train_variant
 from tests.conftest import ROOT, whole_files
 from tests.helpers.reference import ReferenceCrnn, reference_step
+from tests.helpers.training import FUSION, clips, train, training_data
+from tests.helpers.training import SHORT as PARAMS
 
 CPU = torch.device("cpu")
-FUSION = Fusion(auditory_dim=2, visual_dim=2, standalone_auditory_dim=8, standalone_visual_dim=2)
-PARAMS = Train(
-    dropout=0.33,
-    learning_rate=0.01,
-    learning_rate_decay=0.999,
-    ramp_steps=2,
-    consistency_weight=2.0,
-    consistency_ramp=False,
-    teacher_decay=0.999,
-    teacher_warmup=True,
-    mask_padding=True,
-    precision="float32",
-    seeds_per_run=1,
-    steps=3,
-    n_weak=4,
-    n_unlabeled=2,
-    n_seeds=2,
-)
-
-
-def clips(classes: list[int]) -> ClipFeatures:
-    """Make clips whose class is plain in their features."""
-    generator = torch.Generator().manual_seed(len(classes))
-    values = torch.randn(len(classes), 151, 6, generator=generator)
-    for row, index in enumerate(classes):
-        values[row, 40:100, index] += 4.0
-    mask = (torch.arange(151) < 120).expand(len(classes), -1)
-    names = tuple(f"{len(classes)}-{row}" for row in range(len(classes)))
-    return ClipFeatures(clip_ids=names, features={"auditory": values.half()}, mask=mask)
-
-
-def cut(whole: ClipFeatures, n_frames: int) -> ClipFeatures:
-    features = {kind: of_kind[:, -n_frames:] for kind, of_kind in whole.features.items()}
-    return replace(whole, features=features, mask=whole.mask[:, :n_frames])
-
-
-def training_data(n_frames: int = 151) -> TrainingData:
-    classes = [0, 1, 2] * 4
-    return TrainingData(
-        kinds=("auditory",),
-        classes=("Cat", "Dog", "Speech"),
-        weak=cut(clips(classes), n_frames),
-        unlabeled=cut(clips([0, 1]), n_frames),
-        targets=functional.one_hot(torch.tensor(classes), 3).float(),
-        features_key=("key",),
-        provenance={"auditory": {"extractor": "none"}},
-    )
 
 
 def models(dropout: float) -> tuple[Crnn, Crnn]:
@@ -138,16 +90,6 @@ def test_a_step_computes_what_section_2_3_says() -> None:
         step = before - 0.01 * gradient / (gradient.abs() + 1e-8)
         assert torch.allclose(after, step, atol=1e-5)
         assert torch.allclose(average, before + (step - before) / 3, atol=1e-5)
-
-
-def train(out_dir: Path, params: Train = PARAMS, data: TrainingData | None = None) -> None:
-    train_variant(
-        lambda: data or training_data(),
-        FUSION,
-        params,
-        out_dir=out_dir,
-        curve_dir=out_dir.with_name("curve"),
-    )
 
 
 VARIANTS = [
@@ -322,10 +264,10 @@ TRAINING = """
 import sys
 from pathlib import Path
 from avsed.training import loop
-from tests.training.test_train import PARAMS, train
+from tests.helpers.training import SHORT, train
 
 loop.CHECKPOINT_INTERVAL = 0.0
-train(Path(sys.argv[1]), PARAMS.model_copy(update={"steps": 25, "seeds_per_run": 2}))
+train(Path(sys.argv[1]), SHORT.model_copy(update={"steps": 25, "seeds_per_run": 2}))
 """
 
 

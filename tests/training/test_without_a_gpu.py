@@ -18,7 +18,7 @@ from avsed.model.crnn import Crnn
 from avsed.model.together import forward_together
 from avsed.training.batches import TrainingData, batches
 from avsed.training.mean_teacher import classification_cost, consistency_cost
-from tests.training.test_train import FUSION
+from tests.helpers.training import FUSION
 
 GPU = torch.device("cuda", 0)
 SHAPES = {"spectral": (604, 128), "auditory": (151, 128), "visual": (151, 4096)}

@@ -11,31 +11,12 @@ from matplotlib.image import imread
 
 from avsed.cli import main
 from avsed.dataset.clips import write_clips
-from avsed.dataset.shards import Shard, write_shard
 from avsed.features.extraction.check import check_shards
 from avsed.runtime.files import append_checksum
 from tests.conftest import clip_record
+from tests.helpers.shards import write_features
 
 RECORDS = [clip_record(clip_id) for clip_id in "abcd"]
-
-
-def write(
-    folder: Path, number: int, clip_ids: str, version: int = 1, kind: str = "auditory"
-) -> Path:
-    path = folder / kind / f"part-{number:05d}.h5"
-    write_shard(
-        path,
-        Shard(
-            clip_ids=tuple(clip_ids),
-            features=np.ones((len(clip_ids), 151, 128), np.float16),
-            valid_frames=np.full(len(clip_ids), 151, np.int16),
-            left_out={"d": "audio: damaged"} if number == 0 else {},
-            provenance={"version": version},
-            code="code",
-            key="key",
-        ),
-    )
-    return path
 
 
 def errors(folder: Path) -> list[str]:
@@ -43,15 +24,15 @@ def errors(folder: Path) -> list[str]:
 
 
 def test_whole_shards_have_no_errors(tmp_path: Path) -> None:
-    write(tmp_path, 0, "ab")
-    write(tmp_path, 1, "c")
+    write_features(tmp_path, 0, "ab")
+    write_features(tmp_path, 1, "c")
     check = check_shards(tmp_path, "auditory", RECORDS)
     assert (check.n_shards, check.n_clips, check.n_left_out, check.errors) == (2, 3, 1, [])
 
 
 def test_a_truncated_shard_is_named_and_nothing_else(tmp_path: Path) -> None:
-    write(tmp_path, 0, "ab")
-    path = write(tmp_path, 1, "c")
+    write_features(tmp_path, 0, "ab")
+    path = write_features(tmp_path, 1, "c")
     path.write_bytes(path.read_bytes()[:2000])
     (error,) = errors(tmp_path)
     assert error.startswith(f"{path}: cannot be read (")
@@ -70,8 +51,8 @@ def test_a_truncated_shard_is_named_and_nothing_else(tmp_path: Path) -> None:
     ],
 )
 def test_wrong_values_are_named(tmp_path: Path, name: str, value: np.ndarray, message: str) -> None:
-    write(tmp_path, 0, "ab")
-    path = write(tmp_path, 1, "c")
+    write_features(tmp_path, 0, "ab")
+    path = write_features(tmp_path, 1, "c")
     with h5py.File(path, "r+") as file:
         del file[name]
         file[name] = value
@@ -81,7 +62,7 @@ def test_wrong_values_are_named(tmp_path: Path, name: str, value: np.ndarray, me
 
 
 def test_a_missing_dataset_is_named(tmp_path: Path) -> None:
-    path = write(tmp_path, 0, "abc")
+    path = write_features(tmp_path, 0, "abc")
     with h5py.File(path, "r+") as file:
         del file["valid_frames"]
     append_checksum(path)
@@ -90,14 +71,14 @@ def test_a_missing_dataset_is_named(tmp_path: Path) -> None:
 
 
 def test_other_parameters_are_named(tmp_path: Path) -> None:
-    write(tmp_path, 0, "ab")
-    path = write(tmp_path, 1, "c", version=2)
+    write_features(tmp_path, 0, "ab")
+    path = write_features(tmp_path, 1, "c", version=2)
     assert errors(tmp_path) == [f"{path}: was made by other parameters than part-00000.h5"]
 
 
 def test_clips_that_are_missing_or_too_many_are_named(tmp_path: Path) -> None:
-    write(tmp_path, 0, "abx")
-    write(tmp_path, 1, "b")
+    write_features(tmp_path, 0, "abx")
+    write_features(tmp_path, 1, "b")
     assert errors(tmp_path) == [
         f"{tmp_path / 'auditory'}: b is in 2 shards",
         f"{tmp_path / 'auditory'}: lacks 1 clips, such as c",
@@ -106,7 +87,7 @@ def test_clips_that_are_missing_or_too_many_are_named(tmp_path: Path) -> None:
 
 
 def test_clips_without_video_need_no_visual_features(tmp_path: Path) -> None:
-    write(tmp_path, 1, "a", kind="visual")
+    write_features(tmp_path, 1, "a", kind="visual")
     records = [clip_record("a"), clip_record("b", has_video=False)]
     assert check_shards(tmp_path, "visual", records).errors == []
 
@@ -123,12 +104,12 @@ def test_the_command_says_what_is_wrong_and_which_stage_mends_it(
     assert caught.value.code == 2
     assert "data/features: has no features; run `dvc repro extract`" in capsys.readouterr().err
 
-    write(Path("data/features"), 0, "abc")
+    write_features(Path("data/features"), 0, "abc")
     main()
     printed = capsys.readouterr().out
     assert "auditory: 3 clips in 1 shards" in printed and printed.endswith("0 errors\n")
 
-    path = write(Path("data/features"), 1, "")
+    path = write_features(Path("data/features"), 1, "")
     with h5py.File(path, "r+") as file:
         file.attrs["provenance"] = json.dumps({"version": 2})
     append_checksum(path)
@@ -144,8 +125,8 @@ def test_a_clips_features_are_drawn_on_one_time_axis(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    write(Path("data/features"), 0, "ab")
-    write(Path("data/features"), 0, "ac", kind="visual")
+    write_features(Path("data/features"), 0, "ab")
+    write_features(Path("data/features"), 0, "ac", kind="visual")
     heights = {}
     for clip_id in "abc":
         monkeypatch.setattr(sys, "argv", ["avsed", "features", "show", clip_id])
@@ -172,7 +153,7 @@ def test_what_cannot_be_drawn_is_one_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    write(Path("data/features"), 0, "a")
+    write_features(Path("data/features"), 0, "a")
     monkeypatch.setattr(sys, "argv", ["avsed", "features", "show", *arguments])
     with pytest.raises(SystemExit) as caught:
         main()
