@@ -6,9 +6,11 @@ import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
 from avsed.cli import main
@@ -23,7 +25,44 @@ from avsed.sources.demo.scenes import Scene
 
 ROOT = Path(__file__).parents[1]
 
+# One of several processes that run tests side by side (pytest-xdist).
+IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ
+if IS_WORKER:  # threads that wait for each other would take the cores from the other processes
+    os.environ["OMP_NUM_THREADS"] = "1"
+# Files whose tests share what takes long to set up, by what that is. They are started first.
+SHARED_BY = {
+    "tests/test_docs.py": "demo",
+    "tests/test_pipeline.py": "demo",
+    "tests/dataset/test_broken_media.py": "networks",
+    "tests/features/extraction/test_batching.py": "networks",
+    "tests/features/test_alignment.py": "networks",
+    "tests/features/test_features.py": "networks",
+    "tests/features/test_pretrained.py": "networks",
+}
+
 signal.signal(signal.SIGINT, signal.default_int_handler)  # avsed.cli has taken it
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Have one process run the tests of a file, and of files that share what takes long."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            path = nodeid.partition("::")[0]
+            return SHARED_BY.get(path, path)
+
+    config.option.loadscopereorder = False  # by number of tests, which says little
+    return ByFile(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start with what takes long, so that the processes end at about the same time."""
+    if IS_WORKER:
+        order = [*dict.fromkeys(SHARED_BY.values())]
+        groups = {item: SHARED_BY.get(item.nodeid.partition("::")[0]) for item in items}
+        items.sort(key=lambda item: order.index(g) if (g := groups[item]) else len(order))
 
 
 def run_avsed(monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> int:
@@ -88,6 +127,13 @@ def features_of(extractor: Extractor, path: Path, duration: float) -> NDArray[np
     )
     assert not found[kind].left_out
     return found[kind].features[path.stem].astype(np.float32)
+
+
+@pytest.fixture(autouse=True)
+def one_core() -> None:
+    """Compute on one core in each of several processes; training changes the setting."""
+    if IS_WORKER:
+        torch.set_num_threads(1)
 
 
 @pytest.fixture(autouse=True)
