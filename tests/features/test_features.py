@@ -3,7 +3,6 @@
 import functools
 from collections.abc import Iterator
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from importlib import import_module
 from pathlib import Path
 from threading import Thread
 from typing import Literal
@@ -14,22 +13,20 @@ import torch
 from numpy.typing import NDArray
 from torchvision.models import VGG16_Weights, vgg16
 
-from avsed.config import load_params
 from avsed.errors import AvsedError
-from avsed.features import auditory, spectral, visual
+from avsed.features import spectral
 from avsed.features.auditory import Vggish, check_response, log_mel_examples
 from avsed.features.efficientnet import EfficientNet
 from avsed.features.published import VGG16, VGGISH, PublishedWeights
 from avsed.features.spectral import log_mel
 from avsed.features.weights import load_weights
-from avsed.params import Auditory, Spectral, Visual
+from avsed.params import Spectral
 from avsed.runtime.device import choose_device, choose_dtype
 from avsed.runtime.files import file_sha256
-from tests.conftest import ROOT, features_of, read_audio, read_images
+from tests.conftest import features_of, read_audio, read_images
+from tests.helpers.extractors import extractor
 
 SPECTRAL = Spectral(window_length=2048, log_floor=1e-5)
-AUDITORY = Auditory(alignment="paper", activation="relu", precision="float32", weights="random")
-VISUAL = Visual(layer="fc7", precision="float32", resize_size=64, crop_size=64, weights="random")
 NOWHERE = PublishedWeights("http://127.0.0.1:9/weights.pth", "0" * 64)
 
 
@@ -110,21 +107,27 @@ def test_vggish_has_the_parameters_of_the_published_state_dict() -> None:
     assert shapes == expected
 
 
-@pytest.mark.slow
-def test_auditory_features_are_those_of_each_example_alone(clip_path: Path) -> None:
-    features = features_of(auditory.make_extractor(AUDITORY), clip_path, 4.0)
+@pytest.fixture(scope="module")
+def vggish() -> Vggish:
+    """Set up a network with random weights, by itself."""
     network = Vggish("relu")
     load_weights(network, "random", NOWHERE)
+    return network
+
+
+@pytest.mark.slow
+def test_auditory_features_are_those_of_each_example_alone(clip_path: Path, vggish: Vggish) -> None:
+    features = features_of(extractor("auditory", precision="float32"), clip_path, 4.0)
     examples = log_mel_examples(read_audio(clip_path, 16_000), "paper")
     with torch.inference_mode():
-        alone = network(torch.from_numpy(examples[[7]])).numpy()
+        alone = vggish(torch.from_numpy(examples[[7]])).numpy()
     assert features.shape == (151, 128)
     assert features[7] == pytest.approx(alone[0], rel=2e-3, abs=1e-4)  # float16
 
 
 @pytest.mark.slow
 def test_visual_features_are_those_of_each_picture_alone(clip_path: Path) -> None:
-    features = features_of(visual.make_extractor(VISUAL), clip_path, 4.0)
+    features = features_of(extractor("visual", precision="float32"), clip_path, 4.0)
     network = vgg16(weights=None).eval()
     load_weights(network, "random", NOWHERE)
     images = read_images(clip_path)
@@ -141,26 +144,24 @@ def test_visual_features_are_those_of_each_picture_alone(clip_path: Path) -> Non
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["auditory", "visual"])
 def test_bfloat16_features_point_where_those_of_float32_do(kind: str, clip_path: Path) -> None:
-    params = load_params(ROOT / "params.yaml").section_of(kind)
-    make_extractor = import_module(f"avsed.features.{kind}").make_extractor
-    features = []
-    for precision in ("auto", "float32"):
-        extractor = make_extractor(params.model_copy(update={"precision": precision}))
-        features.append(features_of(extractor, clip_path, 4.0)[:60])
-    if extractor.spec.provenance["dtype"] == str(choose_dtype(choose_device(), "auto")):
+    if choose_dtype(choose_device(), "auto") == torch.float32:
         pytest.skip("this machine gains nothing by bfloat16")
-    fast, exact = features
+    fast, exact = (
+        features_of(extractor(kind, precision=precision), clip_path, 4.0)[:60]
+        for precision in ("auto", "float32")
+    )
     lengths = np.linalg.norm(fast, axis=1) * np.linalg.norm(exact, axis=1)
     cosines = (fast * exact).sum(axis=1) / lengths
     assert cosines.min() > 0.97
 
 
 @pytest.mark.slow
-def test_random_weights_are_the_same_each_time_and_keep_the_scale() -> None:
-    first, second = Vggish("none"), Vggish("none")
-    assert load_weights(first, "random", NOWHERE) == load_weights(second, "random", NOWHERE)
+def test_random_weights_are_the_same_each_time_and_keep_the_scale(vggish: Vggish) -> None:
+    second = Vggish("none")
+    load_weights(second, "random", NOWHERE)
+    assert all(map(torch.equal, vggish.parameters(), second.parameters()))
     with torch.inference_mode():
-        outputs = first(torch.randn(4, 96, 64, generator=torch.Generator().manual_seed(0)))
+        outputs = second(torch.randn(4, 96, 64, generator=torch.Generator().manual_seed(0)))
     assert 0.1 < outputs.std() < 10
 
 
@@ -278,11 +279,9 @@ def test_published_hashes_are_those_that_the_files_names_begin() -> None:
     assert VGG16.url == VGG16_Weights.IMAGENET1K_V1.url
 
 
-def test_a_network_that_does_not_respond_as_published_is_refused() -> None:
-    network = Vggish("relu")
-    load_weights(network, "random", NOWHERE)
+def test_a_network_that_does_not_respond_as_published_is_refused(vggish: Vggish) -> None:
     with pytest.raises(AvsedError, match=r"answers a sine of 1 kHz with mean .* 0.131 and 0.238"):
-        check_response(network, "relu")
+        check_response(vggish, "relu")
 
 
 @pytest.mark.parametrize(

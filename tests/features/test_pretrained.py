@@ -21,6 +21,7 @@ from avsed.framing import FRAME_HOP
 from avsed.params import ExtraNetworks
 from avsed.runtime.files import file_sha256
 from tests.conftest import ROOT, features_of, read_images
+from tests.helpers.extractors import extractor
 
 FLOAT32 = ExtraNetworks(precision="float32", weights="random")
 
@@ -118,5 +119,4 @@ def test_a_kind_that_there_is_not_is_refused() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", MAKERS)
 def test_a_kind_is_called_what_its_features_say(kind: str) -> None:
-    params = load_params(ROOT / "params.yaml").section_of(kind)
-    assert MAKERS[kind](params).spec.kind == kind
+    assert extractor(kind).spec.kind == kind
