@@ -168,7 +168,7 @@ def test_metrics_diff_compares_with_the_commit(clone: Clone) -> None:
 
 
 def test_an_edit_of_a_metric_trains_and_scores_nothing(clone: Clone) -> None:
-    path = clone.path / "src" / "avsed" / "metrics.py"
+    path = clone.path / "src" / "avsed" / "evaluation" / "metrics.py"
     source = path.read_text()
     path.write_text(source + "# an edit\n")
     status = json.loads(clone.run("dvc", "status", "--json"))
@@ -188,13 +188,13 @@ def test_tuned_thresholds_train_and_score_nothing(clone: Clone) -> None:
     }
 
 
-def test_an_edit_of_a_figure_draws_and_does_nothing_else(clone: Clone) -> None:
-    path = clone.path / "src" / "avsed" / "figures.py"
+def test_an_edit_of_a_figure_runs_the_report_and_nothing_else(clone: Clone) -> None:
+    path = clone.path / "src" / "avsed" / "report" / "page" / "figures.py"
     source = path.read_text()
     path.write_text(source + "# an edit\n")
     status = json.loads(clone.run("dvc", "status", "--json"))
     path.write_text(source)
-    assert set(status) == {"illustrate"}
+    assert set(status) == {"summarize", "illustrate"}
 
 
 @pytest.mark.parametrize(

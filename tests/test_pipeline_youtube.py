@@ -184,7 +184,7 @@ def test_a_remote_carries_the_clips(clone: Clone, site: VideoSite, tmp_path: Pat
     assert stages_run(colleague.run("dvc", "repro", "collect")) == set()
 
     # Another version of the code, so that the stage runs again.
-    path = colleague.path / "src" / "avsed" / "media.py"
+    path = colleague.path / "src" / "avsed" / "dataset" / "media.py"
     path.write_text(path.read_text() + "# an edit\n")
     output = colleague.run("dvc", "repro", "collect")
     assert "collect" in stages_run(output)

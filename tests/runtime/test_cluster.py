@@ -252,7 +252,7 @@ def test_a_worker_that_is_killed_in_training_costs_the_steps_since_its_checkpoin
 
 @pytest.mark.slow
 def test_a_worker_that_would_train_otherwise_is_refused(dask: Dask, tmp_path: Path) -> None:
-    source = changed_source(tmp_path, "mean_teacher.py", "# another version\n")
+    source = changed_source(tmp_path, "training/mean_teacher.py", "# another version\n")
     dask.start_two_workers(source_of_first=source)
     with pytest.raises(AvsedError, match=r"this worker's code is \w+, another's \w+; give all"):
         train(tmp_path / "out")
@@ -261,8 +261,8 @@ def test_a_worker_that_would_train_otherwise_is_refused(dask: Dask, tmp_path: Pa
 def changed_source(tmp_path: Path, name: str, text: str) -> Path:
     """Copy the package, with a text at a file's end; returns the folder to import it from."""
     shutil.copytree(ROOT / "src" / "avsed", tmp_path / "changed" / "avsed")
-    with (tmp_path / "changed" / "avsed" / name).open("a") as file:
-        file.write(text)
+    path = tmp_path / "changed" / "avsed" / name
+    path.write_text(path.read_text() + text)
     return tmp_path / "changed"
 
 
@@ -281,7 +281,7 @@ def test_a_worker_with_other_code_is_refused(
 def test_a_worker_that_cannot_import_avsed_is_named(
     dask: Dask, clips: tuple[Path, list[ClipRecord]], tmp_path: Path
 ) -> None:
-    source = changed_source(tmp_path, "extraction.py", "import no_such_module\n")
+    source = changed_source(tmp_path, "features/extraction/extract.py", "import no_such_module\n")
     dask.start_worker("worker-1", PYTHONPATH=str(source))
     until(lambda: "Registered to" in (tmp_path / "worker-1.log").read_text())
     with pytest.raises(AvsedError, match=r"cannot import avsed \(No module named 'no_such_module'"):

@@ -7,9 +7,9 @@ from pathlib import Path
 WRITER = """
 import sys, time
 from pathlib import Path
-from avsed.runtime.files import written_whole
+from avsed.runtime.files import atomic_write
 
-with written_whole(Path(sys.argv[1])) as part:
+with atomic_write(Path(sys.argv[1])) as part:
     part.write_text(sys.argv[2])
     print("half written", flush=True)
     sys.stdin.read()

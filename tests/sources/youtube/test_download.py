@@ -584,7 +584,7 @@ def test_a_killed_run_goes_on_and_fetches_nothing_twice(tmp_path: Path, video: b
 
     with open_site(dict.fromkeys(ids(*names), slowly)) as site:
         script = (
-            "import sys; from pathlib import Path; from avsed.config import Download\n"
+            "import sys; from pathlib import Path; from avsed.params import Download\n"
             "from avsed.sources.youtube.download import download_clips\n"
             "from avsed.sources.youtube.fetching import Site\n"
             "download_clips(sys.argv[3:], Download(cookies=None, proxy=None, sleep=0, jobs=2,"
