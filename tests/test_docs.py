@@ -17,7 +17,7 @@ import soundfile
 
 from avsed.config import load_variants
 from tests.conftest import ROOT
-from tests.helpers.cloned import Clone
+from tests.helpers.cloned import Clone, stages_run
 
 RELIABILITY = ROOT / "docs" / "reliability.md"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -85,11 +85,10 @@ echo Submitted
 """
 
 
-@pytest.fixture
-def clone(finished_demo: Path, tmp_path: Path) -> Iterator[Clone]:
-    """Return a clone with a finished demo and the programs that the pages call."""
-    shutil.copytree(finished_demo, tmp_path / "clone", symlinks=True)
-    clone = Clone(tmp_path / "clone")
+def copy_demo(finished_demo: Path, path: Path) -> Clone:
+    """Copy a finished demo, and add the programs that the pages call."""
+    shutil.copytree(finished_demo, path, symlinks=True)
+    clone = Clone(path)
     programs = clone.path / ".venv" / "bin"
     programs.mkdir(parents=True)
     for name in ("python", "dask"):
@@ -97,6 +96,13 @@ def clone(finished_demo: Path, tmp_path: Path) -> Iterator[Clone]:
     write_program(programs / "avsed", f'exec {sys.executable} -m avsed.cli "$@"')
     write_program(programs / "sbatch", SLURM)
     (programs / "activate").touch()
+    return clone
+
+
+@pytest.fixture
+def clone(finished_demo: Path, tmp_path: Path) -> Iterator[Clone]:
+    """Copy a finished demo for one page, and end the jobs that its commands start."""
+    clone = copy_demo(finished_demo, tmp_path / "clone")
     yield clone
     if (clone.path / "jobs").exists():
         for job in (clone.path / "jobs").read_text().split():
@@ -153,11 +159,19 @@ def write_media(clone: Clone) -> None:
     soundfile.write(clone.path / "talk.mp3", noise, 22_050)
 
 
-@pytest.mark.slow
-def test_the_readmes_commands_do_what_it_says(clone: Clone) -> None:
+@pytest.fixture(scope="module")
+def readme(finished_demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    """Copy a finished demo for the README."""
+    clone = copy_demo(finished_demo, tmp_path_factory.mktemp("readme") / "clone")
     write_media(clone)
-    follow(
-        clone,
+    return clone
+
+
+@pytest.fixture(scope="module")
+def readme_outputs(readme: Clone) -> dict[str, str]:
+    """Run the README's commands; returns command to output."""
+    return follow(
+        readme,
         "README.md",
         {
             "source .venv/bin/activate": "",
@@ -173,7 +187,39 @@ def test_the_readmes_commands_do_what_it_says(clone: Clone) -> None:
         },
         NAME="$(dvc exp list --name-only)",
     )
-    assert "<html" in (clone.path / "film.html").read_text()
+
+
+@pytest.mark.slow
+def test_the_readmes_commands_do_what_it_says(
+    readme: Clone, readme_outputs: dict[str, str]
+) -> None:
+    assert readme_outputs
+    assert "<html" in (readme.path / "film.html").read_text()
+
+
+@pytest.mark.slow
+def test_another_visual_size_trains_the_variants_that_use_it_and_no_other(
+    finished_demo: Path, readme: Clone, readme_outputs: dict[str, str]
+) -> None:
+    output = readme_outputs["dvc exp run -S fusion.visual_dim=8"]
+    changed = ("spectral+visual", "spectral+auditory+visual")
+    trained = {f"train@{variant}" for variant in changed}
+    assert {stage for stage in stages_run(output) if stage.startswith("train")} == trained
+    scored = {f"score@{variant}" for variant in changed}
+    assert stages_run(output) - trained - scored <= {
+        "summarize",
+        "illustrate",
+        *(f"evaluate@{variant}" for variant in changed),
+    }
+
+    card = json.loads((readme.path / "data/models/spectral+visual/model.json").read_text())
+    assert card["fusion"]["visual_dim"] == 8
+    before, after = (
+        json.loads((path / "metrics" / "table.json").read_text())["spectral+visual"]["clip_f1"]
+        for path in (finished_demo, readme.path)
+    )
+    difference = readme_outputs["dvc metrics diff"]
+    assert ("spectral+visual.clip_f1" in difference) == (before != after)
 
 
 @pytest.mark.slow
