@@ -55,10 +55,3 @@ def test_spectral_is_far_above_constant_and_random_scores(
     by_chance = {share: score_by_chance(*test_clips, share) for share in (0.1, 0.2, 0.5, 1.0)}
     assert 10 < by_chance[0.1] < by_chance[1.0] < 40  # 1.0 is the constant score
     assert table["spectral"]["clip_f1"] > max(by_chance.values()) + 20
-
-
-def test_fusion_is_not_below_the_spectra_by_more_than_noise(
-    table: dict[str, dict[str, float]],
-) -> None:
-    # The seeds of a variant lie up to 22 points apart on so few clips; the margin is half of it.
-    assert table["spectral+auditory+visual"]["clip_f1"] > table["spectral"]["clip_f1"] - 10

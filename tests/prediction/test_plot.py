@@ -5,13 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from avsed.dataset.annotations import Event
 from avsed.dataset.ffmpeg import run_ffmpeg
 from avsed.errors import AvsedError
 from avsed.framing import FRAME_HOP, SPECTRAL_SAMPLE_RATE
-from avsed.prediction.plot import _pick_pictures, _spectrogram, plot_prediction
+from avsed.prediction import plot
+from avsed.prediction.plot import plot_prediction
 from avsed.prediction.predict import Prediction
 
 
@@ -43,10 +46,32 @@ def sweep(path: Path, duration: float) -> Path:
     return path
 
 
+def draw_first_panel(prediction: Prediction, monkeypatch: pytest.MonkeyPatch) -> Axes:
+    """Plot a prediction; returns the panel at the top, of sound or else of pictures."""
+    figures: list[Figure] = []
+    monkeypatch.setattr(plot, "save_figure", lambda figure, path: figures.append(figure))
+    plot_prediction(prediction, prediction.path.with_suffix(".png"))
+    (figure,) = figures
+    return figure.axes[0]
+
+
+def draw_spectrogram(
+    path: Path, duration: float, monkeypatch: pytest.MonkeyPatch
+) -> tuple[np.ndarray, float]:
+    """Plot a file's sound; returns the spectrogram's values, and the second at which it ends."""
+    panel = draw_first_panel(predicted(path, duration), monkeypatch)
+    (image,) = panel.images
+    start, end, _, _ = image.get_extent()
+    assert start == 0.0
+    return np.asarray(image.get_array()), end
+
+
 @pytest.mark.parametrize("duration", [4.0, 40.0])
-def test_the_spectrogram_spans_the_file(duration: float, tmp_path: Path) -> None:
+def test_the_spectrogram_spans_the_file(
+    duration: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = sweep(tmp_path / "sweep.mkv", duration)
-    decibels, seconds = _spectrogram(predicted(path, duration))
+    decibels, seconds = draw_spectrogram(path, duration, monkeypatch)
     assert seconds == pytest.approx(duration, abs=0.05)
     assert decibels.shape[1] == pytest.approx(duration * SPECTRAL_SAMPLE_RATE / 366, abs=3)
     loudest = decibels.argmax(axis=0)
@@ -55,9 +80,11 @@ def test_the_spectrogram_spans_the_file(duration: float, tmp_path: Path) -> None
     assert loudest[middle + 9] > loudest[middle - 9] + 20
 
 
-def test_a_long_files_spectrogram_has_a_column_for_each_frame(tmp_path: Path) -> None:
+def test_a_long_files_spectrogram_has_a_column_for_each_frame(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = sweep(tmp_path / "sweep.mkv", 140.0)
-    decibels, seconds = _spectrogram(predicted(path, 140.0))
+    decibels, seconds = draw_spectrogram(path, 140.0, monkeypatch)
     assert decibels.shape[1] == pytest.approx(140.0 / FRAME_HOP, abs=3)
     assert seconds == pytest.approx(140.0, abs=0.15)
 
@@ -75,15 +102,21 @@ def test_what_a_file_has_is_drawn(audio: bool, video: bool, height: int, tmp_pat
 
 
 @pytest.mark.parametrize("duration", [4.0, 25.0])
-def test_the_strip_has_the_pictures_of_its_times(duration: float, tmp_path: Path) -> None:
+def test_the_strip_has_the_pictures_of_its_times(
+    duration: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "brighter.mkv"
     film = (
         f"nullsrc=duration={duration}:size=64x48:rate=25,geq=lum='200*T/{duration}':cb=128:cr=128"
     )
     run_ffmpeg(["-f", "lavfi", "-i", film, "-c:v", "ffv1", str(path)])
-    pictures = _pick_pictures(predicted(path, duration))
+    pictures = draw_first_panel(predicted(path, duration, audio=False), monkeypatch).images
     assert len(pictures) == 9  # 12 inches of 4:3
-    levels = [float(picture.mean()) * 219 / 255 + 16 for picture in pictures]
+    starts, ends, _, _ = zip(*(picture.get_extent() for picture in pictures), strict=True)
+    assert [*starts, duration] == pytest.approx([0.0, *ends])
+    levels = [
+        float(np.asarray(picture.get_array()).mean()) * 219 / 255 + 16 for picture in pictures
+    ]
     expected = [200 * (number + 0.5) / 9 for number in range(9)]
     assert np.maximum(levels, 16) == pytest.approx(
         np.maximum(expected, 16), abs=7.0
