@@ -405,12 +405,12 @@ def test_a_download_that_never_ends_is_ended(
 def test_a_fetch_that_hangs_where_no_limit_holds_is_given_up(
     tmp_path: Path, video: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scheduling, "OVERDUE", 1)
+    monkeypatch.setattr(scheduling, "OVERDUE", 4)  # more than a video takes on a busy machine
     monkeypatch.setattr(scheduling, "LOOK_AGAIN", 0.1)
     with open_site({ids("hangs")[0]: hang, ids("good")[0]: serve(video)}) as site:
         retry_policy = RetryPolicy(attempts=1, socket_timeout=60)
         records = fetch(clips("hangs", "good"), tmp_path, site.site, retry_policy=retry_policy)
-    assert [record.reason for record in records.values()] == ["network: took more than 1 s", ""]
+    assert [record.reason for record in records.values()] == ["network: took more than 4 s", ""]
 
 
 def test_videos_are_asked_for_through_the_proxy(tmp_path: Path, video: bytes) -> None:
