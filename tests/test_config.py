@@ -111,8 +111,8 @@ def test_a_number_as_dvc_writes_it_is_a_number(params_path: Path) -> None:
         ('["Dog,Cat"]', "'Dog,Cat' cannot be a class"),
         ('[" Dog"]', "' Dog' cannot be a class"),
         ('[""]', "'' cannot be a class"),
-        ('["None"]', "reads as no label"),
-        ("[Dog, Dog]", "classes names one twice"),
+        ('["None"]', "missing label"),
+        ("[Dog, Dog]", "a class is listed twice"),
     ],
 )
 def test_classes_that_lists_cannot_name_are_refused(

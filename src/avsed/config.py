@@ -87,11 +87,11 @@ def load_params(path: str | Path = "params.yaml") -> Params:
     """Read the parameters and the profile that they name.
 
     Args:
-        path: params.yaml; the profiles lie in the folder `profiles` beside it.
+        path: params.yaml; the profiles are in the folder `profiles` beside it.
 
     Raises:
-        AvsedError: if a file is missing or no YAML, or a key is unknown, missing, in both files,
-            of the wrong type or out of range.
+        AvsedError: if a file is missing or not valid YAML, or a key is unknown, missing, set in
+            both files, of the wrong type or out of range.
     """
     path = Path(path)
     params = _read_mapping(path)
@@ -109,24 +109,24 @@ def load_params(path: str | Path = "params.yaml") -> Params:
 
 def _read_mapping(path: Path) -> dict[str, Any]:
     try:
-        # YAML 1.2, as DVC writes it: 1.1 takes its 5e-05 for a word.
+        # YAML 1.2, as DVC writes it: YAML 1.1 reads 5e-05 as a string.
         content = YAML(typ="safe", pure=True).load(path.read_text("utf-8"))
     except FileNotFoundError:
-        raise AvsedError(f"{path}: no such file; run avsed in a folder that has one") from None
+        raise AvsedError(f"{path}: no such file; run avsed in the folder of the project") from None
     except OSError as error:
         raise AvsedError(f"{path}: cannot be read ({error.strerror})") from None
     except RecursionError:
-        raise AvsedError(f"{path}: is nested too deeply; a section holds values only") from None
-    except (YAMLError, ValueError) as error:  # a ValueError of what is no text, number or date
+        raise AvsedError(f"{path}: is nested too deeply; a section contains values only") from None
+    except (YAMLError, ValueError) as error:  # ValueError: invalid text, number or date
         reason = " ".join(str(error).split())
         raise AvsedError(f"{path}: is not valid YAML: {reason}") from None
     if not isinstance(content, dict):
-        raise AvsedError(f"{path}: holds no `key: value` lines")
+        raise AvsedError(f"{path}: has no `key: value` lines; restore the file from Git")
     return content
 
 
 def _merge(params: dict[str, Any], profile: dict[str, Any], where: str) -> dict[str, Any]:
-    """Unite two files whose sections may be shared, but whose keys may not."""
+    """Merge two files that may share sections, but no keys."""
     merged = dict(params)
     for name, section in profile.items():
         both = merged.get(name)
@@ -138,15 +138,15 @@ def _merge(params: dict[str, Any], profile: dict[str, Any], where: str) -> dict[
             key = name
             if isinstance(both, dict) and isinstance(section, dict):
                 key = f"{name}.{next(key for key in both if key in section)}"
-            raise AvsedError(f"{where}: both set {_one_line(key)}; keep it in one of them")
+            raise AvsedError(f"{where}: both set {_one_line(key)}; remove it from one of them")
     return merged
 
 
 def _explain(error: ValidationError, path: Path, profile_path: Path, params: dict[str, Any]) -> str:
-    """Turn the first complaint into one line; a misspelt key before what it leaves missing."""
+    """Format the first error as one line; unknown keys first, since they explain missing ones."""
     complaints = sorted(error.errors(), key=lambda item: item["type"] != "extra_forbidden")
     first = complaints[0]
-    # A discriminated union puts its choice behind the section's name.
+    # A discriminated union adds its choice after the section's name.
     keys = [str(part) for part in first["loc"]]
     if keys[:1] == ["dataset"]:
         del keys[1:2]
@@ -155,7 +155,7 @@ def _explain(error: ValidationError, path: Path, profile_path: Path, params: dic
     either = f"{path} or {profile_path}"
     if first["type"] == "missing":
         return f"{either}: {key} is missing; add it"
-    if first["type"] == "value_error":  # concerns several keys
+    if first["type"] == "value_error":  # an error that concerns several keys
         return f"{either}: {key + ': ' if key else ''}{message}"
     if first["type"].startswith("union_tag"):
         return f"{profile_path}: {key}.source must be demo, local or youtube"
@@ -176,7 +176,7 @@ def _one_line(key: str) -> str:
 
 
 def _names_beside(keys: list[str]) -> list[str]:
-    """Name the parameters that could have been meant where `keys` was written."""
+    """List the valid parameters at the level of `keys`, for a suggestion."""
     fields = Params.model_fields
     if len(keys) == 1:
         return list(fields)
@@ -188,10 +188,10 @@ def _names_beside(keys: list[str]) -> list[str]:
 
 
 def require_variant(variant: str) -> None:
-    """Refuse what is no variant.
+    """Check that variants.yaml has a row of this name.
 
     Raises:
-        AvsedError: if variants.yaml does not name it.
+        AvsedError: if it has none.
     """
     variants = load_variants()
     if variant not in variants:

@@ -1,19 +1,19 @@
-"""The one exception that a user can mend, and what errors of a disk are such, too."""
+"""The exception for errors a user can fix, and the errno values of disk errors."""
 
 import errno
 
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 DISK_TROUBLE = DISK_FULL | {errno.EACCES, errno.EROFS}
-MAX_SHOWN = 80  # characters of what a file holds, in a message
+MAX_SHOWN = 80  # characters of a value in a message
 
 
 class AvsedError(Exception):
-    """A mistake in the input: one line that says what, where and how to mend it."""
+    """An error that the user can fix: one line with the place, the problem and the remedy."""
 
 
 def show(value: object) -> str:
-    """Give what a file holds as one short line, for a message."""
-    if isinstance(value, list | dict):  # aliases make a small file's list a huge one
+    """Format a value from a file as one short line, for a message."""
+    if isinstance(value, list | dict):  # YAML aliases can turn a small file into a huge list
         return "a list" if isinstance(value, list) else "a section"
     shown = repr(value)
     return shown if len(shown) <= MAX_SHOWN else f"{shown[:MAX_SHOWN]}..."

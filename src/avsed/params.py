@@ -18,22 +18,22 @@ def _auto_or_count(value: object) -> object:
     return value
 
 
-# Lists separate by commas, tabs and lines; a control character would spoil what shows a label.
+# Lists are separated by commas, tabs and line ends; control characters break displays of labels.
 CLASS_NAME = re.compile(r"[^,\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
 AutoOrCount = Annotated[Literal["auto"] | int, PlainValidator(_auto_or_count)]
 
-# "random" (by a fixed seed), "pretrained" (the published ones) or the path of a file.
+# "random" (with a fixed seed), "pretrained" (the published weights) or the path of a file.
 Weights = Annotated[str, Field(min_length=1)]
 
 
 class Section(BaseModel):
-    """A section of the parameters; unknown keys, wrong types and odd values are refused."""
+    """Base class of the sections: unknown keys, wrong types and invalid values are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class DemoDataset(Section):
-    """A synthesized data set; numbers of clips."""
+    """A synthesized data set."""
 
     source: Literal["demo"]
     seed: Annotated[int, Field(ge=0)]
@@ -54,7 +54,7 @@ class DemoDataset(Section):
 
 
 class LocalDataset(Section):
-    """Clips of one's own; where they lie is in the section `local`."""
+    """The user's own clips; their folders are in the section `local`."""
 
     source: Literal["local"]
     classes: tuple[str, ...] = Field(strict=False, min_length=1)
@@ -67,11 +67,13 @@ class LocalDataset(Section):
                     f"{show(name)} cannot be a class; use no commas, control characters or outer "
                     "blanks"
                 )
-            # Which sed_eval reads as no label.
+            # sed_eval reads these as a missing label.
             if name.lower() == "none":
-                raise ValueError(f"{name!r} cannot be a class; it reads as no label")
+                raise ValueError(
+                    f"{name!r} cannot be a class; sed_eval reads it as a missing label"
+                )
         if len(set(self.classes)) < len(self.classes):
-            raise ValueError("classes names one twice; each stands once")
+            raise ValueError("a class is listed twice; list each once")
         return self
 
 
@@ -79,7 +81,7 @@ class YoutubeDataset(Section):
     """The clips of DCASE 2018 task 4 (Section 4.1)."""
 
     source: Literal["youtube"]
-    # "published" (fetched from the challenge's repository) or the path of a folder that has them.
+    # "published" (downloaded from the repository of the challenge) or the path of a folder.
     lists: Annotated[str, Field(min_length=1)]
 
 
@@ -87,19 +89,19 @@ Dataset = Annotated[DemoDataset | LocalDataset | YoutubeDataset, Field(discrimin
 
 
 class Local(Section):
-    """Folders of the local data set, in params.yaml so that DVC can watch them."""
+    """Folders of the local data set, in params.yaml so that DVC can track them."""
 
     media_dir: Path = Field(strict=False)
     metadata_dir: Path = Field(strict=False)
 
 
 class Download(Section):
-    """How clips are asked of YouTube (Section 4.1)."""
+    """Download from YouTube (Section 4.1)."""
 
-    cookies: Path | None = Field(strict=False)  # a cookies.txt in Netscape's form
+    cookies: Path | None = Field(strict=False)  # a cookies.txt in Netscape format
     proxy: str | None
     sleep: Annotated[float, Field(ge=0)]  # seconds from the start of one video to the next
-    jobs: Count  # videos in work at once
+    jobs: Count  # simultaneous downloads
     min_fraction: Annotated[float, Field(ge=0, le=1)]  # of each split's clips
 
 
@@ -136,7 +138,7 @@ class Visual(Section):
 
 
 class ExtraNetworks(Section):
-    """Networks that were added to those of the paper (docs/features.md)."""
+    """Networks that are not in the paper (docs/features.md)."""
 
     precision: Literal["auto", "float32"]
     weights: Literal["pretrained", "random"]
@@ -164,7 +166,7 @@ class Train(Section):
     teacher_warmup: bool
     mask_padding: bool
     precision: Literal["auto", "float32"]  # of the convolutional blocks
-    seeds_per_run: AutoOrCount  # that take each step together
+    seeds_per_run: AutoOrCount  # seeds that take each step together
     steps: Count
     n_weak: Count  # clips of a batch
     n_unlabeled: Count  # clips of a batch
@@ -215,7 +217,7 @@ class Params(Section):
     evaluation: Evaluation
 
     def section_of(self, kind: str) -> Section:
-        """Give what a kind of features is made by."""
+        """Return the section that a kind of features is computed with."""
         sections = {
             "spectral": self.spectral,
             "auditory": self.auditory,
@@ -229,6 +231,6 @@ class Params(Section):
         if self.evaluation.n_best > self.train.n_seeds:
             raise ValueError(
                 f"evaluation.n_best is {self.evaluation.n_best}, but train.n_seeds is "
-                f"{self.train.n_seeds}; keep no more seeds than are trained"
+                f"{self.train.n_seeds}; lower n_best, or train more seeds"
             )
         return self

@@ -1,14 +1,14 @@
-"""Names: of kinds of features, and of the variants, which join them by `+` (Section 3)."""
+"""Names of kinds of features, and of variants, which join kinds by `+` (Section 3)."""
 
 from avsed.errors import AvsedError
 
-FAMILIES = ("spectral", "auditory", "visual")  # the order in which they are concatenated
+FAMILIES = ("spectral", "auditory", "visual")  # order of concatenation
 
 
 def family(kind: str) -> str:
-    """Tell what a kind of features is one of: spectral, auditory or visual.
+    """Return the family of a kind of features: spectral, auditory or visual.
 
-    The name of a kind that is not the paper's begins with it, as visual_efficientnet.
+    The name of a kind that is not in the paper begins with its family: visual_efficientnet.
     """
     return kind.partition("_")[0]
 
@@ -17,10 +17,10 @@ def kinds_of_variant(variant: str) -> tuple[str, ...]:
     """Split a variant's name, such as `spectral+visual`, into its kinds of features.
 
     Returns:
-        The kinds in the order in which they are concatenated: by their family, then by name.
+        The kinds in the order of concatenation: by family, then by name.
 
     Raises:
-        AvsedError: if it names anything but distinct kinds.
+        AvsedError: if a name is not a kind, or is repeated.
     """
     kinds = variant.split("+")
     known = all(kind == "spectral" or family(kind) in ("auditory", "visual") for kind in kinds)

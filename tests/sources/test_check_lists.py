@@ -100,7 +100,7 @@ def test_a_list_that_cannot_be_read_or_is_empty_is_one_error_beside_the_others(
         None: "weak.tsv: no such list",
         "file\tlabels\n": "weak.tsv, line 1: columns are 'file, labels'",
     }
-    assert first.startswith(expected.get(text, "weak.tsv: names no clip"))
+    assert first.startswith(expected.get(text, "weak.tsv: has no clips"))
     assert second.startswith("test.tsv, line 2: the event lasts from 2.0 s to 1.0 s")
     assert format_check(found)[-1] == "2 errors, 0 remarks"
 

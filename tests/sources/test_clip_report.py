@@ -8,7 +8,7 @@ import pytest
 
 from avsed.dataset.clips import ClipRecord, failed_clip, missing_clip
 from avsed.errors import AvsedError
-from avsed.sources.clip_report import REMARK, count_clips, require_clips, write_inventory
+from avsed.sources.clip_report import WARNING, count_clips, require_clips, write_inventory
 from tests.conftest import clip_record
 
 LISTED = {
@@ -42,7 +42,7 @@ def write(tmp_path: Path, records: list[ClipRecord], *, beside_paper: bool) -> s
 def test_clips_are_counted_by_split_beside_the_papers(tmp_path: Path) -> None:
     report = write(tmp_path, RECORDS, beside_paper=True)
     assert report.splitlines()[2:8] == [
-        "| split | listed | available | share | the paper had |",
+        "| split | listed | available | share | in the paper |",
         "| --- | ---: | ---: | ---: | ---: |",
         "| weak | 4 | 2 | 50.0% | 1,439 |",
         "| unlabeled | 2 | 1 | 50.0% | 13,017 |",
@@ -67,7 +67,7 @@ def test_reasons_are_counted_the_commonest_first(tmp_path: Path) -> None:
         "| network | 0 | 0 | 0 | 1 | failed |",
         "| removed | 1 | 0 | 0 | 0 | gone |",
         "",
-        "`dvc repro -f collect` tries those again that failed.",
+        "`dvc repro -f collect` retries failed clips.",
     ]
 
 
@@ -81,14 +81,14 @@ def test_clips_that_are_used_though_damaged_are_counted(tmp_path: Path) -> None:
     damaged = replace(clip_record("a"), reason="damaged: Header missing")
     report = write(tmp_path, [damaged, *RECORDS[1:]], beside_paper=False)
     assert report.splitlines()[2:10] == [
-        "| split | listed | available | share | with a remark |",
+        "| split | listed | available | share | with a warning |",
         "| --- | ---: | ---: | ---: | ---: |",
         "| weak | 4 | 2 | 50.0% | 1 |",
         "| unlabeled | 2 | 1 | 50.0% | 0 |",
         "| validation | 1 | 1 | 100.0% | 0 |",
         "| test | 3 | 2 | 66.7% | 0 |",
         "",
-        REMARK,
+        WARNING,
     ]
 
 

@@ -87,7 +87,7 @@ def test_own_media_become_clips_and_what_is_wrong_is_named(
 def test_two_media_of_one_name_are_refused(tmp_path: Path, local: Local) -> None:
     (local.media_dir / "a.ogg").write_bytes(b"")
     prepare_lists(DATASET, local, tmp_path / "metadata")
-    with pytest.raises(AvsedError, match=r"a.mp4.*: both are named for clip a; keep one"):
+    with pytest.raises(AvsedError, match=r"a.mp4.*: both have the name of clip a; keep one"):
         collect(DATASET, local, tmp_path)
 
 
@@ -99,7 +99,7 @@ def test_events_are_cut_where_clips_are(
     prepare_lists(DATASET, local, tmp_path / "metadata")
     written = (tmp_path / "metadata" / "test.tsv").read_text().splitlines()
     assert written[1:] == ["d.wav\t8.000\t10.000\tDog"]
-    assert "d: 1 events start after 10 s, where clips are cut" in capsys.readouterr().out
+    assert "d: 1 events start after 10 s, the end of a clip" in capsys.readouterr().out
 
 
 def test_events_that_are_one_after_the_cut_are_listed_once(tmp_path: Path, local: Local) -> None:
@@ -126,7 +126,7 @@ def test_a_clip_in_two_lists_is_refused(tmp_path: Path, local: Local) -> None:
 
 def test_an_empty_list_is_refused(tmp_path: Path, local: Local) -> None:
     (local.metadata_dir / "unlabeled.tsv").write_text("filename\n")
-    with pytest.raises(AvsedError, match=r"unlabeled.tsv: names no clip"):
+    with pytest.raises(AvsedError, match=r"unlabeled.tsv: has no clips"):
         prepare_lists(DATASET, local, tmp_path / "metadata")
 
 

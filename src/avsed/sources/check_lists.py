@@ -135,7 +135,7 @@ def _gather_classes(paths: Mapping[str, Path]) -> tuple[str, ...]:
 def _list_errors(path: Path, reading: ListReading) -> list[str]:
     if reading.errors or reading.clips:
         return reading.errors
-    return [f"{path}: names no clip; every list needs some"]
+    return [f"{path}: has no clips; add at least one"]
 
 
 def _list_remarks(path: Path, reading: ListReading, classes: Sequence[str]) -> list[str]:

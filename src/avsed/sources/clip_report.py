@@ -1,4 +1,4 @@
-"""How many of each split's clips there are, and why the others are missing (Section 4.1)."""
+"""Count the available clips of each split, and report why others are missing (Section 4.1)."""
 
 import json
 from collections import Counter
@@ -10,19 +10,21 @@ from avsed.dataset.clips import ClipRecord, reason_category
 from avsed.errors import AvsedError
 from avsed.runtime.files import atomic_write
 
-# Clips of each split that the paper had, of the published lists.
+# Available clips of each split in the paper.
 PAPER = {"weak": 1_439, "unlabeled": 13_017, "validation": 259, "test": 779}
-REMARK = "A remark in data/clips.csv says what of a clip is damaged or missing; the rest is used."
+WARNING = (
+    "A warning in data/clips.csv names the damaged or missing part of a clip; the rest is used."
+)
 
 
 def count_clips(
     listed: Mapping[str, Sequence[str]], records: Sequence[ClipRecord]
 ) -> dict[str, dict[str, int]]:
-    """Count the clips that can be used.
+    """Count the available clips of each split.
 
     Args:
-        listed: the clips that each split lists.
-        records: a record of each clip.
+        listed: split to its clips.
+        records: one record per clip.
 
     Returns:
         Split to `available` and `missing`.
@@ -43,39 +45,39 @@ def write_inventory(
     metrics_path: Path,
     report_path: Path,
 ) -> None:
-    """Write how many clips there are, for DVC, and why others are missing, to read.
+    """Write the counts of clips for DVC, and a report of missing clips.
 
     Args:
-        listed: the clips that each split lists.
-        records: a record of each clip.
-        beside_paper: whether the lists are the paper's.
-        metrics_path: becomes the counts, in JSON.
-        report_path: becomes tables, in Markdown.
+        listed: split to its clips.
+        records: one record per clip.
+        beside_paper: whether the lists are those of the paper.
+        metrics_path: becomes JSON with the counts.
+        report_path: becomes Markdown with tables.
     """
     counts = count_clips(listed, records)
-    remarked = {record.clip_id for record in records if record.status == "ok" and record.reason}
+    warned = {record.clip_id for record in records if record.status == "ok" and record.reason}
     with atomic_write(metrics_path) as part:
         part.write_text(json.dumps(counts, indent=2) + "\n", "utf-8")
-    lines = ["# Clips", "", *_count_table(counts, listed, remarked, beside_paper)]
-    if remarked:
-        lines += ["", REMARK]
+    lines = ["# Clips", "", *_count_table(counts, listed, warned, beside_paper)]
+    if warned:
+        lines += ["", WARNING]
     if any(count["missing"] for count in counts.values()):
-        lines += ["", "## Why the others are missing", "", *_reason_table(listed, records)]
+        lines += ["", "## Why clips are missing", "", *_reason_table(listed, records)]
     if any(record.status == "failed" for record in records):
-        lines += ["", "`dvc repro -f collect` tries those again that failed."]
+        lines += ["", "`dvc repro -f collect` retries failed clips."]
     with atomic_write(report_path) as part:
         part.write_text("\n".join(lines) + "\n", "utf-8")
 
 
 def require_clips(counts: Mapping[str, Mapping[str, int]], min_fraction: float) -> None:
-    """Refuse to go on with too few clips.
+    """Check that enough clips are available.
 
     Args:
-        counts: of `count_clips`.
-        min_fraction: of the clips that a split lists, which must be had.
+        counts: returned by `count_clips`.
+        min_fraction: required fraction of the clips of each split.
 
     Raises:
-        AvsedError: naming each split that has fewer.
+        AvsedError: if a split has fewer clips.
     """
     few = [
         f"{count['available']:,} of {sum(count.values()):,} {split}"
@@ -93,11 +95,11 @@ def require_clips(counts: Mapping[str, Mapping[str, int]], min_fraction: float) 
 def _count_table(
     counts: Mapping[str, Mapping[str, int]],
     listed: Mapping[str, Sequence[str]],
-    remarked: Set[str],
+    warned: Set[str],
     beside_paper: bool,
 ) -> list[str]:
-    header = ["split", "listed", "available", "share"] + ["the paper had"] * beside_paper
-    header += ["with a remark"] * bool(remarked)
+    header = ["split", "listed", "available", "share"] + ["in the paper"] * beside_paper
+    header += ["with a warning"] * bool(warned)
     rows = []
     for split, count in counts.items():
         n_listed = sum(count.values())
@@ -108,7 +110,7 @@ def _count_table(
             f"{count['available'] / n_listed:.1%}",
         ]
         row += [f"{PAPER[split]:,}"] * beside_paper
-        row += [f"{len(remarked & set(listed[split])):,}"] * bool(remarked)
+        row += [f"{len(warned & set(listed[split])):,}"] * bool(warned)
         rows.append(row)
     return _table(header, rows)
 

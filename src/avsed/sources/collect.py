@@ -1,4 +1,4 @@
-"""Bring the media of a data set's clips together, from whichever source it has (Section 4.1)."""
+"""Gather the media of all clips of a data set, from any source (Section 4.1)."""
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +19,7 @@ from avsed.sources.demo.scenes import Scene, compose
 from avsed.sources.local import copy_clip, find_media
 from avsed.sources.youtube.download import download_clips
 
-NAMED_AT_MOST = 20  # clips on the console; the table has all
+NAMED_AT_MOST = 20  # clips on the console; the table lists all
 
 
 def collect_clips(
@@ -33,23 +33,23 @@ def collect_clips(
     metrics_path: Path,
     report_path: Path,
 ) -> None:
-    """Bring the media of all listed clips into one folder, and record what is in each.
+    """Gather the media of all listed clips in one folder, and record their streams.
 
-    Clips without media, or whose media cannot be decoded, are named on the console and in the
-    table; the others go on.
+    Clips that have no media, or whose media cannot be decoded, are reported on the console and in
+    the table.
 
     Args:
         dataset: the source.
-        local: folders of a local one.
-        download: how to ask YouTube.
-        metadata_dir: what `prepare_lists` wrote.
-        clips_dir: becomes a media file for each clip.
+        local: folders of the local source.
+        download: settings of the download from YouTube.
+        metadata_dir: the lists written by `prepare_lists`.
+        clips_dir: gets one media file per clip.
         table_path: becomes `clips.csv`.
-        metrics_path: becomes the counts of clips, in JSON.
-        report_path: becomes the counts and why others are missing, in Markdown.
+        metrics_path: becomes JSON with the counts of clips.
+        report_path: becomes Markdown with the counts and the reasons of missing clips.
 
     Raises:
-        AvsedError: if the source cannot be used, or too few clips are had.
+        AvsedError: if the source cannot be used, or too few clips are available.
     """
     clips_dir.mkdir(parents=True, exist_ok=True)
     classes = read_classes(metadata_dir)
@@ -85,19 +85,19 @@ def collect_clips(
 
 
 def _report(records: Sequence[ClipRecord], table_path: Path) -> None:
-    """Say on the console what can be used, and why the rest cannot."""
+    """Print how many clips are usable and why the others are not."""
     usable = [record for record in records if record.status == "ok"]
     print(f"{len(usable):,} of {len(records):,} clips can be decoded")
     explained = [record for record in records if record.reason]
     for record in explained[:NAMED_AT_MOST]:
         print(f"  {record.clip_id}: {record.reason}")
     if len(explained) > NAMED_AT_MOST:
-        print(f"  ... and {len(explained) - NAMED_AT_MOST:,} more; {table_path} names them all")
+        print(f"  ... and {len(explained) - NAMED_AT_MOST:,} more; {table_path} lists all of them")
     n_failed = sum(record.status == "failed" for record in records)
     if n_failed:
-        print(f"{n_failed:,} failed; `dvc repro -f collect` tries them again")
+        print(f"{n_failed:,} failed; `dvc repro -f collect` retries them")
     if not usable:
-        raise AvsedError(f"no clip can be decoded; {table_path} says why of each")
+        raise AvsedError(f"no clip can be decoded; {table_path} gives the reason for each")
 
 
 def _render(clip_id: str, scenes: Mapping[str, Scene], clips_dir: Path) -> ClipRecord:
@@ -109,7 +109,7 @@ def _render(clip_id: str, scenes: Mapping[str, Scene], clips_dir: Path) -> ClipR
 def _collect_all(
     collect_one: Callable[[str], ClipRecord], clip_ids: Sequence[str]
 ) -> list[ClipRecord]:
-    # Threads are enough: ffmpeg does most of the work, in processes of its own.
+    # Threads suffice: ffmpeg does most of the work, in its own processes.
     pool = ThreadPoolExecutor(count_cores())
     try:
         found = pool.map(collect_one, clip_ids)

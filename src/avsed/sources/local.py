@@ -1,4 +1,4 @@
-"""A data set of one's own: a folder of media and a folder of DCASE lists."""
+"""The user's own data set: a folder of media and a folder of DCASE lists."""
 
 import shutil
 from collections.abc import Mapping, Sequence
@@ -16,11 +16,11 @@ def read_lists(local: Local, classes: Sequence[str]) -> dict[str, list[Annotated
     """Read and check the four lists of a data set.
 
     Args:
-        local: where the lists lie.
+        local: the folder of the lists.
         classes: the label vocabulary.
 
     Raises:
-        AvsedError: with file and line, if a list is missing or breaks its form.
+        AvsedError: if a list is missing or invalid, with file and line.
     """
     return {split: read_list(local.metadata_dir, split, classes) for split in SPLITS}
 
@@ -29,10 +29,10 @@ def find_media(local: Local, clip_ids: Sequence[str]) -> dict[str, Path | None]:
     """Find the media file of each clip, in any folder below `media_dir`.
 
     Returns:
-        Clip to path; None where no file has its name.
+        Clip to path; None if no file has its name.
 
     Raises:
-        AvsedError: if two files have a clip's name.
+        AvsedError: if two files have the name of one clip.
     """
     found: dict[str, list[Path]] = {}
     for path in sorted(path for path in local.media_dir.rglob("*") if path.is_file()):
@@ -41,19 +41,19 @@ def find_media(local: Local, clip_ids: Sequence[str]) -> dict[str, Path | None]:
         paths = found.get(clip_id, [])
         if len(paths) > 1:
             raise AvsedError(
-                f"{paths[0]} and {paths[1]}: both are named for clip {clip_id}; keep one of them"
+                f"{paths[0]} and {paths[1]}: both have the name of clip {clip_id}; keep one of them"
             )
     return {clip_id: found[clip_id][0] if clip_id in found else None for clip_id in clip_ids}
 
 
 def copy_clip(clip_id: str, media: Mapping[str, Path | None], clips_dir: Path) -> ClipRecord:
-    """Copy a clip's media file, if it can be decoded, and record what is in it.
+    """Copy a clip's media file if it can be decoded, and record its streams.
 
-    Copies, because DVC makes the files that it tracks read-only.
+    The file is copied because DVC makes tracked files read-only.
 
     Args:
         clip_id: one of the clips.
-        media: what `find_media` found.
+        media: result of `find_media`.
         clips_dir: the folder to copy into.
     """
     path = media[clip_id]

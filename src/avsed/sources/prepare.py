@@ -1,4 +1,4 @@
-"""Write a data set's lists in one form, whatever its source (Section 4.1)."""
+"""Write the lists of a data set in one format, for every source (Section 4.1)."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -24,11 +24,11 @@ def prepare_lists(dataset: Dataset, local: Local, out_dir: Path) -> None:
 
     Args:
         dataset: the source.
-        local: folders of a local one.
-        out_dir: becomes weak, unlabeled, validation and test .tsv, and classes.txt.
+        local: folders of the local source.
+        out_dir: gets weak, unlabeled, validation and test .tsv, and classes.txt.
 
     Raises:
-        AvsedError: if the source's lists are missing or break their form.
+        AvsedError: if a list is missing or invalid.
     """
     classes: Sequence[str] = DCASE_2018_CLASSES
     if isinstance(dataset, DemoDataset):
@@ -43,14 +43,14 @@ def prepare_lists(dataset: Dataset, local: Local, out_dir: Path) -> None:
     lists = {split: [_cut_at_clip_end(clip) for clip in clips] for split, clips in lists.items()}
     for split, clips in lists.items():
         if not clips:
-            raise AvsedError(f"{split}.tsv: names no clip; every list needs some")
+            raise AvsedError(f"{split}.tsv: has no clips; add at least one")
         write_list(out_dir, split, clips)
     write_classes(out_dir, classes)
     print(", ".join(f"{len(clips):,} {split}" for split, clips in lists.items()) + " clips")
 
 
 def _cut_at_clip_end(clip: AnnotatedClip) -> AnnotatedClip:
-    """End events where clips are cut; drop, and name, those that start later."""
+    """Truncate events at the end of the clip; drop and report those that start later."""
     if clip.events is None:
         return clip
     kept = tuple(
@@ -61,14 +61,14 @@ def _cut_at_clip_end(clip: AnnotatedClip) -> AnnotatedClip:
     if len(kept) < len(clip.events):
         print(
             f"  {clip.clip_id}: {len(clip.events) - len(kept)} events start after "
-            f"{CLIP_DURATION:g} s, where clips are cut, and are dropped"
+            f"{CLIP_DURATION:g} s, the end of a clip, and are dropped"
         )
-    kept = tuple(dict.fromkeys(kept))  # two may have differed only in what was cut
+    kept = tuple(dict.fromkeys(kept))  # two events may differ only after the end of the clip
     return replace(clip, events=kept, tags=tuple(sorted({event.label for event in kept})))
 
 
 def _refuse_shared_clips(lists: dict[str, list[AnnotatedClip]]) -> None:
-    """Refuse a clip in two lists: what is trained on must not be tested on."""
+    """Check that no clip is in two lists, so that no training clip is tested on."""
     seen: dict[str, str] = {}
     for split, clips in lists.items():
         for clip in clips:
