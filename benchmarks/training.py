@@ -22,7 +22,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from avsed.dataset.loading import ClipFeatures
-from avsed.model.crnn import embedding_dim
+from avsed.model.crnn import embedding_dims
 from avsed.model.together import forward_together
 from avsed.params import Fusion, Train
 from avsed.runtime.device import choose_device, choose_dtype
@@ -118,11 +118,7 @@ def run_plain(variant: str, batch: tuple[int, int], steps: int, n_clips: int) ->
     """Train one system in a plain loop; returns steps a second."""
     device = choose_device()
     data = make_data(variant, n_clips)
-    sizes = {
-        kind: embedding_dim(kind, beside_spectral="spectral" in data.kinds, fusion=FUSION)
-        for kind in data.kinds
-        if kind != "spectral"
-    }
+    sizes = embedding_dims(data.kinds, FUSION)
     dims = {kind: SHAPES[kind][1] for kind in data.kinds}
     student, teacher = (
         ReferenceCrnn(dims, sizes, N_CLASSES, dropout=0.33).to(device) for _ in range(2)
@@ -150,9 +146,10 @@ def count_operations(variant: str, batch: tuple[int, int], n_clips: int) -> floa
     """
     data = make_data(variant, n_clips)
     params = params_of(*batch, 1, 1)
+    sizes = embedding_dims(data.kinds, FUSION)
     bands = (torch.zeros(128), torch.ones(128)) if "spectral" in data.kinds else None
     cpu = torch.device("cpu")
-    model = build_model(data, bands, FUSION, params, seed=0, dropout_seed=0, device=cpu)
+    model = build_model(data, bands, sizes, params, seed=0, dropout_seed=0, device=cpu)
     one = next(batches(data, n_weak=batch[0], n_unlabeled=batch[1], seeds=[0], device=cpu))
     with FlopCounterMode(display=False) as counter:
         forward_together([model], one.features, one.mask)

@@ -8,7 +8,7 @@ import torch
 
 from avsed.features.extractor import FeatureSpec, Recipe
 from avsed.features.kinds import MAKERS
-from avsed.model.crnn import Crnn
+from avsed.model.crnn import Crnn, embedding_dims
 from avsed.model.files import ModelCard, save_weights, write_model_card
 from avsed.params import Auditory, ExtraNetworks, Fusion, Section, Spectral, Visual
 
@@ -35,7 +35,7 @@ def write_model(model_dir: Path, *kinds: str, n_seeds: int = 1, mask_padding: bo
         kinds=kinds,
         feature_dims=tuple(spec_of(kind).dims for kind in kinds),
         classes=CLASSES,
-        fusion=FUSION,
+        embedding_dims=embedding_dims(kinds, FUSION),
         mask_padding=mask_padding,
         provenance={kind: dict(spec_of(kind).provenance) for kind in kinds},
     )
@@ -45,7 +45,7 @@ def write_model(model_dir: Path, *kinds: str, n_seeds: int = 1, mask_padding: bo
             torch.manual_seed(seed)
             student = Crnn(
                 dict(zip(kinds, card.feature_dims, strict=True)),
-                fusion=FUSION,
+                embedding_dims=card.embedding_dims,
                 n_classes=len(CLASSES),
                 dropout=0.0,
                 generator=torch.Generator(),

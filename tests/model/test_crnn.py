@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from avsed.model.crnn import Crnn, SpectralBranch, linear_pool
+from avsed.model.crnn import Crnn, SpectralBranch, embedding_dims, linear_pool
 from avsed.model.dropout import Dropout
 from avsed.model.together import forward_together
 from avsed.params import Fusion
@@ -23,9 +23,10 @@ SIZES = {
 
 
 def build(variant: str, dropout: float = 0.0, seed: int = 0) -> Crnn:
+    kinds = variant.split("+")
     return Crnn(
-        {kind: DIMS[kind] for kind in variant.split("+")},
-        fusion=FUSION,
+        {kind: DIMS[kind] for kind in kinds},
+        embedding_dims=embedding_dims(kinds, FUSION),
         n_classes=10,
         dropout=dropout,
         generator=torch.Generator().manual_seed(seed),

@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from avsed.dataset.loading import ClipFeatures
 from avsed.errors import AvsedError
-from avsed.model.crnn import Crnn, embedding_dim
+from avsed.model.crnn import Crnn, embedding_dims
 from avsed.model.files import load_student, read_model_card
 from avsed.model.score import score_clips
 from avsed.runtime.files import append_checksum
@@ -32,12 +32,13 @@ from tests.helpers.training import FUSION, clips, train, training_data
 from tests.helpers.training import SHORT as PARAMS
 
 CPU = torch.device("cpu")
+SIZES = embedding_dims(["auditory"], FUSION)
 
 
 def models(dropout: float) -> tuple[Crnn, Crnn]:
     params = PARAMS.model_copy(update={"dropout": dropout})
     first, second = (
-        build_model(training_data(), None, FUSION, params, seed=1, dropout_seed=seed, device=CPU)
+        build_model(training_data(), None, SIZES, params, seed=1, dropout_seed=seed, device=CPU)
         for seed in (2, 3)
     )
     return first, second
@@ -109,11 +110,7 @@ def test_training_together_is_the_references_step_after_step(kinds: tuple[str, .
     n_systems, n_frames, n_clips, n_weak = 3, 10, 5, 3
     shapes = {"spectral": (4 * n_frames, 128), "auditory": (n_frames, 6), "visual": (n_frames, 7)}
     dims = {kind: shapes[kind][1] for kind in kinds}
-    beside = "spectral" in kinds
-    sizes = {
-        kind: embedding_dim(kind, beside_spectral=beside, fusion=FUSION)
-        for kind in ("auditory", "visual")
-    }
+    sizes = embedding_dims(kinds, FUSION)
     params = PARAMS.model_copy(update={"ramp_steps": 3, "consistency_ramp": True})
 
     torch.manual_seed(0)
@@ -125,7 +122,7 @@ def test_training_together_is_the_references_step_after_step(kinds: tuple[str, .
         for reference in pair:
             model = Crnn(
                 dims,
-                fusion=FUSION,
+                embedding_dims=sizes,
                 n_classes=4,
                 dropout=0.0,
                 generator=torch.Generator(),
@@ -177,7 +174,7 @@ def test_training_together_is_the_references_step_after_step(kinds: tuple[str, .
 def gru_together(*seeds: int, n_steps: int, n_frames: int = 151, **changed: object) -> SeedGroup:
     torch.set_num_threads(1)  # as training does without spectra
     params = PARAMS.model_copy(update={"steps": n_steps, **changed})
-    run = SeedGroup(training_data(n_frames), None, FUSION, params, seeds=seeds, device=CPU)
+    run = SeedGroup(training_data(n_frames), None, SIZES, params, seeds=seeds, device=CPU)
     while not run.finished:
         run.take_step()
     return run

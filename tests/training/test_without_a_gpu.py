@@ -14,7 +14,7 @@ from torch._subclasses.fake_tensor import (
 )
 
 from avsed.dataset.loading import ClipFeatures
-from avsed.model.crnn import Crnn
+from avsed.model.crnn import Crnn, embedding_dims
 from avsed.model.together import forward_together
 from avsed.training.batches import TrainingData, batches
 from avsed.training.mean_teacher import classification_cost, consistency_cost
@@ -65,7 +65,7 @@ def test_batches_and_costs_mix_no_devices_and_read_nothing_back(features_lie_the
         [
             Crnn(
                 {kind: dims for kind, (_, dims) in SHAPES.items()},
-                fusion=FUSION,
+                embedding_dims=embedding_dims(SHAPES, FUSION),
                 n_classes=N_CLASSES,
                 dropout=0.33,
                 generator=torch.Generator(),

@@ -1,6 +1,6 @@
 """The CRNN: convolutional spectral branch, fusion, recurrent layers, pooling (2.1 and 3)."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +27,7 @@ class Crnn(nn.Module):
         self,
         feature_dims: Mapping[str, int],
         *,
-        fusion: Fusion,
+        embedding_dims: Mapping[str, int],
         n_classes: int,
         dropout: float,
         generator: torch.Generator,
@@ -37,7 +37,7 @@ class Crnn(nn.Module):
 
         Args:
             feature_dims: kind to dims of each of its features, in the order of concatenation.
-            fusion: embedding sizes.
+            embedding_dims: pretrained kind to its embedding size; see `embedding_dims`.
             n_classes: K.
             dropout: probability.
             generator: of the dropout, on the device on which the model will be.
@@ -53,13 +53,10 @@ class Crnn(nn.Module):
                 self.embeddings[kind] = SpectralBranch(dims, dropout, generator, cnn_dtype)
                 n_inputs += CNN_CHANNELS[-1]
             else:
-                size = embedding_dim(
-                    kind, beside_spectral="spectral" in feature_dims, fusion=fusion
-                )
                 self.embeddings[kind] = nn.Sequential(
-                    nn.Linear(dims, size), nn.ReLU(), Dropout(dropout, generator)
+                    nn.Linear(dims, embedding_dims[kind]), nn.ReLU(), Dropout(dropout, generator)
                 )
-                n_inputs += size
+                n_inputs += embedding_dims[kind]
         # The paper names no dropout in or behind the recurrent layers.
         self.gru = BidirectionalGru(n_inputs, GRU_HIDDEN_SIZE, GRU_LAYERS)
         self.classifier = nn.Linear(2 * GRU_HIDDEN_SIZE, n_classes)
@@ -117,14 +114,21 @@ class SpectralBranch(nn.Module):
         return maps.to(log_mel.dtype).squeeze(3).transpose(1, 2)
 
 
-def embedding_dim(kind: str, *, beside_spectral: bool, fusion: Fusion) -> int:
-    """Look up the embedding size of a pretrained feature (Section 3), by its family."""
-    if beside_spectral:
-        return {"auditory": fusion.auditory_dim, "visual": fusion.visual_dim}[family(kind)]
-    return {
-        "auditory": fusion.standalone_auditory_dim,
-        "visual": fusion.standalone_visual_dim,
-    }[family(kind)]
+def embedding_dims(kinds: Collection[str], fusion: Fusion) -> dict[str, int]:
+    """Look up the embedding sizes of a variant's pretrained features (Section 3).
+
+    Returns:
+        Kind to size. The size depends on the kind's family and on whether the variant has spectral
+        features.
+    """
+    if "spectral" in kinds:
+        sizes = {"auditory": fusion.auditory_dim, "visual": fusion.visual_dim}
+    else:
+        sizes = {
+            "auditory": fusion.standalone_auditory_dim,
+            "visual": fusion.standalone_visual_dim,
+        }
+    return {kind: sizes[family(kind)] for kind in kinds if kind != "spectral"}
 
 
 def linear_pool(frame_scores: Tensor, mask: Tensor) -> Tensor:

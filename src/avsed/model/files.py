@@ -13,7 +13,7 @@ from torch import Tensor
 
 from avsed.errors import AvsedError
 from avsed.model.crnn import Crnn
-from avsed.params import Fusion, Section
+from avsed.params import Section
 from avsed.runtime.files import atomic_write
 
 
@@ -24,7 +24,7 @@ class ModelCard(Section):
         kinds: its features, in the order of their concatenation.
         feature_dims: dims of each.
         classes: the label vocabulary, in the order of the scores.
-        fusion: embedding sizes.
+        embedding_dims: pretrained kind to its embedding size.
         mask_padding: whether padded frames are left out of the clip scores.
         provenance: kind to what its features were made by.
     """
@@ -32,7 +32,7 @@ class ModelCard(Section):
     kinds: tuple[str, ...] = Field(strict=False)
     feature_dims: tuple[int, ...] = Field(strict=False)
     classes: tuple[str, ...] = Field(strict=False)
-    fusion: Fusion
+    embedding_dims: dict[str, int]
     mask_padding: bool
     provenance: dict[str, dict[str, str | int | float]]
 
@@ -103,7 +103,7 @@ def load_student(card: ModelCard, weights_path: Path, device: torch.device) -> C
     """Build a trained student from its card and weights, ready to score."""
     student = Crnn(
         dict(zip(card.kinds, card.feature_dims, strict=True)),
-        fusion=card.fusion,
+        embedding_dims=card.embedding_dims,
         n_classes=len(card.classes),
         dropout=0.0,
         generator=torch.Generator(),

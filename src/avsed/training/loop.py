@@ -14,7 +14,7 @@ from typing import NoReturn
 import torch
 from tqdm import tqdm
 
-from avsed.model.crnn import embedding_dim
+from avsed.model.crnn import embedding_dims
 from avsed.model.files import ModelCard, read_student_weights, save_weights
 from avsed.params import Fusion, Train
 from avsed.runtime.device import choose_device, choose_dtype, keep_freed_memory
@@ -115,7 +115,7 @@ def train_seeds(
         group = SeedGroup(
             data,
             bands,
-            fusion,
+            trained.card.embedding_dims,
             params,
             seeds=run,
             device=device,
@@ -249,7 +249,7 @@ def _describe(
         data.weak.clip_ids,
         data.unlabeled.clip_ids,
         data.targets.tolist(),
-        _embedding_dims(data.kinds, fusion),
+        embedding_dims(data.kinds, fusion),
         params.model_dump(exclude={"n_seeds", "seeds_per_run"}),
         device.type,
         str(choose_dtype(device, params.precision)),
@@ -258,21 +258,11 @@ def _describe(
         kinds=data.kinds,
         feature_dims=tuple(data.weak.features[kind].shape[2] for kind in data.kinds),
         classes=data.classes,
-        fusion=fusion,
+        embedding_dims=embedding_dims(data.kinds, fusion),
         mask_padding=params.mask_padding,
         provenance={kind: dict(data.provenance[kind]) for kind in data.kinds},
     )
     return TrainedSeeds(store / "models" / work_key(made_of, modules=SEED_CODE), card)
-
-
-def _embedding_dims(kinds: Sequence[str], fusion: Fusion) -> list[int]:
-    """List the embedding sizes that a variant uses; others must not change its key."""
-    beside_spectral = "spectral" in kinds
-    return [
-        embedding_dim(kind, beside_spectral=beside_spectral, fusion=fusion)
-        for kind in kinds
-        if kind != "spectral"
-    ]
 
 
 def _is_valid(path: Path) -> bool:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from avsed.model.crnn import Crnn, SpectralBranch
-from avsed.params import Fusion, Train
+from avsed.params import Train
 from avsed.runtime.device import choose_dtype
 from avsed.training.batches import TrainingData, batches
 from avsed.training.curves import Point
@@ -37,7 +37,7 @@ class SeedGroup:
         self,
         data: TrainingData,
         bands: tuple[Tensor, Tensor] | None,
-        fusion: Fusion,
+        embedding_dims: Mapping[str, int],
         params: Train,
         *,
         seeds: Sequence[int],
@@ -49,7 +49,7 @@ class SeedGroup:
         Args:
             data: clips and targets.
             bands: mean and deviation of each band, where the variant has spectral features.
-            fusion: embedding sizes.
+            embedding_dims: pretrained kind to its embedding size.
             params: training.
             seeds: S.
             device: where to compute.
@@ -67,7 +67,7 @@ class SeedGroup:
                 build_model(
                     data,
                     bands,
-                    fusion,
+                    embedding_dims,
                     params,
                     seed=states[0],
                     dropout_seed=states[whose],
@@ -166,7 +166,7 @@ class SeedGroup:
 def build_model(
     data: TrainingData,
     bands: tuple[Tensor, Tensor] | None,
-    fusion: Fusion,
+    embedding_dims: Mapping[str, int],
     params: Train,
     *,
     seed: int,
@@ -179,7 +179,7 @@ def build_model(
         torch.manual_seed(seed)
         model = Crnn(
             {kind: data.weak.features[kind].shape[2] for kind in data.kinds},
-            fusion=fusion,
+            embedding_dims=embedding_dims,
             n_classes=len(data.classes),
             dropout=params.dropout,
             generator=torch.Generator(device).manual_seed(dropout_seed),
