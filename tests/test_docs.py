@@ -213,7 +213,7 @@ def test_another_visual_size_trains_the_variants_that_use_it_and_no_other(
     }
 
     card = json.loads((readme.path / "data/models/spectral+visual/model.json").read_text())
-    assert card["fusion"]["visual_dim"] == 8
+    assert card["embedding_dims"] == {"visual": 8}
     before, after = (
         json.loads((path / "metrics" / "table.json").read_text())["spectral+visual"]["clip_f1"]
         for path in (finished_demo, readme.path)

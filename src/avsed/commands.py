@@ -142,7 +142,7 @@ def train_shard(variants: Sequence[str], shard: tuple[int, int], quiet: bool) ->
     from avsed.config import load_params
     from avsed.runtime.store import store_dir
     from avsed.training.batches import open_training_data
-    from avsed.training.loop import train_seeds
+    from avsed.training.train import train_seeds
     from avsed.variants import kinds_of_variant
 
     params = load_params()

@@ -33,7 +33,7 @@ from avsed.sources.collect import collect_clips
 from avsed.sources.prepare import prepare_lists
 from avsed.sources.youtube.download import download_clips
 from avsed.sources.youtube.scheduling import RetryPolicy
-from avsed.training import loop
+from avsed.training import train as train_module
 from avsed.training.train import train_variant
 from tests.conftest import ROOT
 from tests.helpers.control_groups import leave_memory
@@ -249,7 +249,7 @@ def test_a_full_disk_is_one_line_and_costs_nothing_that_is_finished(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Run a step with no free space, then with one page, four pages, ... until it succeeds."""
-    monkeypatch.setattr(loop, "CHECKPOINT_INTERVAL", 0.0)
+    monkeypatch.setattr(train_module, "CHECKPOINT_INTERVAL", 0.0)
     monkeypatch.setenv("PATH", os.environ["PATH"])  # the download extends it
 
     def attempt(folder: Path, on_disk: Path | None = None) -> int:

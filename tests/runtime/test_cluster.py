@@ -30,7 +30,6 @@ from avsed.runtime import cluster
 from avsed.runtime.cluster import SCHEDULER_VARIABLE, connect
 from avsed.sources.demo.render import render_clip
 from avsed.sources.demo.scenes import Scene
-from avsed.training import loop
 from avsed.training import train as train_module
 from avsed.training.batches import TrainingData
 from avsed.training.train import train_variant
@@ -232,7 +231,7 @@ def test_a_mistake_on_a_worker_is_told_as_it_would_be_here(
 
 def open_short_data() -> TrainingData:
     """Give data, on a worker too, and have it keep its state after each step."""
-    loop.CHECKPOINT_INTERVAL = 0.0
+    train_module.CHECKPOINT_INTERVAL = 0.0
     return training_data(n_frames=30)
 
 
@@ -266,11 +265,11 @@ def test_a_worker_that_is_killed_in_training_costs_the_steps_since_its_checkpoin
     monkeypatch.delenv(SCHEDULER_VARIABLE)
     monkeypatch.setenv("AVSED_STORE", str(tmp_path / "another store"))
     # What opening the data sets here is undone at the end.
-    monkeypatch.setattr(loop, "CHECKPOINT_INTERVAL", 0.0)
+    monkeypatch.setattr(train_module, "CHECKPOINT_INTERVAL", 0.0)
     # Each worker had every second seed.
     alone: dict[str, bytes] = {}
     for seeds in ((0, 2), (1, 3)):
-        trained = loop.train_seeds(
+        trained = train_module.train_seeds(
             open_short_data(), FUSION, TRAINING, seeds=seeds, store=tmp_path / "another store"
         )
         alone |= {
@@ -284,7 +283,7 @@ def test_a_worker_that_is_killed_in_training_costs_the_steps_since_its_checkpoin
 def test_a_worker_that_would_train_otherwise_is_refused(dask: Dask, tmp_path: Path) -> None:
     source = changed_source(tmp_path, "training/mean_teacher.py", "# another version\n")
     dask.start_two_workers(source_of_first=source)
-    with pytest.raises(AvsedError, match=r"this worker's code is \w+, another's \w+; give all"):
+    with pytest.raises(AvsedError, match=r"this worker's code is \w+, another's \w+; use the same"):
         train(tmp_path / "out")
 
 

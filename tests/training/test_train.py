@@ -20,12 +20,12 @@ from avsed.model.crnn import Crnn, embedding_dims
 from avsed.model.files import load_student, read_model_card
 from avsed.model.score import score_clips
 from avsed.runtime.files import append_checksum
-from avsed.training import loop
+from avsed.training import train as train_module
 from avsed.training.batches import Batch, TrainingData, band_statistics
 from avsed.training.distributed import seeds_of_job
-from avsed.training.loop import train_seeds
 from avsed.training.mean_teacher import consistency_weight, training_step
 from avsed.training.seed_group import SeedGroup, build_model
+from avsed.training.train import train_seeds
 from tests.conftest import ROOT, whole_files
 from tests.helpers.reference import ReferenceCrnn, reference_step
 from tests.helpers.training import FUSION, clips, train, training_data
@@ -58,14 +58,14 @@ def batch() -> Batch:
 
 
 def test_an_embedding_size_is_in_the_key_of_the_variants_that_use_it(tmp_path: Path) -> None:
-    def work_dir(**sizes: int) -> Path:
+    def folder(**sizes: int) -> Path:
         fusion = FUSION.model_copy(update=sizes)
         params = PARAMS.model_copy(update={"steps": 1, "n_seeds": 1})
-        return train_seeds(training_data(), fusion, params, seeds=[0], store=tmp_path).work_dir
+        return train_seeds(training_data(), fusion, params, seeds=[0], store=tmp_path).folder
 
-    before = work_dir()  # of auditory features alone
-    assert work_dir(visual_dim=9, auditory_dim=9, standalone_visual_dim=9) == before
-    assert work_dir(standalone_auditory_dim=9) != before
+    before = folder()  # of auditory features alone
+    assert folder(visual_dim=9, auditory_dim=9, standalone_visual_dim=9) == before
+    assert folder(standalone_auditory_dim=9) != before
 
 
 def test_a_step_computes_what_section_2_3_says() -> None:
@@ -176,7 +176,10 @@ def gru_together(*seeds: int, n_steps: int, n_frames: int = 151, **changed: obje
     params = PARAMS.model_copy(update={"steps": n_steps, **changed})
     run = SeedGroup(training_data(n_frames), None, SIZES, params, seeds=seeds, device=CPU)
     while not run.finished:
-        run.take_step()
+        costs = training_step(
+            run.students, run.teachers, run.optimizer, next(run.batches), run.step, params
+        )
+        run.record_costs(costs)
     return run
 
 
@@ -260,10 +263,10 @@ def test_seeds_that_are_trained_before_stay_whatever_trains_together(
 TRAINING = """
 import sys
 from pathlib import Path
-from avsed.training import loop
+from avsed.training import train as train_module
 from tests.helpers.training import SHORT, train
 
-loop.CHECKPOINT_INTERVAL = 0.0
+train_module.CHECKPOINT_INTERVAL = 0.0
 train(Path(sys.argv[1]), SHORT.model_copy(update={"steps": 25, "seeds_per_run": 2}))
 """
 
@@ -327,7 +330,7 @@ def test_a_checkpoint_that_is_none_costs_time_only_and_runs_nothing(
         append_checksum(checkpoint)
     train(tmp_path / "out")
     assert f"{checkpoint}: " in (said := capsys.readouterr().out)
-    assert "; its seeds begin anew" in said
+    assert "; its seeds start again from step 0" in said
     assert not (tmp_path / "touched").exists()
     assert (tmp_path / "out" / "seed-01.safetensors").read_bytes() == whole
 
@@ -337,19 +340,19 @@ def test_a_stopped_training_goes_on_and_ends_in_the_same_weights(
 ) -> None:
     """The first attempt keeps seed 0, and stops seed 1 in its second step."""
     n_steps: dict[tuple[int, ...], int] = {}
-    original = SeedGroup.take_step
+    original = SeedGroup.record_costs
 
-    def stop_seed_1(run: SeedGroup) -> bool:
+    def stop_seed_1(run: SeedGroup, costs: torch.Tensor) -> bool:
         n_steps[run.seeds] = n_steps.get(run.seeds, 0) + 1
         if run.seeds == (1,) and n_steps[run.seeds] == 2:
             while not whole_files(tmp_path / "another store", "seed-00.safetensors"):
                 time.sleep(0.05)
             raise KeyboardInterrupt
-        return original(run)
+        return original(run, costs)
 
     train(tmp_path / "undisturbed")
     monkeypatch.setenv("AVSED_STORE", str(tmp_path / "another store"))
-    monkeypatch.setattr(SeedGroup, "take_step", stop_seed_1)
+    monkeypatch.setattr(SeedGroup, "record_costs", stop_seed_1)
     with pytest.raises(KeyboardInterrupt):
         train(tmp_path / "out")
     train(tmp_path / "out")
@@ -367,18 +370,18 @@ def test_a_run_whose_seeds_were_kept_in_part_goes_on_from_its_checkpoint(
     (kept,) = (tmp_path / "store").rglob("seed-00.safetensors")
 
     monkeypatch.setenv("AVSED_STORE", str(tmp_path / "another store"))
-    monkeypatch.setattr(loop, "CHECKPOINT_INTERVAL", 0.0)
-    original = SeedGroup.take_step
+    monkeypatch.setattr(train_module, "CHECKPOINT_INTERVAL", 0.0)
+    original = SeedGroup.record_costs
     n_steps = 0
 
-    def take_step(run: SeedGroup) -> bool:
+    def record_costs(run: SeedGroup, costs: torch.Tensor) -> bool:
         nonlocal n_steps
         n_steps += 1
         if n_steps == PARAMS.steps:
             raise KeyboardInterrupt
-        return original(run)
+        return original(run, costs)
 
-    monkeypatch.setattr(SeedGroup, "take_step", take_step)
+    monkeypatch.setattr(SeedGroup, "record_costs", record_costs)
     with pytest.raises(KeyboardInterrupt):
         train(tmp_path / "out", together)
     (checkpoint,) = (tmp_path / "another store").rglob("*.checkpoint")
@@ -417,17 +420,18 @@ def test_a_seed_that_diverges_is_named_and_does_not_stop_the_others(
     train(tmp_path / "undisturbed", params)
     monkeypatch.setenv("AVSED_STORE", str(tmp_path / "another store"))
 
-    def break_seed_1(run: SeedGroup) -> bool:
+    def break_seed_1(run: SeedGroup, costs: torch.Tensor) -> bool:
+        has_point = original(run, costs)
         if 1 in run.seeds and run.step == 1:
             student = run.students[run.seeds.index(1)]
             next(student.parameters()).data[0, 0] = math.inf
-        return original(run)
+        return has_point
 
-    original = SeedGroup.take_step
-    monkeypatch.setattr(SeedGroup, "take_step", break_seed_1)
+    original = SeedGroup.record_costs
+    monkeypatch.setattr(SeedGroup, "record_costs", break_seed_1)
     for _ in range(2):  # the second finds it in the store
         train(tmp_path / "out", params)
-        said = "auditory, seed 1: is left out, for by step 2 its costs were no finite numbers"
+        said = "auditory, seed 1: excluded: costs became NaN or infinite by step 2"
         assert said in capsys.readouterr().out
         assert sorted(path.name for path in (tmp_path / "out").glob("seed-*")) == [
             "seed-00.safetensors",
@@ -451,14 +455,14 @@ def test_without_progress_only_a_seed_that_diverges_is_told(
     data = training_data()
     data.weak.features["auditory"][:] = float("nan")
     said = run(data, "ill")
-    assert said.startswith("auditory, seed 0: is left out, for by step 1 ")
+    assert said.startswith("auditory, seed 0: excluded: costs became NaN or infinite by step 1")
     assert said.count("\n") == 1
 
 
 def test_without_any_seed_left_training_is_an_error(tmp_path: Path) -> None:
     data = training_data()
     data.weak.features["auditory"][:] = float("nan")
-    with pytest.raises(AvsedError, match=r"auditory: no seed is left; lower train.learning_rate"):
+    with pytest.raises(AvsedError, match="every seed diverged; lower train.learning_rate"):
         train(tmp_path / "out", data=data)
 
 

@@ -1,9 +1,10 @@
 """Mean teacher training (Sections 2.3 and 4.3.1).
 
 - The paper's: `mean_teacher.py` has the costs, one training step and the schedules; `batches.py`
-  the batches, their targets and the standardization of spectral bands.
-- For speed: `seed_group.py` takes the steps of several seeds together, `loop.py` runs groups of
-  seeds side by side, `distributed.py` spreads them over machines.
-- For files: `train.py` is the stage, `curves.py` has the learning curves; checkpoints are in
-  `loop.py`.
+  has the batches, their targets and the statistics of the mel bands.
+- The stage: `train.py` trains all seeds of a variant, several side by side.
+- For speed: `seed_group.py` holds the networks of seeds that train together; `distributed.py`
+  spreads seeds over machines.
+- For files: `seed_files.py` has weights and checkpoints in the store; `curves.py` has the learning
+  curves.
 """

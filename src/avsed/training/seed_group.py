@@ -1,7 +1,8 @@
-"""Systems of several seeds that take each step together (Sections 2.3 and 4.3.1).
+"""Students and teachers of several seeds that take each step together (Sections 2.3 and 4.3.1).
 
-The small operations of several small networks become fewer and larger ones. Each system has
-initial weights, batches, dropout and batch-norm statistics of its own, and ends as it would alone.
+Training together turns the small operations of several small networks into fewer, larger ones. Each
+seed has its own initial weights, batches, dropout and batch-norm statistics, and trains as it would
+alone.
 """
 
 import threading
@@ -17,20 +18,24 @@ from avsed.params import Train
 from avsed.runtime.device import choose_dtype
 from avsed.training.batches import TrainingData, batches
 from avsed.training.curves import Point
-from avsed.training.mean_teacher import training_step
 
 N_POINTS = 100  # of a learning curve
-_global_state = threading.Lock()
+_global_random_state = threading.Lock()
 
 
 class SeedGroup:
-    """S students with their teachers, and all else that their next step depends on.
+    """S students with their teachers, and everything else that further steps depend on.
 
     Attributes:
-        seeds: S, which decide initial weights, batches and dropout.
-        step: steps taken.
-        curves: seed to its costs so far.
-        diverged: seed to the step by which its costs were no finite numbers any more.
+        seeds: S; each decides the initial weights, batches and dropout of one system.
+        params: training parameters.
+        students: S networks, in the order of the seeds.
+        teachers: S networks.
+        optimizer: Adam over the weights of all students.
+        batches: endless iterator.
+        step: number of steps taken.
+        curves: seed to its learning curve so far.
+        diverged: seed to the first point's step with NaN or infinite costs or weights.
     """
 
     def __init__(
@@ -44,25 +49,26 @@ class SeedGroup:
         device: torch.device,
         state: Mapping[str, Any] | None = None,
     ) -> None:
-        """Start, or go back to a state.
+        """Set up the systems at step 0, or at a saved state.
 
         Args:
             data: clips and targets.
-            bands: mean and deviation of each band, where the variant has spectral features.
+            bands: (M,) mean and (M,) deviation of the mel bands; None without spectral features.
             embedding_dims: pretrained kind to its embedding size.
-            params: training.
+            params: training parameters.
             seeds: S.
-            device: where to compute.
-            state: what `state_dict` returned, of the same systems.
+            device: device of networks and batches.
+            state: a `state_dict` of the same seeds.
         """
         self.seeds = tuple(seeds)
+        self.params = params
         self.step = 0
         self.curves: dict[int, list[Point]] = {seed: [] for seed in seeds}
         self.diverged: dict[int, int] = {}
-        self._params = params
+        # Four independent seeds: initial weights, the student's and the teacher's dropout, batches.
         drawn = [list(map(int, np.random.SeedSequence(seed).generate_state(4))) for seed in seeds]
-        # A teacher starts as a copy of its student, with a dropout of its own.
-        self.students, self._teachers = (
+        # A teacher starts as a copy of its student, with its own dropout.
+        self.students, self.teachers = (
             [
                 build_model(
                     data,
@@ -70,19 +76,19 @@ class SeedGroup:
                     embedding_dims,
                     params,
                     seed=states[0],
-                    dropout_seed=states[whose],
+                    dropout_seed=states[dropout],
                     device=device,
                 )
                 for states in drawn
             ]
-            for whose in (1, 2)
+            for dropout in (1, 2)
         )
         weights = [weight for student in self.students for weight in student.parameters()]
-        self._optimizer = torch.optim.Adam(weights, lr=params.learning_rate, fused=True)
+        self.optimizer = torch.optim.Adam(weights, lr=params.learning_rate, fused=True)
         self._costs = torch.zeros(2, len(seeds), device=device)  # summed since the last point
         if state is not None:
             self.load_state_dict(state)
-        self._batches = batches(
+        self.batches = batches(
             data,
             n_weak=params.n_weak,
             n_unlabeled=params.n_unlabeled,
@@ -93,37 +99,35 @@ class SeedGroup:
 
     @property
     def finished(self) -> bool:
-        """Whether all steps are taken, or no system is left that they could better."""
-        return self.step == self._params.steps or len(self.diverged) == len(self.seeds)
+        """Whether all steps are taken, or every seed has diverged."""
+        return self.step == self.params.steps or len(self.diverged) == len(self.seeds)
 
-    def take_step(self) -> bool:
-        """Take a step; returns whether the curves have a new point.
+    def record_costs(self, costs: Tensor) -> bool:
+        """Count a step and its costs.
 
-        Only the making of a point reads anything back from the device.
+        Only a new point of the curves reads values back, for which a GPU has to be waited for.
+
+        Args:
+            costs: (2, S) classification and consistency costs of the step.
+
+        Returns:
+            Whether the curves have a new point.
         """
-        self._costs += training_step(
-            self.students,
-            self._teachers,
-            self._optimizer,
-            next(self._batches),
-            self.step,
-            self._params,
-        )
+        self._costs += costs
         self.step += 1
-        n_steps = self._params.steps
-        interval = max(1, n_steps // N_POINTS)
-        has_point = self.step % interval == 0 or self.step == n_steps
+        interval = max(1, self.params.steps // N_POINTS)
+        has_point = self.step % interval == 0 or self.step == self.params.steps
         if has_point:
-            last = self.step % interval or interval
-            self._add_points(last)
+            self._add_points(n_steps=self.step % interval or interval)
         return has_point
 
     def _add_points(self, n_steps: int) -> None:
+        """Add the mean costs of the last `n_steps` steps to the curves, and find diverged seeds."""
         costs = (self._costs / n_steps).T.tolist()
         self._costs.zero_()
         for seed, student, of_seed in zip(self.seeds, self.students, costs, strict=True):
             self.curves[seed].append(Point(self.step, *of_seed))
-            # Weights tell what the costs before this step cannot.
+            # The costs were computed before the last update of the weights, which can fail too.
             finite = np.isfinite(of_seed).all() and all(
                 bool(weight.isfinite().all()) for weight in student.parameters()
             )
@@ -131,13 +135,13 @@ class SeedGroup:
                 self.diverged.setdefault(seed, self.step)
 
     def weights(self, seed: int) -> dict[str, Tensor]:
-        """Give a student's state dict, on the CPU."""
+        """Return a student's state dict, on the CPU."""
         student = self.students[self.seeds.index(seed)]
         return {name: tensor.cpu().contiguous() for name, tensor in student.state_dict().items()}
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all that further steps depend on; batches follow from the step."""
-        models = (*self.students, *self._teachers)
+        """Return everything that further steps depend on; the batches depend on the step only."""
+        models = (*self.students, *self.teachers)
         return {
             "step": self.step,
             "curves": {seed: list(map(tuple, points)) for seed, points in self.curves.items()},
@@ -145,22 +149,22 @@ class SeedGroup:
             "costs": self._costs,
             "models": [model.state_dict() for model in models],
             "dropout": [model.generator.get_state() for model in models],
-            "optimizer": self._optimizer.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore what `state_dict` returned, of the same systems."""
+        """Restore a `state_dict` of the same seeds."""
         self.step = state["step"]
         self.curves = {
             seed: [Point(*values) for values in points] for seed, points in state["curves"].items()
         }
         self.diverged = dict(state["diverged"])
         self._costs.copy_(state["costs"])
-        models = (*self.students, *self._teachers)
+        models = (*self.students, *self.teachers)
         for model, weights, dropout in zip(models, state["models"], state["dropout"], strict=True):
             model.load_state_dict(weights)
             model.generator.set_state(dropout)
-        self._optimizer.load_state_dict(state["optimizer"])
+        self.optimizer.load_state_dict(state["optimizer"])
 
 
 def build_model(
@@ -173,9 +177,19 @@ def build_model(
     dropout_seed: int,
     device: torch.device,
 ) -> Crnn:
-    """Build a system with PyTorch's default initial weights, drawn by a seed of its own."""
-    # Layers draw from the global state when they are made; it is put back afterwards.
-    with _global_state, torch.random.fork_rng(devices=[]):
+    """Build a network with PyTorch's default initial weights.
+
+    Args:
+        data: determines kinds, dims and classes.
+        bands: (M,) mean and (M,) deviation of the mel bands; None without spectral features.
+        embedding_dims: pretrained kind to its embedding size.
+        params: training parameters.
+        seed: seed of the initial weights.
+        dropout_seed: seed of the dropout.
+        device: device of the network.
+    """
+    # PyTorch's layers draw their weights from the global random state, which is restored.
+    with _global_random_state, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         model = Crnn(
             {kind: data.weak.features[kind].shape[2] for kind in data.kinds},
