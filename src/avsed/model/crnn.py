@@ -1,4 +1,11 @@
-"""The CRNN: convolutional spectral branch, fusion, recurrent layers, pooling (2.1 and 3)."""
+"""The paper's network, a CRNN that fuses features (Sections 2.1 and 3).
+
+- Seven convolutional blocks embed the log-mel spectrogram; two of them pool in time.
+- The blocks use average pooling.
+- Linear softmax pooling turns frame scores into clip scores, over valid frames only.
+- Dropout draws from its own generator, so that a seed trains the same alone and beside others.
+- The recurrent layers have no dropout, because the paper names none.
+"""
 
 from collections.abc import Collection, Mapping
 
@@ -18,9 +25,16 @@ GRU_LAYERS = 2
 
 
 class Crnn(nn.Module):
-    """Frame and clip scores from any combination of features.
+    """Compute frame and clip scores from any combination of features.
 
-    All of the paper's seven variants are this class with other features.
+    Each of the paper's variants is this network with other features.
+
+    Attributes:
+        kinds: features, in the order of concatenation.
+        embeddings: kind to the layers that embed it.
+        gru: recurrent layers.
+        classifier: from recurrent outputs to classes.
+        generator: random generator of the dropout.
     """
 
     def __init__(
@@ -36,12 +50,12 @@ class Crnn(nn.Module):
         """Build a variant.
 
         Args:
-            feature_dims: kind to dims of each of its features, in the order of concatenation.
+            feature_dims: kind to the dims of its features, in the order of concatenation.
             embedding_dims: pretrained kind to its embedding size; see `embedding_dims`.
             n_classes: K.
             dropout: probability.
-            generator: of the dropout, on the device on which the model will be.
-            cnn_dtype: of the convolutional blocks' arithmetic; all else is float32.
+            generator: random generator of the dropout, on the device that the network moves to.
+            cnn_dtype: data type in which convolutional blocks compute; all else is float32.
         """
         super().__init__()
         self.generator = generator
@@ -57,28 +71,30 @@ class Crnn(nn.Module):
                     nn.Linear(dims, embedding_dims[kind]), nn.ReLU(), Dropout(dropout, generator)
                 )
                 n_inputs += embedding_dims[kind]
-        # The paper names no dropout in or behind the recurrent layers.
         self.gru = BidirectionalGru(n_inputs, GRU_HIDDEN_SIZE, GRU_LAYERS)
         self.classifier = nn.Linear(2 * GRU_HIDDEN_SIZE, n_classes)
 
     def forward(self, features: Mapping[str, Tensor], mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Score clips.
+        """Compute the scores of clips.
 
         Args:
-            features: kind to (B, L, M) spectral or (B, T, dims) other features.
+            features: kind to (B, L, M) spectral or (B, T, dims) pretrained features.
             mask: (B, T) true where a frame counts in the clip scores.
 
         Returns:
             (B, T, K) frame scores and (B, K) clip scores, in [0, 1].
         """
+        # Section 3: features are embedded one by one, and fused before the recurrent layers.
         embedded = [self.embeddings[kind](features[kind]) for kind in self.kinds]
-        hidden = self.gru(torch.cat(embedded, dim=2))  # (B, T, 2 x 128)
+        fused = torch.cat(embedded, dim=2)  # (B, T, sum of embedding sizes)
+        hidden = self.gru(fused)  # (B, T, 2 x 128)
         frame_scores = torch.sigmoid(self.classifier(hidden))  # (B, T, K)
-        return frame_scores, linear_pool(frame_scores, mask)
+        clip_scores = linear_pool(frame_scores, mask)  # (B, K)
+        return frame_scores, clip_scores
 
 
 class SpectralBranch(nn.Module):
-    """Standardise a log-mel spectrogram and embed it by seven convolutional blocks."""
+    """Standardize a log-mel spectrogram and embed it with seven convolutional blocks."""
 
     mean: Tensor
     deviation: Tensor
@@ -88,7 +104,7 @@ class SpectralBranch(nn.Module):
     ) -> None:
         super().__init__()
         self.dtype = dtype
-        # Of the training set, per band (Section 4.2); saved with the weights.
+        # Statistics of each mel band over the training set (Section 4.2), saved with the weights.
         self.register_buffer("mean", torch.zeros(n_mels))
         self.register_buffer("deviation", torch.ones(n_mels))
         layers: list[nn.Module] = []
@@ -106,11 +122,11 @@ class SpectralBranch(nn.Module):
 
     def forward(self, log_mel: Tensor) -> Tensor:
         """Embed (B, L, M) spectral frames as (B, T, 128)."""
-        standardized = (log_mel - self.mean) / self.deviation
-        # Channels last: faster by a third on a CPU, as pooling and normalising vectorise over them.
-        image = standardized.unsqueeze(1).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(image.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            maps: Tensor = self.blocks(image)  # (B, 128, T, 1)
+        standardized = ((log_mel - self.mean) / self.deviation).unsqueeze(1)  # (B, 1, L, M)
+        # Channels last is a third faster on a CPU: pooling and normalization vectorize over them.
+        standardized = standardized.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(log_mel.device.type, self.dtype, enabled=self.dtype != torch.float32):
+            maps: Tensor = self.blocks(standardized)  # (B, 128, T, 1)
         return maps.to(log_mel.dtype).squeeze(3).transpose(1, 2)
 
 
@@ -132,17 +148,24 @@ def embedding_dims(kinds: Collection[str], fusion: Fusion) -> dict[str, int]:
 
 
 def linear_pool(frame_scores: Tensor, mask: Tensor) -> Tensor:
-    """Average frame scores, each weighted by itself, into clip scores.
+    """Compute clip scores: the mean of frame scores, each weighted by itself.
 
     Section 2.1, linear softmax pooling.
 
     Args:
         frame_scores: (..., T, K) in [0, 1].
-        mask: (..., T) true where a frame counts; at least one a clip.
+        mask: (..., T) true where a frame counts; at least one frame of each clip.
 
     Returns:
-        (..., K) in [0, 1]; 0 where all of a class's frame scores are 0.
+        (..., K) in [0, 1]; 0 where all frame scores of a class are 0.
+
+    Examples:
+        (0.2² + 0.6²) / (0.2 + 0.6):
+
+        >>> mask = torch.tensor([True, True])
+        >>> linear_pool(torch.tensor([[0.2], [0.6]]), mask)
+        tensor([0.5000])
     """
     counted = frame_scores * mask.unsqueeze(-1)
-    # All scores of a class can be 0 (underflow); 0 / 0 must not become NaN.
+    # All scores of a class can underflow to 0, and 0 / 0 must not become NaN.
     return counted.square().sum(-2) / counted.sum(-2).clamp_min(torch.finfo(counted.dtype).tiny)

@@ -1,0 +1,18 @@
+"""Examples in docstrings give the results that they show."""
+
+import doctest
+import importlib
+
+import pytest
+
+MODULES = [
+    "avsed.framing",
+    "avsed.model.crnn",
+]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_examples_give_the_results_that_they_show(module: str) -> None:
+    failed, attempted = doctest.testmod(importlib.import_module(module))
+    assert attempted
+    assert not failed
