@@ -201,10 +201,10 @@ def test_any_damage_of_a_students_weights_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("seed-00.safetensors", b"", "are not the weights of this model"),
-        ("seed-00.safetensors", b"<html>404</html>", "are not the weights of this model"),
-        ("model.json", b'{"kinds": ["spectral"', "is no model card"),
-        ("model.json", b"\xff\xfe", "is no model card"),
+        ("seed-00.safetensors", b"", "not the weights of this model"),
+        ("seed-00.safetensors", b"<html>404</html>", "not the weights of this model"),
+        ("model.json", b'{"kinds": ["spectral"', "missing or invalid"),
+        ("model.json", b"\xff\xfe", "missing or invalid"),
     ],
 )
 def test_a_damaged_model_is_refused_by_predict_with_exit_2(
@@ -226,7 +226,7 @@ def test_a_damaged_model_is_refused_by_predict_with_exit_2(
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     model_dir = write_model(tmp_path / "spectral", "spectral")
     save_weights(model_dir / "seed-00.safetensors", {"a": torch.ones(3)}, curve="[]")
-    with pytest.raises(AvsedError, match=r"are not the weights of this model .* train@spectral`"):
+    with pytest.raises(AvsedError, match=r"not the weights of this model .* train@spectral`"):
         load_model(model_dir, {})
 
 

@@ -277,7 +277,7 @@ def test_scores_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_weights_is_no_model(tmp_path: Path) -> None:
-    with pytest.raises(AvsedError, match=r"model\.json: is no model card"):
+    with pytest.raises(AvsedError, match=r"model\.json: missing or invalid"):
         load_model(tmp_path, {})
     write_model(tmp_path / "spectral", "spectral", n_seeds=0)
     with pytest.raises(AvsedError, match=r"has no seed-NN\.safetensors; run `dvc repro train@"):

@@ -194,7 +194,7 @@ def test_a_plot_and_a_page_are_made_of_one_file(
         (["--threshold", "1.5"], "--threshold: Input should be less than 1"),
         (["--median-filter-frames", "4"], "median_filter_frames is 4; a median filter needs an"),
         (["--weights", "visual=x.pth"], "--weights visual=...: "),
-        (["--model", "nowhere"], "nowhere/model.json: is no model card"),
+        (["--model", "nowhere"], "nowhere/model.json: missing or invalid"),
     ],
 )
 def test_what_cannot_be_done_is_one_line_and_status_2(
@@ -217,7 +217,7 @@ def test_a_model_whose_weights_were_cut_short_is_one_line(
     path.write_bytes(path.read_bytes()[:1000])
     assert run_avsed(monkeypatch, "predict", "a.wav", "--model", model_dir) == 2
     said = capsys.readouterr().err
-    assert said.startswith(f"error: {path}: are not the weights of this model (")
+    assert said.startswith(f"error: {path}: not the weights of this model (")
     assert said.count("\n") == 1
 
 

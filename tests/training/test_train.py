@@ -462,7 +462,7 @@ def test_without_progress_only_a_seed_that_diverges_is_told(
 def test_without_any_seed_left_training_is_an_error(tmp_path: Path) -> None:
     data = training_data()
     data.weak.features["auditory"][:] = float("nan")
-    with pytest.raises(AvsedError, match="every seed diverged; lower train.learning_rate"):
+    with pytest.raises(AvsedError, match=r"auditory: every seed diverged; lower"):
         train(tmp_path / "out", data=data)
 
 

@@ -1,4 +1,4 @@
-"""The files of a trained model: model.json and each student's weights."""
+"""Read and write a trained model: model.json and the weights of each student."""
 
 import hashlib
 import json
@@ -18,15 +18,15 @@ from avsed.runtime.files import atomic_write
 
 
 class ModelCard(Section):
-    """A trained variant, weights apart.
+    """The contents of model.json: everything that is needed to use a student's weights.
 
     Attributes:
-        kinds: its features, in the order of their concatenation.
-        feature_dims: dims of each.
-        classes: the label vocabulary, in the order of the scores.
+        kinds: features, in the order of concatenation.
+        feature_dims: dims of each kind.
+        classes: class names, in the order of the scores.
         embedding_dims: pretrained kind to its embedding size.
-        mask_padding: whether padded frames are left out of the clip scores.
-        provenance: kind to what its features were made by.
+        mask_padding: whether padded frames are excluded from the clip scores.
+        provenance: kind to the extractor and parameters of its features.
     """
 
     kinds: tuple[str, ...] = Field(strict=False)
@@ -47,7 +47,7 @@ def read_model_card(model_dir: Path) -> ModelCard:
     """Read `model.json`.
 
     Raises:
-        AvsedError: if it is missing or not as `write_model_card` writes it.
+        AvsedError: if it is missing or invalid.
     """
     path = model_dir / "model.json"
     try:
@@ -55,37 +55,37 @@ def read_model_card(model_dir: Path) -> ModelCard:
     except (OSError, UnicodeDecodeError, ValidationError) as error:
         reason = str(error).splitlines()[0]
         raise AvsedError(
-            f"{path}: is no model card ({reason}); run `dvc repro train@{model_dir.name}`"
+            f"{path}: missing or invalid ({reason}); run `dvc repro train@{model_dir.name}`"
         ) from None
 
 
 def save_weights(path: Path, weights: Mapping[str, Tensor], curve: str) -> None:
-    """Write a seed's weights and curve in the format of safetensors, which has no checksum."""
-    # One entry: safetensors writes several in another order each time.
+    """Write a seed's weights and learning curve, with a checksum, as a safetensors file."""
+    # One entry, because safetensors writes several in a random order.
     metadata = {"avsed": json.dumps({"curve": curve, "sha256": _hash(weights, curve)})}
-    whole = {name: tensor.contiguous() for name, tensor in weights.items()}
-    # In memory first: safetensors' own errors do not say that a disk is full.
-    path.write_bytes(save(whole, metadata=metadata))
+    tensors = {name: tensor.contiguous() for name, tensor in weights.items()}
+    # In memory first: errors of safetensors do not say that a disk is full.
+    path.write_bytes(save(tensors, metadata=metadata))
 
 
 def read_student_weights(path: Path) -> tuple[dict[str, Tensor], str]:
-    """Read what `save_weights` wrote.
+    """Read a student's weights and learning curve, and verify the checksum.
 
     Raises:
-        OSError: if it cannot be read, or is not as it was written.
+        OSError: if the file cannot be read, or was changed.
     """
     try:
         with safe_open(path, "pt") as file:
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             metadata = json.loads((file.metadata() or {})["avsed"])
         curve: str = metadata["curve"]
-        whole = metadata["sha256"] == _hash(weights, curve)
+        valid = metadata["sha256"] == _hash(weights, curve)
     except SafetensorError as error:
         raise OSError(str(error)) from None
     except (KeyError, ValueError, TypeError):
-        whole = False
-    if not whole:
-        raise OSError("damaged, or not written by this avsed")
+        valid = False
+    if not valid:
+        raise OSError("corrupted, or written by another version of avsed")
     return weights, curve
 
 
@@ -100,7 +100,11 @@ def _hash(weights: Mapping[str, Tensor], curve: str) -> str:
 
 
 def load_student(card: ModelCard, weights_path: Path, device: torch.device) -> Crnn:
-    """Build a trained student from its card and weights, ready to score."""
+    """Build a trained student in evaluation mode.
+
+    Raises:
+        AvsedError: if the weights cannot be read, or do not fit the card.
+    """
     student = Crnn(
         dict(zip(card.kinds, card.feature_dims, strict=True)),
         embedding_dims=card.embedding_dims,
@@ -114,7 +118,7 @@ def load_student(card: ModelCard, weights_path: Path, device: torch.device) -> C
     except (RuntimeError, OSError) as error:
         reason = str(error).strip().splitlines()[0]
         raise AvsedError(
-            f"{weights_path}: are not the weights of this model ({reason}); "
+            f"{weights_path}: not the weights of this model ({reason}); "
             f"run `dvc repro train@{weights_path.parent.name}`"
         ) from None
     return student.to(device).eval()

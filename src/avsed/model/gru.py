@@ -1,10 +1,10 @@
-"""The bidirectional GRU of Section 2.1, of one system or of several together.
+"""The bidirectional GRU (Section 2.1) of one system, or of several systems together.
 
-torch's own backward pass of a GRU takes about four times its forward pass on a CPU, most of it in
-small operations of autograd, and it cannot batch systems that have weights of their own. Here the
-pass is written out: both directions of all systems are one batch of matrix products, all that does
-not depend on the step before is computed for all frames at once, and so are the gradients of the
-weights.
+On a CPU, the backward pass of PyTorch's GRU takes about four times as long as its forward pass,
+mostly in small operations of autograd. It also cannot batch systems with different weights. Here
+both passes are written out. The two directions of all systems are one batch of matrix products.
+Everything that does not depend on the previous frame is computed for all frames at once, including
+the gradients of the weights.
 """
 
 from collections.abc import Sequence
@@ -15,27 +15,27 @@ from torch import Tensor, nn
 
 
 class BidirectionalGru(nn.GRU):
-    """A GRU over frames in both directions; weights, names and results are those of `nn.GRU`."""
+    """A bidirectional GRU with the weights, parameter names and results of `nn.GRU`."""
 
     def __init__(self, n_inputs: int, hidden_size: int, n_layers: int) -> None:
         super().__init__(n_inputs, hidden_size, n_layers, batch_first=True, bidirectional=True)
 
     def forward(self, inputs: Tensor) -> Tensor:  # type: ignore[override]
-        """Run over (B, T, inputs); returns (B, T, 2 x hidden)."""
+        """Compute (B, T, 2 x hidden) outputs from (B, T, inputs)."""
         return gru_together([self], inputs.unsqueeze(0)).squeeze(0)
 
 
 def gru_together(grus: Sequence[BidirectionalGru], inputs: Tensor) -> Tensor:
-    """Run S GRUs of one shape, each over its own inputs.
+    """Run S GRUs of the same shape, each on its own inputs.
 
     Args:
-        grus: S.
+        grus: S GRUs.
         inputs: (S, B, T, inputs).
 
     Returns:
         (S, B, T, 2 x hidden).
     """
-    # Of one system torch's own passes are the fastest, but for that back through time on a CPU.
+    # For one system, PyTorch's passes are the fastest, except the backward pass on a CPU.
     if len(grus) == 1 and (inputs.is_cuda or not torch.is_grad_enabled()):
         return nn.GRU.forward(grus[0], inputs[0])[0].unsqueeze(0)
     hidden = inputs.transpose(1, 2)  # (S, T, B, inputs)
@@ -45,7 +45,7 @@ def gru_together(grus: Sequence[BidirectionalGru], inputs: Tensor) -> Tensor:
 
 
 def _run_layer(grus: Sequence[BidirectionalGru], inputs: Tensor, layer: int) -> Tensor:
-    """Run one layer over (S, T, B, inputs); returns (S, T, B, 2 x hidden)."""
+    """Compute one layer's (S, T, B, 2 x hidden) outputs from (S, T, B, inputs)."""
     weights = [
         torch.stack(
             [
@@ -59,7 +59,7 @@ def _run_layer(grus: Sequence[BidirectionalGru], inputs: Tensor, layer: int) -> 
     weight_ih, weight_hh, bias_ih, bias_hh = weights  # (2 S, 3 x hidden, ...)
     n_systems, n_frames, n_clips, n_inputs = inputs.shape
     size = grus[0].hidden_size
-    # The recurrent biases of the reset and the update gate only ever meet their input biases.
+    # The reset and update gates only use the sum of their recurrent and input biases.
     bias = bias_ih + torch.cat([bias_hh[:, : 2 * size], torch.zeros_like(bias_hh[:, :size])], 1)
     projected = torch.baddbmm(
         bias.view(n_systems, 1, 6 * size),
@@ -67,7 +67,7 @@ def _run_layer(grus: Sequence[BidirectionalGru], inputs: Tensor, layer: int) -> 
         weight_ih.view(n_systems, 6 * size, n_inputs).transpose(1, 2),
     )
     projected = projected.view(n_systems, n_frames, n_clips, 2, 3 * size).transpose(0, 1)
-    # The second direction runs over the frames from the last to the first.
+    # The second direction runs from the last frame to the first.
     both = torch.stack([projected[:, :, :, 0], projected[:, :, :, 1].flip(0)], 2)
     hidden = _Recurrence.apply(
         both.flatten(1, 2), weight_hh.transpose(1, 2).contiguous(), bias_hh[:, 2 * size :, None].mT
@@ -77,21 +77,21 @@ def _run_layer(grus: Sequence[BidirectionalGru], inputs: Tensor, layer: int) -> 
 
 
 class _Recurrence(torch.autograd.Function):
-    """The steps of a GRU, given its projected inputs.
+    """The recurrence of a GRU, given its projected inputs.
 
-    h_t = n + z (h_{t-1} - n), with the gates r and z the sigmoids of their inputs' projection plus
-    that of h_{t-1}, and n = tanh(projected inputs + r (W h_{t-1} + b)).
+    h_t = n + z (h_{t-1} - n), where n = tanh(projected inputs + r (W h_{t-1} + b)). The reset gate
+    r and the update gate z are sigmoids of the projected inputs plus the projected h_{t-1}.
     """
 
     @staticmethod
     def forward(ctx: Any, projected: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        """Run over all frames.
+        """Compute the hidden states of all frames.
 
         Args:
-            ctx: keeps what the backward pass needs.
-            projected: (T, D, B, 3H) of D directions: reset, update, new.
-            weight: (D, H, 3H).
-            bias: (D, 1, H) of the new gate's recurrent part.
+            ctx: saves tensors for the backward pass.
+            projected: (T, D, B, 3H) of D directions: reset gate, update gate, new state.
+            weight: (D, H, 3H) recurrent weights.
+            bias: (D, 1, H) recurrent bias of the new state.
 
         Returns:
             (T, D, B, H).
@@ -101,7 +101,7 @@ class _Recurrence(torch.autograd.Function):
         hidden = projected.new_zeros(n_frames + 1, n_directions, n_clips, size)
         gates = projected.new_empty(n_frames, n_directions, n_clips, 2 * size)
         new = projected.new_empty(n_frames, n_directions, n_clips, size)
-        recurrent = torch.empty_like(new)  # W h + b of the new gate
+        recurrent = torch.empty_like(new)  # W h + b of the new state
         for t in range(n_frames):
             product = torch.bmm(hidden[t], weight)
             torch.add(projected[t, ..., : 2 * size], product[..., : 2 * size], out=gates[t])
@@ -115,12 +115,12 @@ class _Recurrence(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Run over all frames, from the last to the first."""
+        """Compute gradients from the last frame to the first."""
         (from_above,) = gradients
         hidden, gates, new, recurrent, weight = ctx.saved_tensors
         n_frames, n_directions, _, size = new.shape
         reset, update = gates[..., :size], gates[..., size:]
-        # What the gradient of h_t becomes at each gate, before its nonlinearity.
+        # Factors from the gradient of h_t to that of each gate's input, before its nonlinearity.
         to_new = (1.0 - update) * (1.0 - new.square())
         to_update = (hidden[:-1] - new) * update * (1.0 - update)
         to_reset = to_new * recurrent * reset * (1.0 - reset)

@@ -1,4 +1,4 @@
-"""Run a variant's students over the annotated clips."""
+"""Score the validation and test clips with all students of one variant."""
 
 from pathlib import Path
 
@@ -25,20 +25,21 @@ def score_variant(
     """Score validation and test clips with all students of a variant.
 
     Args:
-        model_dir: what `train_variant` wrote.
-        features_dir: shards of all kinds.
-        metadata_dir: the lists.
-        out_path: becomes the scores of both splits.
+        model_dir: folder written by `train_variant`.
+        features_dir: folder of all features.
+        metadata_dir: folder of the lists.
+        out_path: file for the scores of both splits.
 
     Raises:
-        AvsedError: if features or a list are missing, or features are not the model's.
+        AvsedError: if features or a list are missing, or the model was trained on features that
+            were computed with other parameters.
     """
     device = choose_device()
     card = read_model_card(model_dir)
     for kind in card.kinds:
         if dict(describe_shards(features_dir, kind)[0]) != card.provenance[kind]:
             raise AvsedError(
-                f"{features_dir / kind}: was made by other parameters than the features that "
+                f"{features_dir / kind}: parameters differ from those of the features that "
                 f"{model_dir} was trained on; run `dvc repro train@{model_dir.name}`"
             )
     students = {
@@ -65,10 +66,10 @@ def score_clips(student: Crnn, clips: ClipFeatures, mask: Tensor, device: torch.
     """Score clips with one student.
 
     Args:
-        student: ready to score.
+        student: student in evaluation mode.
         clips: n clips.
         mask: (n, T) true where a frame counts in the clip scores.
-        device: where the student is.
+        device: the student's device.
     """
     frame_scores, clip_scores = [], []
     for start in range(0, len(clips.clip_ids), BATCH_SIZE):

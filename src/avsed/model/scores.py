@@ -1,4 +1,4 @@
-"""Files of scores: what metrics, table and thresholds are computed from, without a network."""
+"""Files of scores, from which metrics and thresholds are computed without a network."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from avsed.runtime.files import new_hdf5, open_results
 
 @dataclass(frozen=True, kw_only=True)
 class Scores:
-    """One system's scores of n clips.
+    """One student's scores of n clips.
 
     Attributes:
         frame_scores: (n, T, K) in [0, 1].
@@ -26,11 +26,11 @@ class Scores:
 
 @dataclass(frozen=True, kw_only=True)
 class ScoredSplit:
-    """All seeds' scores of one split.
+    """The scores of all seeds for one split.
 
     Attributes:
         clip_ids: n clips.
-        valid_frames: (n,).
+        valid_frames: (n,) number of valid frames, 1 to T.
         seeds: seed to its scores.
     """
 
@@ -40,10 +40,10 @@ class ScoredSplit:
 
 
 def write_scores(path: Path, splits: Mapping[str, ScoredSplit]) -> None:
-    """Write the scores of all seeds of a variant, whole or not at all.
+    """Write the scores of all seeds of a variant atomically.
 
     Args:
-        path: becomes an HDF5 file with a group for each split, and below it one for each seed.
+        path: HDF5 file to write, with a group for each split that contains one for each seed.
         splits: split to the scores of its clips.
     """
     with new_hdf5(path) as file:
@@ -58,7 +58,10 @@ def write_scores(path: Path, splits: Mapping[str, ScoredSplit]) -> None:
 
 
 def read_scores(path: Path) -> dict[str, ScoredSplit]:
-    """Read what `write_scores` wrote: split to the scores of its clips.
+    """Read the scores of all seeds of a variant.
+
+    Returns:
+        Split to the scores of its clips.
 
     Raises:
         AvsedError: if the file cannot be read.

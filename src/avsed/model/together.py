@@ -1,4 +1,4 @@
-"""The forward pass of several systems at once: the fast version of `Crnn.forward`."""
+"""The forward pass of several systems at once, with the results of `Crnn.forward`."""
 
 from collections.abc import Mapping, Sequence
 from typing import cast
@@ -13,14 +13,14 @@ from avsed.model.gru import gru_together
 def forward_together(
     models: Sequence[Crnn], features: Mapping[str, Tensor], mask: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Score clips by S systems of one variant, each with clips of its own.
+    """Compute the scores of S systems of one variant, each for its own clips.
 
-    Their small products are done as one; only the convolutions, which gain nothing by it, stay one
-    system's after the other's. Each system's scores are what it gives alone.
+    The small matrix products of the systems are batched. Convolutions gain nothing from that and
+    run one system after the other.
 
     Args:
-        models: S systems.
-        features: kind to (S, B, L, M) spectral or (S, B, T, dims) other features.
+        models: S networks.
+        features: kind to (S, B, L, M) spectral or (S, B, T, dims) pretrained features.
         mask: (S, B, T) true where a frame counts in the clip scores.
 
     Returns:
@@ -46,7 +46,7 @@ def _embed(models: Sequence[Crnn], kind: str, features: Tensor) -> Tensor:
 
 
 def _apply_linear(layers: Sequence[nn.Linear], inputs: Tensor) -> Tensor:
-    """Apply S linear layers, each to its own of (S, B, T, inputs)."""
+    """Apply S linear layers to (S, B, T, inputs), each to its own inputs."""
     outputs = torch.baddbmm(
         torch.stack([layer.bias for layer in layers]).unsqueeze(1),
         inputs.flatten(1, 2),

@@ -1,4 +1,4 @@
-"""Features and targets of clips as tensors, and batches half weak, half unlabeled (4.3.1)."""
+"""Training clips with targets, mel band statistics, batches (Sections 4.2 and 4.3.1)."""
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +16,7 @@ from avsed.params import Section
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
-    """Clips of one training step of S systems: each one's weak clips first.
+    """Clips of one training step of S systems; the weak clips of each system stand first.
 
     Attributes:
         features: kind to (S, B, frames, dims) float32.
@@ -31,16 +31,16 @@ class Batch:
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingData:
-    """What one variant is trained on.
+    """The training clips of one variant.
 
     Attributes:
-        kinds: features of the variant, in the order of `kinds_of_variant`.
-        classes: the label vocabulary, K classes.
+        kinds: the variant's features, in the order of concatenation.
+        classes: K class names.
         weak: clips with tags.
-        unlabeled: clips without.
+        unlabeled: clips without tags.
         targets: (n weak, K) 1 where a weak clip has the tag, else 0.
-        features_key: keys of the shards that the features come from.
-        provenance: kind to what its features were made by.
+        features_key: keys of the shards that contain the features.
+        provenance: kind to the extractor and parameters of its features.
     """
 
     kinds: tuple[str, ...]
@@ -62,14 +62,14 @@ def open_training_data(
     """Load the clips of the weak and the unlabeled list that have all features of a variant.
 
     Args:
-        features_dir: the folder of all kinds.
-        metadata_dir: the lists.
-        kinds: the variant's.
-        made_by: kind to the parameters that its features must have been made by.
+        features_dir: folder of all features.
+        metadata_dir: folder of the lists.
+        kinds: the variant's features, in the order of concatenation.
+        made_by: kind to the parameters with which its features must have been computed.
 
     Raises:
-        AvsedError: if a list or features are missing, features were made by other parameters, or
-            no clip of a list has the features.
+        AvsedError: if a list or features are missing, features were computed with other
+            parameters, or no clip of a list has the features.
     """
     classes = read_classes(metadata_dir)
     described = {kind: describe_shards(features_dir, kind) for kind in kinds}
@@ -89,7 +89,7 @@ def open_training_data(
 
 
 def band_statistics(data: TrainingData) -> tuple[Tensor, Tensor]:
-    """Compute the mean and deviation of each band over the training set (Section 4.2).
+    """Compute mean and standard deviation of each mel band over the training set (Section 4.2).
 
     Returns:
         (M,) mean and (M,) deviation of the log-mel values of all valid spectral frames.
@@ -97,7 +97,8 @@ def band_statistics(data: TrainingData) -> tuple[Tensor, Tensor]:
     total, squares, count = torch.zeros(()), torch.zeros(()), 0
     for clips in (data.weak, data.unlabeled):
         for log_mel, mask in zip(clips.features["spectral"], clips.mask, strict=True):
-            n_valid = int(mask.sum()) * (len(log_mel) // len(mask))
+            n_valid = int(mask.sum()) * (len(log_mel) // len(mask))  # 4 spectral frames per frame
+            # Without padding, which is silence; in float64, as the sums run over millions of frames.
             valid = log_mel[:n_valid].double()
             total = total + valid.sum(0)
             squares = squares + valid.square().sum(0)
@@ -105,13 +106,13 @@ def band_statistics(data: TrainingData) -> tuple[Tensor, Tensor]:
     mean = total / count
     variance = (squares / count - mean.square()).clamp_min(0.0)
     deviation = variance.sqrt()
-    # A band that never varies (above an old recording's cut-off) tells nothing: it becomes 0.
+    # A constant band, for example above the cut-off of old recordings, becomes 0 everywhere.
     deviation[deviation < 1e-3] = torch.inf
     return mean.float(), deviation.float()
 
 
 def place_features(data: TrainingData, device: torch.device) -> TrainingData:
-    """Move the training clips to a GPU whose free memory they leave half of."""
+    """Move the training clips to the GPU if they need at most half of its free memory."""
     if device.type != "cuda":
         return data
     n_bytes = sum(
@@ -119,6 +120,7 @@ def place_features(data: TrainingData, device: torch.device) -> TrainingData:
         for clips in (data.weak, data.unlabeled)
         for features in clips.features.values()
     )
+    # The other half is for the networks and their activations.
     if n_bytes > torch.cuda.mem_get_info(device)[0] / 2:
         return data
     weak, unlabeled = (
@@ -136,6 +138,7 @@ def tag_targets(clips: Sequence[AnnotatedClip], classes: Sequence[str]) -> Tenso
     """Encode the clips' tags as (n, K) zeros and ones."""
     targets = torch.zeros(len(clips), len(classes))
     for row, clip in enumerate(clips):
+        # A clip without tags is an example of no class.
         for tag in clip.tags or ():
             targets[row, classes.index(tag)] = 1.0
     return targets
@@ -150,33 +153,32 @@ def batches(
     device: torch.device,
     n_skipped: int = 0,
 ) -> Iterator[Batch]:
-    """Yield batches for ever; both lists are shuffled anew each time they are through.
-
-    Section 4.3.1. No clip is drawn again before all others of its list were. A system's clips
-    depend on its own seed only.
+    """Yield batches without end, each of weak and unlabeled clips (Section 4.3.1).
 
     Args:
         data: clips and targets.
-        n_weak: weak clips of a batch.
-        n_unlabeled: unlabeled clips of a batch.
-        seeds: of the shuffling, one for each system.
-        device: where the batches go.
-        n_skipped: batches at the start that are drawn, but not made.
+        n_weak: number of weak clips in a batch.
+        n_unlabeled: number of unlabeled clips in a batch.
+        seeds: one for each of S systems; a system's clips depend on its seed only.
+        device: device of the batches.
+        n_skipped: number of batches to skip at the start, for training that is resumed.
     """
     orders = [
         _draw_clips(data, n_weak, n_unlabeled, torch.Generator().manual_seed(seed))
         for seed in seeds
     ]
-    # The features lie either here or on the device already.
-    where = data.weak.mask.device
+    # The features are in main memory, or on the GPU if `place_features` moved them.
+    data_device = data.weak.mask.device
     for number in itertools.count():
         drawn = [next(order) for order in orders]
         if number < n_skipped:
             continue
-        weak, unlabeled = (torch.stack(rows).to(where) for rows in zip(*drawn, strict=True))
+        # (S, n_weak) and (S, n_unlabeled) indices
+        weak, unlabeled = (torch.stack(rows).to(data_device) for rows in zip(*drawn, strict=True))
         features = {}
         for kind in data.kinds:
             parts = data.weak.features[kind][weak], data.unlabeled.features[kind][unlabeled]
+            # Copied part by part: this converts float16 to float32 and moves to the device at once.
             features[kind] = torch.empty(
                 len(seeds), n_weak + n_unlabeled, *parts[0].shape[2:], device=device
             )
@@ -192,14 +194,16 @@ def batches(
 def _draw_clips(
     data: TrainingData, n_weak: int, n_unlabeled: int, generator: torch.Generator
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield the (n_weak,) and (n_unlabeled,) clips of each batch of one system."""
+    """Yield (n_weak,) and (n_unlabeled,) indices of the clips in each batch of one system."""
+    # Both lists use one generator, so this order is part of what a seed means.
     weak = shuffled_cycles(len(data.weak.clip_ids), n_weak, generator)
     unlabeled = shuffled_cycles(len(data.unlabeled.clip_ids), n_unlabeled, generator)
     return zip(weak, unlabeled, strict=True)
 
 
 def shuffled_cycles(n_clips: int, n_drawn: int, generator: torch.Generator) -> Iterator[Tensor]:
-    """Yield (n_drawn,) indices for ever, going through one shuffle of all after the other."""
+    """Yield (n_drawn,) indices without end, from one shuffle of all clips after the other."""
+    # The paper does not say how clips are drawn. Here no clip comes again before all others did.
     waiting = torch.empty(0, dtype=torch.long)
     while True:
         while len(waiting) < n_drawn:

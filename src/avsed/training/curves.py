@@ -1,4 +1,4 @@
-"""Learning curves: kept by seed, and drawn by DVC as the mean over a variant's seeds."""
+"""Learning curves: one for each seed, and their mean, which DVC draws."""
 
 import json
 import shutil
@@ -12,12 +12,12 @@ from avsed.runtime.files import name_disk_errors
 
 
 class Point(NamedTuple):
-    """Costs of Section 2.3, averaged over the steps since the point before.
+    """Costs of Section 2.3, averaged over the steps since the previous point.
 
     Attributes:
-        step: steps taken.
-        classification_cost: of the weak clips.
-        consistency_cost: of all clips, before its weight.
+        step: number of steps taken.
+        classification_cost: cost of the weak clips.
+        consistency_cost: cost of all clips, without its weight.
     """
 
     step: int
@@ -29,7 +29,7 @@ Curve = Sequence[Point]
 
 
 def mean_curve(curves: Sequence[Curve]) -> list[Point]:
-    """Average the curves of several seeds, which have the same steps."""
+    """Average the curves of several seeds, whose points have the same steps."""
     return [
         Point(
             points[0].step,
@@ -41,23 +41,23 @@ def mean_curve(curves: Sequence[Curve]) -> list[Point]:
 
 
 def curve_to_json(curve: Curve) -> str:
-    """Write a curve as text, to be kept beside a seed's weights."""
+    """Convert a curve to JSON, which is stored with the seed's weights."""
     return json.dumps(curve)
 
 
 def curve_from_json(text: str) -> list[Point]:
-    """Read what `curve_to_json` wrote."""
+    """Read a curve from the JSON of `curve_to_json`."""
     return [Point(*values) for values in json.loads(text)]
 
 
 @contextmanager
 def open_curve(folder: Path) -> Iterator[Callable[[Point], None]]:
-    """Start a variant's curve anew; yields what appends a point to it.
+    """Replace a variant's curve by an empty one, and yield a function that appends a point.
 
-    DVCLive writes it as <folder>/plots/metrics/<cost>.tsv, which DVC and its extension for VS Code
-    draw, also while it grows.
+    DVCLive writes <folder>/plots/metrics/<cost>.tsv. DVC and its extension for VS Code draw these
+    files, also during training.
     """
-    from dvclive.live import Live  # takes a second, and most of avsed can do without
+    from dvclive.live import Live  # here, as it takes a second to import
 
     shutil.rmtree(folder, ignore_errors=True)
     with (
