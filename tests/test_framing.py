@@ -22,7 +22,7 @@ def test_a_short_clip_has_the_frames_that_it_reaches_into(duration: float, expec
 
 
 @pytest.mark.parametrize("duration", [0.0, -1.0, float("nan")])
-def test_a_clip_without_duration_is_refused(duration: float) -> None:
+def test_a_duration_that_is_not_positive_is_rejected(duration: float) -> None:
     with pytest.raises(ValueError, match="longer than 0 s"):
         valid_frames(duration)
 

@@ -7,8 +7,11 @@ import torch
 from torch.nn import functional
 
 from avsed.dataset.loading import ClipFeatures
+from avsed.model.crnn import embedding_dims
 from avsed.params import Fusion, Train
 from avsed.training.batches import TrainingData
+from avsed.training.mean_teacher import training_step
+from avsed.training.seed_group import SeedGroup
 from avsed.training.train import train_variant
 
 # Written out, and not read from params.yaml: tests compare with the paper (4.3.1).
@@ -44,6 +47,8 @@ SHORT = PAPER.model_copy(
     }
 )
 FUSION = Fusion(auditory_dim=2, visual_dim=2, standalone_auditory_dim=8, standalone_visual_dim=2)
+AUDITORY_DIMS = embedding_dims(["auditory"], FUSION)  # of the variant that `training_data` is for
+CPU = torch.device("cpu")
 
 
 def clips(classes: list[int]) -> ClipFeatures:
@@ -83,3 +88,16 @@ def train(out_dir: Path, params: Train = SHORT, data: TrainingData | None = None
         out_dir=out_dir,
         curve_dir=out_dir.with_name("curve"),
     )
+
+
+def train_together(*seeds: int, n_steps: int, n_frames: int = 151, **changed: object) -> SeedGroup:
+    """Train seeds of auditory features in one group, without the store."""
+    torch.set_num_threads(1)  # as training does without spectra
+    params = SHORT.model_copy(update={"steps": n_steps, **changed})
+    run = SeedGroup(training_data(n_frames), None, AUDITORY_DIMS, params, seeds=seeds, device=CPU)
+    while not run.finished:
+        costs = training_step(
+            run.students, run.teachers, run.optimizer, next(run.batches), run.step, params
+        )
+        run.record_costs(costs)
+    return run

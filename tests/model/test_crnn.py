@@ -1,4 +1,4 @@
-"""The network: its sizes, its pooling, its dropout."""
+"""The network: sizes, pooling, dropout."""
 
 import pytest
 import torch
@@ -53,7 +53,7 @@ def test_each_variant_concatenates_its_embeddings(variant: str, size: int) -> No
 
 
 @pytest.mark.parametrize("variant", SIZES)
-def test_systems_together_score_as_each_does_alone(variant: str) -> None:
+def test_systems_together_have_the_scores_of_each_alone(variant: str) -> None:
     models = [build(variant, seed=seed).double().eval() for seed in (1, 2, 3)]
     inputs = {kind: of_kind.double() for kind, of_kind in features(variant, n_clips=3).items()}
     mask = torch.ones(3, 1, 151, dtype=torch.bool)
@@ -86,7 +86,7 @@ def test_the_spectral_branch_standardizes_each_band() -> None:
     assert torch.allclose(actual, expected, atol=1e-4)
 
 
-def test_bfloat16_convolutions_give_nearly_the_same() -> None:
+def test_bfloat16_convolutions_are_close_to_float32() -> None:
     exact = SpectralBranch(128, 0.0, torch.Generator(), torch.float32).eval()
     rounded = SpectralBranch(128, 0.0, torch.Generator(), torch.bfloat16).eval()
     rounded.load_state_dict(exact.state_dict())
@@ -123,7 +123,7 @@ def test_dropout_zeroes_its_share_and_keeps_the_mean(shape: tuple[int, ...]) -> 
     assert set(outputs.tolist()) == {0.0, outputs.max().item()}
 
 
-def test_dropout_draws_neighbours_independently() -> None:
+def test_dropout_draws_neighbors_independently() -> None:
     kept = Dropout(0.5, torch.Generator().manual_seed(0))(torch.ones(400_000)) > 0
     for distance in (1, 2, 3, 4):
         both = (kept[distance:] & kept[:-distance]).float().mean().item()
@@ -144,6 +144,6 @@ def test_dropout_draws_from_its_own_generator_only() -> None:
     assert (torch.random.get_rng_state() == before).all()
 
 
-def test_dropout_passes_everything_in_evaluation() -> None:
+def test_dropout_changes_nothing_in_evaluation() -> None:
     dropout = Dropout(0.5, torch.Generator()).eval()
     assert (dropout(torch.ones(64)) == 1).all()

@@ -1,4 +1,4 @@
-"""The written-out GRU against torch's own."""
+"""The written-out GRU against PyTorch's."""
 
 import pytest
 import torch
@@ -18,7 +18,7 @@ def pair(n_inputs: int, hidden_size: int, n_layers: int) -> tuple[BidirectionalG
     ("n_clips", "n_frames", "n_inputs", "hidden_size", "n_layers"),
     [(1, 1, 1, 1, 1), (3, 7, 5, 4, 2), (2, 151, 20, 128, 2)],
 )
-def test_outputs_and_gradients_are_those_of_torchs_gru(
+def test_outputs_and_gradients_equal_those_of_pytorchs_gru(
     n_clips: int, n_frames: int, n_inputs: int, hidden_size: int, n_layers: int
 ) -> None:
     torch.manual_seed(0)
@@ -29,7 +29,7 @@ def test_outputs_and_gradients_are_those_of_torchs_gru(
     for gru, run in ((ours, ours), (theirs, lambda x: theirs(x)[0])):
         leaf = inputs.clone().requires_grad_()
         outputs = run(leaf)  # type: ignore[no-untyped-call]
-        # Names are in the same order.
+        # Sorted by name, so that both are in the same order.
         leaves = [leaf, *(parameter for _, parameter in sorted(gru.named_parameters()))]
         results.append([outputs, *torch.autograd.grad((outputs * weights).sum(), leaves)])
     for one, other in zip(*results, strict=True):

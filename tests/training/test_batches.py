@@ -1,5 +1,6 @@
-"""Batches: who is in them, how often, and in which order."""
+"""Batches: which clips they contain, how often and in which order; mel band statistics."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,13 @@ from avsed.dataset.loading import ClipFeatures, require_made_by
 from avsed.dataset.shards import Shard, write_shard
 from avsed.errors import AvsedError
 from avsed.params import Auditory
-from avsed.training.batches import TrainingData, batches, shuffled_cycles, tag_targets
+from avsed.training.batches import (
+    TrainingData,
+    band_statistics,
+    batches,
+    shuffled_cycles,
+    tag_targets,
+)
 
 
 def clips(prefix: str, values: list[float], n_valid: int = 151) -> ClipFeatures:
@@ -56,7 +63,7 @@ def test_a_batch_holds_the_weak_clips_first_with_their_targets() -> None:
         ({"weights": "pretrained"}, "weights random, but the parameters say pretrained"),
     ],
 )
-def test_features_of_other_parameters_are_refused(
+def test_features_of_other_parameters_are_rejected(
     changed: dict[str, str], message: str, tmp_path: Path
 ) -> None:
     params = Auditory(alignment="paper", activation="relu", precision="auto", weights="random")
@@ -101,10 +108,37 @@ def test_each_cycle_draws_every_clip_once(n_clips: int, n_drawn: int) -> None:
         assert sorted(cycle.tolist()) == list(range(n_clips))
 
 
-def test_tags_become_ones() -> None:
+def test_targets_are_one_where_a_clip_has_the_tag() -> None:
     listed = [
         AnnotatedClip(clip_id="a", tags=("Dog",)),
         AnnotatedClip(clip_id="b", tags=()),
         AnnotatedClip(clip_id="c", tags=("Cat", "Dog")),
     ]
     assert tag_targets(listed, ("Cat", "Dog")).tolist() == [[0, 1], [0, 0], [1, 1]]
+
+
+def test_bands_are_standardized_over_valid_frames_of_all_training_clips() -> None:
+    log_mel = torch.zeros(2, 604, 2, dtype=torch.float16)
+    log_mel[:, :240, 0] = torch.tensor([-40.0, -20.0])[:, None]
+    log_mel[:, :240, 1] = -100.0  # never varies
+    log_mel[:, 240:] = 50.0  # padding
+    half = [
+        ClipFeatures(
+            clip_ids=(str(row),),
+            features={"spectral": log_mel[row : row + 1]},
+            mask=(torch.arange(151) < 60)[None],
+        )
+        for row in range(2)
+    ]
+    data = TrainingData(
+        kinds=("spectral",),
+        classes=("Cat",),
+        weak=half[0],
+        unlabeled=half[1],
+        targets=torch.ones(1, 1),
+        features_key=("key",),
+        provenance={"spectral": {}},
+    )
+    mean, deviation = band_statistics(data)
+    assert mean.tolist() == [-30.0, -100.0]
+    assert deviation.tolist() == [10.0, math.inf]

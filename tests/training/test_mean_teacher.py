@@ -1,4 +1,4 @@
-"""Costs, the teacher's average and the learning rate, by hand."""
+"""Costs, the teacher's average and the learning rate, against values computed by hand."""
 
 import math
 
@@ -38,7 +38,7 @@ def test_the_consistency_weight_is_flat_unless_ramped() -> None:
     assert consistency_weight(12_500, ramped) == 2.0
 
 
-def test_the_teachers_average_starts_plain_and_ends_exponential() -> None:
+def test_the_teacher_is_first_a_plain_and_then_an_exponential_average() -> None:
     assert [teacher_decay(step, PAPER) for step in (0, 1, 9)] == [0.0, 0.5, 0.9]
     assert teacher_decay(5_000, PAPER) == 0.999
     assert teacher_decay(0, PAPER.model_copy(update={"teacher_warmup": False})) == 0.999
@@ -60,7 +60,7 @@ def test_the_consistency_cost_adds_clip_and_valid_frame_errors() -> None:
     assert cost.tolist() == pytest.approx([0.2**2 + (0.1**2 + 0.3**2) / 2, 0.0])
 
 
-def test_a_score_that_is_no_number_shows_in_its_systems_consistency_cost_only() -> None:
+def test_a_nan_score_shows_in_the_consistency_cost_of_its_system_only() -> None:
     scores = torch.tensor([[[math.nan]], [[0.5]]], requires_grad=True)
     frame_scores = scores.unsqueeze(2)
     mask = torch.ones(2, 1, 1, dtype=torch.bool)
@@ -82,7 +82,7 @@ def test_the_teacher_moves_towards_the_student(decay: float, expected: float) ->
     assert student.weight.tolist() == [[3.0] * 2] * 2
 
 
-def test_the_teachers_running_statistics_stay_its_own() -> None:
+def test_running_statistics_are_not_averaged() -> None:
     teacher, student = nn.BatchNorm1d(1), nn.BatchNorm1d(1)
     student(torch.tensor([[5.0], [7.0]]))
     update_teachers([teacher], [student], decay=0.0)

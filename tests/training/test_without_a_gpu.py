@@ -1,7 +1,7 @@
-"""What a training step does on a GPU, up to its costs: as far as it can be seen without one.
+"""A training step on a simulated GPU, up to its costs.
 
-PyTorch's fake tensors have a device, sizes and a type, but no values: an operation upon two devices
-is refused, and so is whatever reads a value, for which a GPU would have to be waited for.
+PyTorch's fake tensors have a device, a shape and a data type, but no values. Operations that mix
+devices fail, and so does reading a value, for which a program would wait for a real GPU.
 """
 
 from dataclasses import replace
@@ -22,7 +22,7 @@ from tests.helpers.training import FUSION
 
 GPU = torch.device("cuda", 0)
 SHAPES = {"spectral": (604, 128), "auditory": (151, 128), "visual": (151, 4096)}
-# Of one system alone, torch's own GRU would need a real GPU.
+# For a single system, PyTorch's own GRU would need a real GPU.
 N_SYSTEMS, N_WEAK, N_UNLABELED, N_CLASSES = 3, 3, 2, 10
 
 
@@ -59,8 +59,8 @@ def on_gpu(data: TrainingData) -> TrainingData:
 
 
 @pytest.mark.filterwarnings("ignore:Accessing the data pointer of FakeTensor")
-@pytest.mark.parametrize("features_lie_there", [False, True])
-def test_batches_and_costs_mix_no_devices_and_read_nothing_back(features_lie_there: bool) -> None:
+@pytest.mark.parametrize("features_on_gpu", [False, True])
+def test_batches_and_costs_mix_no_devices_and_read_nothing_back(features_on_gpu: bool) -> None:
     students, teachers = (
         [
             Crnn(
@@ -80,7 +80,7 @@ def test_batches_and_costs_mix_no_devices_and_read_nothing_back(features_lie_the
         for model in (*students, *teachers):
             model.to(GPU)
         drawn = batches(
-            on_gpu(data) if features_lie_there else data,
+            on_gpu(data) if features_on_gpu else data,
             n_weak=N_WEAK,
             n_unlabeled=N_UNLABELED,
             seeds=range(N_SYSTEMS),
@@ -96,5 +96,5 @@ def test_batches_and_costs_mix_no_devices_and_read_nothing_back(features_lie_the
         assert costs.dtype == torch.float32
         assert costs.shape == (N_SYSTEMS,)
         assert costs.requires_grad
-        with pytest.raises(DataDependentOutputException):  # as all would that reads a value
+        with pytest.raises(DataDependentOutputException):
             costs[0].item()

@@ -98,7 +98,7 @@ def band_statistics(data: TrainingData) -> tuple[Tensor, Tensor]:
     for clips in (data.weak, data.unlabeled):
         for log_mel, mask in zip(clips.features["spectral"], clips.mask, strict=True):
             n_valid = int(mask.sum()) * (len(log_mel) // len(mask))  # 4 spectral frames per frame
-            # Without padding, which is silence; in float64, as the sums run over millions of frames.
+            # Without padding, which is silence. In float64: the sums run over millions of frames.
             valid = log_mel[:n_valid].double()
             total = total + valid.sum(0)
             squares = squares + valid.square().sum(0)
