@@ -173,22 +173,28 @@ def batches(
         drawn = [next(order) for order in orders]
         if number < n_skipped:
             continue
-        # (S, n_weak) and (S, n_unlabeled) indices
         weak, unlabeled = (torch.stack(rows).to(data_device) for rows in zip(*drawn, strict=True))
-        features = {}
-        for kind in data.kinds:
-            parts = data.weak.features[kind][weak], data.unlabeled.features[kind][unlabeled]
-            # Copied part by part: this converts float16 to float32 and moves to the device at once.
-            features[kind] = torch.empty(
-                len(seeds), n_weak + n_unlabeled, *parts[0].shape[2:], device=device
-            )
-            features[kind][:, :n_weak].copy_(parts[0])
-            features[kind][:, n_weak:].copy_(parts[1])
-        yield Batch(
-            features=features,
-            mask=torch.cat([data.weak.mask[weak], data.unlabeled.mask[unlabeled]], 1).to(device),
-            targets=data.targets[weak].to(device),
-        )
+        yield _collect_batch(data, weak, unlabeled, device)
+
+
+def _collect_batch(
+    data: TrainingData, weak: Tensor, unlabeled: Tensor, device: torch.device
+) -> Batch:
+    """Collect the clips of a batch, given by (S, n_weak) and (S, n_unlabeled) indices."""
+    n_systems, n_weak = weak.shape
+    n_clips = n_weak + unlabeled.shape[1]
+    features = {}
+    for kind in data.kinds:
+        parts = data.weak.features[kind][weak], data.unlabeled.features[kind][unlabeled]
+        features[kind] = torch.empty(n_systems, n_clips, *parts[0].shape[2:], device=device)
+        # A copy converts float16 to float32 and moves to the device at once.
+        features[kind][:, :n_weak].copy_(parts[0])
+        features[kind][:, n_weak:].copy_(parts[1])
+    return Batch(
+        features=features,
+        mask=torch.cat([data.weak.mask[weak], data.unlabeled.mask[unlabeled]], 1).to(device),
+        targets=data.targets[weak].to(device),
+    )
 
 
 def _draw_clips(

@@ -7,6 +7,7 @@ alone.
 
 import threading
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -67,22 +68,10 @@ class SeedGroup:
         self.diverged: dict[int, int] = {}
         # Four independent seeds: initial weights, the student's and the teacher's dropout, batches.
         drawn = [list(map(int, np.random.SeedSequence(seed).generate_state(4))) for seed in seeds]
+        build = partial(build_model, data, bands, embedding_dims, params, device=device)
+        self.students = [build(seed=states[0], dropout_seed=states[1]) for states in drawn]
         # A teacher starts as a copy of its student, with its own dropout.
-        self.students, self.teachers = (
-            [
-                build_model(
-                    data,
-                    bands,
-                    embedding_dims,
-                    params,
-                    seed=states[0],
-                    dropout_seed=states[dropout],
-                    device=device,
-                )
-                for states in drawn
-            ]
-            for dropout in (1, 2)
-        )
+        self.teachers = [build(seed=states[0], dropout_seed=states[2]) for states in drawn]
         weights = [weight for student in self.students for weight in student.parameters()]
         self.optimizer = torch.optim.Adam(weights, lr=params.learning_rate, fused=True)
         self._costs = torch.zeros(2, len(seeds), device=device)  # summed since the last point

@@ -213,10 +213,7 @@ def _train_run(
 ) -> None:
     """Train seeds together, from their checkpoint if there is one, and save their weights."""
     group = make_group(seeds=seeds, state=files.load_checkpoint(seeds))
-    progress.update(len(seeds) * group.step)
-    for point in mean_curve(list(group.curves.values())):
-        if on_point:
-            on_point(point)
+    _report_checkpoint(group, progress, on_point)
     saved = time.monotonic()
     while not group.finished:
         if stop.is_set() or time.monotonic() - saved >= CHECKPOINT_INTERVAL:
@@ -238,6 +235,16 @@ def _train_run(
         if has_point:
             _report_point(group, files, progress, on_point)
     files.save_results(group)
+
+
+def _report_checkpoint(
+    group: SeedGroup, progress: "tqdm[NoReturn]", on_point: OnPoint | None
+) -> None:
+    """Show the steps and the points of a run's mean curve that were computed before."""
+    progress.update(len(group.seeds) * group.step)
+    for point in mean_curve(list(group.curves.values())):
+        if on_point:
+            on_point(point)
 
 
 def _report_point(
