@@ -231,9 +231,9 @@ def decide_by(threshold: float | None, median_filter_frames: int | None) -> "Pos
     from pydantic import ValidationError
 
     from avsed.config import load_params
-    from avsed.params import Postprocess
+    from avsed.params import PAPER_POSTPROCESS, Postprocess
 
-    params = Postprocess(threshold=0.5, median_filter_frames=7)
+    params = PAPER_POSTPROCESS
     if Path("params.yaml").is_file():
         params = load_params().postprocess
     options = {"threshold": threshold, "median_filter_frames": median_filter_frames}

@@ -189,6 +189,10 @@ class Postprocess(Section):
         return self
 
 
+# Section 2.2; used to predict where there is no params.yaml.
+PAPER_POSTPROCESS = Postprocess(threshold=0.5, median_filter_frames=7)
+
+
 class Evaluation(Section):
     """Metrics and the choice of seeds (Sections 4.3.2 and 5)."""
 
