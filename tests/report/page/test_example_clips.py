@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from avsed.evaluation.counts import CountedClips
-from avsed.report.page.example_clips import WITH_VISION, WITHOUT_VISION, TellingClip, choose_clips
+from avsed.report.page.example_clips import WITH_VISION, WITHOUT_VISION, ExampleClip, choose_clips
 
 Found = tuple[int, int]  # hits and misses
 
@@ -22,12 +22,12 @@ def counted(*seeds: dict[str, Found]) -> CountedClips:
     )
 
 
-def choose(with_vision: CountedClips, without_vision: CountedClips) -> list[TellingClip]:
+def choose(with_vision: CountedClips, without_vision: CountedClips) -> list[ExampleClip]:
     both = {WITH_VISION: with_vision, WITHOUT_VISION: without_vision}
     return choose_clips(both, {variant: tuple(both[variant].seeds) for variant in both})
 
 
-def chosen(clips: list[TellingClip]) -> list[tuple[str, str]]:
+def chosen(clips: list[ExampleClip]) -> list[tuple[str, str]]:
     return [(clip.reason, clip.clip_id) for clip in clips]
 
 

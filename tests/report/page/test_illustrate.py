@@ -8,19 +8,101 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from avsed.config import load_params
+from avsed.config import load_params, load_variants
+from avsed.dataset.annotations import AnnotatedClip, Event, write_classes, write_list
+from avsed.dataset.clips import write_clips
 from avsed.errors import AvsedError
-from avsed.params import LocalDataset
+from avsed.evaluation.evaluate import evaluate_variant
+from avsed.model.scores import ScoredSplit, Scores, write_scores
+from avsed.params import LocalDataset, Params
 from avsed.report.page.analysis import analyze_variant
-from avsed.report.page.example_clips import TellingClip
+from avsed.report.page.example_clips import ExampleClip
+from avsed.report.page.illustrate import COSTS, illustrate
 from avsed.report.page.page import Content, render_page
 from avsed.report.rows import read_evaluation, read_rows
-from tests.conftest import ROOT
-from tests.helpers.scored_run import CLASSES, HOSTILE, VARIANTS, illustrate_run, write_run
+from tests.conftest import ROOT, clip_record
 
 PARAMS = load_params(ROOT / "params.yaml")
+VARIANTS = load_variants(ROOT / "variants.yaml")
+HOSTILE = "<script>alert('Dog')</script>"
+CLASSES = ("Cat", HOSTILE)
+CLIPS = {
+    "both": (
+        Event(onset=1.0, offset=3.0, label="Cat"),
+        Event(onset=5.0, offset=8.0, label=HOSTILE),
+    ),
+    "cat": (Event(onset=1.0, offset=3.0, label="Cat"),),
+    "silent": (),
+}
+# Frames 15 to 44: 0.99 s to 2.98 s; 81 to 120: 5.37 s to 8.01 s.
+CAT, DOG = (0, slice(15, 45)), (1, slice(81, 121))
+
+
+def score(*found: tuple[str, tuple[int, slice]]) -> Scores:
+    frame_scores = np.zeros((len(CLIPS), 151, 2), np.float32)
+    for clip_id, (k, frames) in found:
+        frame_scores[list(CLIPS).index(clip_id), frames, k] = 0.9
+    return Scores(frame_scores=frame_scores, clip_scores=frame_scores.max(axis=1))
+
+
+def write_run(folder: Path, params: Params) -> None:
+    """Write a run in which vision finds the dog, but takes the cat of a clip for one."""
+    cats = ("both", CAT), ("cat", CAT)
+    with_vision = score(("both", CAT), ("both", DOG), ("cat", (1, slice(15, 45))))
+    write_classes(folder, CLASSES)
+    for split in ("validation", "test"):
+        write_list(
+            folder,
+            split,
+            [
+                AnnotatedClip(clip_id=clip_id, tags=(), events=events)
+                for clip_id, events in CLIPS.items()
+            ],
+        )
+    write_clips(folder / "clips.csv", [clip_record(clip_id) for clip_id in CLIPS])
+    for variant in VARIANTS:
+        scores = with_vision if "visual" in variant else score(*cats)
+        scored = ScoredSplit(
+            clip_ids=tuple(CLIPS),
+            valid_frames=np.full(len(CLIPS), 151),
+            seeds={0: scores, 1: score()},
+        )
+        write_scores(folder / "scores" / f"{variant}.h5", {"validation": scored, "test": scored})
+        evaluate_variant(
+            folder / "scores" / f"{variant}.h5",
+            metadata_dir=folder,
+            clips_path=folder / "clips.csv",
+            postprocess=params.postprocess,
+            params=params.evaluation,
+            out_path=folder / "evaluations" / f"{variant}.json",
+            counts_path=folder / "evaluations" / f"{variant}.h5",
+        )
+        curves = folder / "training" / variant / "plots" / "metrics"
+        curves.mkdir(parents=True)
+        for cost in COSTS:
+            (curves / f"{cost}.tsv").write_text(f"step\t{cost}\n1\t0.5\n2\t0.25\n")
+
+
+def illustrate_run(
+    folder: Path, params: Params, *, name: str = "index.html", out_dir: Path | None = None
+) -> Path:
+    out_dir = out_dir or folder
+    illustrate(
+        evaluations_dir=folder / "evaluations",
+        scores_dir=folder / "scores",
+        training_dir=folder / "training",
+        metadata_dir=folder,
+        clips_path=folder / "clips.csv",
+        variants=VARIANTS,
+        params=params,
+        page_path=out_dir / name,
+        figures_dir=out_dir / "figures",
+        data_dir=out_dir / "plots",
+    )
+    return out_dir / name
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +197,7 @@ def test_a_hostile_class_is_text_everywhere(run: Path, page: Page) -> None:
 
 
 def test_a_hostile_clip_is_text_everywhere() -> None:
-    clip = TellingClip(reason="best", clip_id=HOSTILE, with_vision=1.0, without_vision=0.0)
+    clip = ExampleClip(reason="best", clip_id=HOSTILE, with_vision=1.0, without_vision=0.0)
     names = ("class_f1", "segment_errors", "boundary_errors", "learning_curves")
     content = Content(
         rows={},

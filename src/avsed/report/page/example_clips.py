@@ -21,7 +21,7 @@ REASONS = ("best", "worst", "gain", "gain", "loss", "loss")
 
 
 @dataclass(frozen=True, kw_only=True)
-class TellingClip:
+class ExampleClip:
     """A clip that was chosen.
 
     Attributes:
@@ -44,7 +44,7 @@ class TellingClip:
 
 def choose_clips(
     counted: Mapping[str, CountedClips], seeds: Mapping[str, Sequence[str]]
-) -> list[TellingClip]:
+) -> list[ExampleClip]:
     """Choose the best and the worst clip, and those that gain and lose the most by vision.
 
     Best and worst are by `WITH_VISION`; a clip is chosen once, in the order of best, worst, gains,
@@ -72,7 +72,7 @@ def choose_clips(
         "gain": gain,
         "loss": {clip_id: -gain[clip_id] for clip_id in left},
     }
-    chosen: list[TellingClip] = []
+    chosen: list[ExampleClip] = []
     for reason in REASONS:
         merit = merits[reason]
         candidates = left if reason in ("best", "worst") else [c for c in left if merit[c] > 0]
@@ -80,7 +80,7 @@ def choose_clips(
             first = min(candidates, key=lambda clip_id: (-merit[clip_id], -size[clip_id], clip_id))
             left.remove(first)
             chosen.append(
-                TellingClip(
+                ExampleClip(
                     reason=reason,
                     clip_id=first,
                     with_vision=100.0 * f1[first],

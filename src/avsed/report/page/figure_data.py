@@ -9,7 +9,7 @@ from pathlib import Path
 from avsed.dataset.annotations import Event
 from avsed.report.page.analysis import Analysis, ClassScores
 from avsed.report.page.boundary_errors import BIN_CENTERS
-from avsed.report.page.example_clips import TellingClip
+from avsed.report.page.example_clips import ExampleClip
 from avsed.report.page.figures import Curves
 from avsed.runtime.files import atomic_write
 
@@ -93,7 +93,7 @@ def write_learning_curves(path: Path, curves: Curves) -> None:
 
 def write_clips_found(
     path: Path,
-    clips: Sequence[TellingClip],
+    clips: Sequence[ExampleClip],
     truth: Mapping[str, Sequence[Event]],
     analyses: Mapping[str, Analysis],
 ) -> None:

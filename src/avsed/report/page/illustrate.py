@@ -12,7 +12,7 @@ from avsed.errors import AvsedError
 from avsed.evaluation.counts import read_counts
 from avsed.params import Params
 from avsed.report.page.analysis import Analysis, analyze_variant, class_f1_ranges
-from avsed.report.page.example_clips import METRIC, TellingClip, choose_clips
+from avsed.report.page.example_clips import METRIC, ExampleClip, choose_clips
 from avsed.report.page.figure_data import (
     write_boundary_errors,
     write_class_f1,
@@ -121,7 +121,7 @@ def illustrate(
 
 
 def _draw_clips(
-    clips: Sequence[TellingClip],
+    clips: Sequence[ExampleClip],
     truth: Mapping[str, Sequence[Event]],
     analyses: Mapping[str, Analysis],
     classes: Sequence[str],

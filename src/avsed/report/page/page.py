@@ -10,7 +10,7 @@ from jinja2 import Environment, StrictUndefined
 from avsed.evaluation.metrics import F1_AVERAGES
 from avsed.params import Params
 from avsed.report.page.analysis import Analysis, ClassScores
-from avsed.report.page.example_clips import WITH_VISION, WITHOUT_VISION, TellingClip
+from avsed.report.page.example_clips import WITH_VISION, WITHOUT_VISION, ExampleClip
 from avsed.report.rows import (
     PAPER_TABLE_3,
     TITLES,
@@ -49,7 +49,7 @@ class Content:
     class_scores: Mapping[str, Mapping[str, ClassScores]]
     analyses: Mapping[str, Analysis]
     svgs: Mapping[str, str]
-    clips: Sequence[tuple[TellingClip, str]]
+    clips: Sequence[tuple[ExampleClip, str]]
 
 
 def render_page(content: Content, params: Params) -> str:
