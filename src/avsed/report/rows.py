@@ -37,7 +37,7 @@ TITLES = {
     "psds1": "PSDS 1",
     "psds2": "PSDS 2",
 }
-_F1_TITLES = [TITLES[metric] for metric in F1_AVERAGES]
+F1_TITLES = [TITLES[metric] for metric in F1_AVERAGES]
 
 
 @dataclass(frozen=True, kw_only=True)

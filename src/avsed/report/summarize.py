@@ -12,7 +12,7 @@ from avsed.evaluation.metrics import F1_AVERAGES
 from avsed.params import Params
 from avsed.report.bootstrap import N_RESAMPLES, Difference
 from avsed.report.rows import (
-    _F1_TITLES,
+    F1_TITLES,
     PAPER_TABLE_3,
     TITLES,
     Row,
@@ -23,6 +23,7 @@ from avsed.report.rows import (
     with_ends,
 )
 from avsed.runtime.files import atomic_write
+from avsed.runtime.markdown import markdown_table
 
 
 def summarize(
@@ -103,53 +104,56 @@ def render_report(rows: Mapping[str, Row], params: Params) -> str:
 
 
 def _table_of_scores(rows: Mapping[str, Row], params: Params) -> list[str]:
-    lines = _header(*TITLES.values(), "test clips")
-    # Beside the scores of one's own clips the paper's would say nothing.
+    # The paper's numbers cannot be compared with those of a user's own clips.
     with_paper = params.dataset.source != "local"
+    table = []
     for variant, row in rows.items():
         cells = [with_deviation(row.results[metric]) for metric in TITLES]
         if with_paper:
-            for number, paper in enumerate(PAPER_TABLE_3.get(variant, ())):
-                cells[number] += f" ({paper:.2f})"
-        lines.append(f"| {variant} | {' | '.join(cells)} | {row.n_clips} |")
-    return lines
+            for column, paper in enumerate(PAPER_TABLE_3.get(variant, ())):
+                cells[column] += f" ({paper:.2f})"
+        table.append([variant, *cells, row.n_clips])
+    return markdown_table(["variant", *TITLES.values(), "test clips"], table)
 
 
 def _table_of_intervals(rows: Mapping[str, Row]) -> list[str]:
-    lines = [
+    table = [
+        [variant, *(with_ends(row.intervals[metric]) for metric in F1_AVERAGES)]
+        for variant, row in rows.items()
+    ]
+    return [
         "## 95% intervals",
         "",
-        f"Of the means above, over {N_RESAMPLES:,} resamples of the test clips: how much hangs on "
-        "these clips,",
-        "not on the chance in training. PSDS has none: it would take hours.",
+        f"Intervals of the means above, from {N_RESAMPLES:,} resamples of the test clips. They "
+        "reflect the choice",
+        "of test clips, not the randomness of training. PSDS is omitted, because resampling it "
+        "would take hours.",
         "",
-        *_header(*_F1_TITLES),
+        *markdown_table(["variant", *F1_TITLES], table),
     ]
-    for variant, row in rows.items():
-        cells = [with_ends(row.intervals[metric]) for metric in F1_AVERAGES]
-        lines.append(f"| {variant} | {' | '.join(cells)} |")
-    return lines
 
 
 def _table_of_differences(rows: Mapping[str, Row]) -> list[str]:
-    lines = [
+    table = [
+        [
+            variant,
+            row.baseline,
+            *(_with_interval(row.differences[metric]) for metric in F1_AVERAGES),
+            str(row.n_common),
+        ]
+        for variant, row in rows.items()
+        if row.baseline
+    ]
+    return [
         "## Differences",
         "",
-        "On the clips that both have, resampled together, with 95% intervals. **Bold** where the "
-        "interval",
-        "excludes 0; of 20 equal variants one would be bold by chance.",
+        "Variant minus baseline on the test clips that both have, with 95% intervals from paired "
+        "resamples.",
+        "**Bold**: the interval excludes 0. About 1 of 20 differences between equal variants would "
+        "be bold by chance.",
         "",
-        *_header("less", *_F1_TITLES, "common clips"),
+        *markdown_table(["variant", "baseline", *F1_TITLES, "common clips"], table),
     ]
-    for variant, row in rows.items():
-        if row.baseline:
-            cells = [_with_interval(row.differences[metric]) for metric in F1_AVERAGES]
-            lines.append(f"| {variant} | {row.baseline} | {' | '.join(cells)} | {row.n_common} |")
-    return lines
-
-
-def _header(*titles: str) -> list[str]:
-    return [f"| variant | {' | '.join(titles)} |", f"| --- |{' ---: |' * len(titles)}"]
 
 
 def _explanation(params: Params) -> list[str]:
