@@ -1,4 +1,4 @@
-"""Write the page of results, its figures and their data."""
+"""Write the results page, its figures and their data."""
 
 from pathlib import Path
 
@@ -8,18 +8,7 @@ from avsed.runtime.process import run_stage
 
 
 def main() -> None:
-    illustrate(
-        evaluations_dir=Path("data/evaluations"),
-        scores_dir=Path("data/scores"),
-        training_dir=Path("reports/training"),
-        metadata_dir=Path("data/metadata"),
-        clips_path=Path("data/clips.csv"),
-        variants=load_variants(),
-        params=load_params(),
-        page_path=Path("reports/index.html"),
-        figures_dir=Path("reports/figures"),
-        data_dir=Path("reports/plots"),
-    )
+    illustrate(Path("data"), Path("reports"), variants=load_variants(), params=load_params())
 
 
 if __name__ == "__main__":

@@ -12,9 +12,8 @@ def main() -> None:
         Path("data/evaluations"),
         load_variants(),
         load_params(),
-        table_path=Path("metrics/table.json"),
-        intervals_path=Path("metrics/intervals.json"),
-        report_path=Path("reports/table.md"),
+        metrics_dir=Path("metrics"),
+        reports_dir=Path("reports"),
     )
 
 

@@ -183,17 +183,16 @@ def evaluate(inputs: Path, work: Path) -> None:
 
 def write_table(inputs: Path, work: Path) -> None:
     summarize(
-        inputs / "run" / "evaluations",
+        inputs / "run" / "data" / "evaluations",
         load_variants(ROOT / "variants.yaml"),
         PARAMS,
-        table_path=work / "table.json",
-        intervals_path=work / "intervals.json",
-        report_path=work / "table.md",
+        metrics_dir=work,
+        reports_dir=work,
     )
 
 
 def draw(inputs: Path, work: Path) -> None:
-    illustrate_run(inputs / "run", PARAMS, out_dir=work)
+    illustrate_run(inputs / "run", PARAMS, reports_dir=work)
 
 
 def predict(inputs: Path, work: Path) -> None:

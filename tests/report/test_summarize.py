@@ -73,9 +73,8 @@ def summarize_into(folder: Path) -> None:
         folder,
         VARIANTS,
         PARAMS,
-        table_path=folder / "metrics" / "table.json",
-        intervals_path=folder / "metrics" / "intervals.json",
-        report_path=folder / "reports" / "table.md",
+        metrics_dir=folder / "metrics",
+        reports_dir=folder / "reports",
     )
 
 

@@ -1,14 +1,14 @@
-"""What the report says of each variant: its row, the paper's Table 3, the wording of numbers."""
+"""Read each variant's results once, compute its row of the tables, and format the numbers."""
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from avsed.errors import AvsedError
-from avsed.evaluation.counts import read_counts
+from avsed.evaluation.counts import CountedClips, read_counts
 from avsed.evaluation.metrics import F1_AVERAGES
 from avsed.params import Params
 from avsed.report.best_seeds import Result, average_best
@@ -41,16 +41,36 @@ F1_TITLES = [TITLES[metric] for metric in F1_AVERAGES]
 
 
 @dataclass(frozen=True, kw_only=True)
+class VariantResults:
+    """Metrics and counts of all seeds of a variant, and the seeds chosen among them.
+
+    Attributes:
+        evaluation: metrics of all seeds, as `evaluate_variant` writes them.
+        counted: counts by test clip of all seeds.
+        averages: metric to its mean over the chosen seeds.
+    """
+
+    evaluation: Mapping[str, Any]
+    counted: CountedClips
+    averages: Mapping[str, Result]
+
+    @property
+    def chosen(self) -> dict[str, tuple[str, ...]]:
+        """Metric to the seeds chosen by it, best first."""
+        return {metric: result.seeds for metric, result in self.averages.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
 class Row:
-    """What the report says of a variant.
+    """A variant's row in the tables of the report.
 
     Attributes:
         results: by metric.
-        n_seeds: seeds that have scores; fewer than were trained where some diverged.
-        n_clips: the test clips it was scored on, in words.
+        n_seeds: seeds with scores; fewer than trained if some diverged.
+        n_clips: scored test clips, as text.
         intervals: by F1 score.
-        baseline: the variant that it is compared with, if any.
-        differences: from that variant, by F1 score.
+        baseline: the variant it is compared with, if any.
+        differences: from the baseline, by F1 score.
         n_common: test clips that both have.
     """
 
@@ -63,55 +83,66 @@ class Row:
     n_common: int
 
 
-def read_rows(
-    evaluations_dir: Path, variants: Mapping[str, str | None], params: Params
-) -> dict[str, Row]:
-    """Compute what the report says of each variant.
+def read_results(
+    evaluations_dir: Path, variants: Iterable[str], *, n_best: int
+) -> dict[str, VariantResults]:
+    """Read the evaluations and counts of all variants, and average their best seeds.
 
     Args:
         evaluations_dir: two files for each variant, as `evaluate_variant` writes them.
-        variants: the rows in their order, and what each is compared with.
-        params: the set-up.
+        variants: in the order of the table.
+        n_best: seeds to choose.
 
     Raises:
-        AvsedError: if a variant's evaluation is missing, or has fewer seeds than are to be kept.
+        AvsedError: if a variant's evaluation is missing, or has fewer seeds than `n_best`.
     """
-    counted = {variant: read_counts(evaluations_dir / f"{variant}.h5") for variant in variants}
-    evaluations, results, seeds = {}, {}, {}
+    results = {}
     for variant in variants:
-        evaluation = read_evaluation(evaluations_dir / f"{variant}.json")
-        results[variant] = average_best(
-            variant,
-            evaluation["validation"]["seeds"],
-            evaluation["test"]["seeds"],
-            n_best=params.evaluation.n_best,
-        )
-        seeds[variant] = {metric: result.seeds for metric, result in results[variant].items()}
-        evaluations[variant] = evaluation
+        counted = read_counts(evaluations_dir / f"{variant}.h5")
+        evaluation = _read_evaluation(evaluations_dir / f"{variant}.json")
+        validation, test = (evaluation[split]["seeds"] for split in ("validation", "test"))
+        averages = average_best(variant, validation, test, n_best=n_best)
+        results[variant] = VariantResults(evaluation=evaluation, counted=counted, averages=averages)
+    return results
+
+
+def compute_rows(
+    results: Mapping[str, VariantResults], baselines: Mapping[str, str | None]
+) -> dict[str, Row]:
+    """Compute the rows of the tables.
+
+    Args:
+        results: of all variants.
+        baselines: variant to the variant it is compared with, if any.
+    """
     return {
-        variant: Row(
-            results=results[variant],
-            n_seeds=len(counted[variant].seeds),
-            n_clips=_test_clips(evaluations[variant]),
-            intervals=bootstrap_intervals(counted[variant], seeds[variant]),
-            baseline=other,
-            differences=bootstrap_differences(
-                counted[variant], seeds[variant], counted[other], seeds[other]
-            )
-            if other
-            else {},
-            n_common=len(common_clips(counted[variant], counted[other or variant])),
-        )
-        for variant, other in variants.items()
+        variant: _compute_row(found, baselines[variant], results)
+        for variant, found in results.items()
     }
 
 
-def read_evaluation(path: Path) -> Any:
-    """Read a variant's evaluation: JSON, as `evaluate_variant` writes it.
+def _compute_row(
+    found: VariantResults, baseline: str | None, results: Mapping[str, VariantResults]
+) -> Row:
+    differences: dict[str, Difference] = {}
+    other = found
+    if baseline:
+        other = results[baseline]
+        differences = bootstrap_differences(
+            found.counted, found.chosen, other.counted, other.chosen
+        )
+    return Row(
+        results=found.averages,
+        n_seeds=len(found.counted.seeds),
+        n_clips=_format_n_clips(found.evaluation["test"]),
+        intervals=bootstrap_intervals(found.counted, found.chosen),
+        baseline=baseline,
+        differences=differences,
+        n_common=len(common_clips(found.counted, other.counted)),
+    )
 
-    Raises:
-        AvsedError: if it cannot be read.
-    """
+
+def _read_evaluation(path: Path) -> Any:
     try:
         return json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
@@ -121,7 +152,7 @@ def read_evaluation(path: Path) -> Any:
 
 
 def describe_setup(params: Params) -> str:
-    """Name the set-up in a few words."""
+    """Describe the profile, the data and the weights in one line."""
     data = {
         "demo": "synthesized clips",
         "local": "local clips",
@@ -138,7 +169,7 @@ def describe_setup(params: Params) -> str:
 
 
 def has_random_weights(params: Params) -> bool:
-    """Tell whether a network is not the pretrained one of the paper."""
+    """Check whether a feature network has random instead of pretrained weights."""
     return "random" in (params.auditory.weights, params.visual.weights)
 
 
@@ -147,19 +178,19 @@ def _weights(weights: str) -> str:
 
 
 def with_deviation(result: Result) -> str:
-    """Write a result, with its deviation where there is one."""
+    """Format a mean, with its standard deviation if there are several seeds."""
     if math.isnan(result.deviation):
         return f"{result.mean:.2f}"
     return f"{result.mean:.2f} ± {result.deviation:.2f}"
 
 
 def with_ends(interval: Interval) -> str:
-    """Write an interval by its ends."""
+    """Format an interval by its two ends."""
     if math.isnan(interval.low):
         return "undefined"
     return f"{interval.low:.2f} to {interval.high:.2f}"
 
 
-def _test_clips(evaluation: Mapping[str, Mapping[str, int]]) -> str:
-    scored, listed = evaluation["test"]["n_clips"], evaluation["test"]["n_listed"]
+def _format_n_clips(test: Mapping[str, int]) -> str:
+    scored, listed = test["n_clips"], test["n_listed"]
     return str(scored) if scored == listed else f"{scored} of {listed}"

@@ -1,6 +1,6 @@
-"""The metrics table: as JSON for DVC, as Markdown beside the paper's Table 3 for people.
+"""Write the metrics table as JSON for DVC, and as Markdown beside the paper's Table 3.
 
-Beyond the paper: 95% intervals of the F1 scores, and of the differences between variants.
+Not in the paper: PSDS, and 95% intervals of F1 scores and of differences between variants.
 """
 
 import json
@@ -16,9 +16,10 @@ from avsed.report.rows import (
     PAPER_TABLE_3,
     TITLES,
     Row,
+    compute_rows,
     describe_setup,
     has_random_weights,
-    read_rows,
+    read_results,
     with_deviation,
     with_ends,
 )
@@ -31,41 +32,43 @@ def summarize(
     variants: Mapping[str, str | None],
     params: Params,
     *,
-    table_path: Path,
-    intervals_path: Path,
-    report_path: Path,
+    metrics_dir: Path,
+    reports_dir: Path,
 ) -> None:
-    """Write the table of all variants.
+    """Write `table.json` and `intervals.json` for DVC, and `table.md` beside the paper's numbers.
+
+    `table.json` maps variant to metrics, `intervals.json` variant and F1 score to the ends of its
+    interval and its difference from the baseline; all in %.
 
     Args:
         evaluations_dir: two files for each variant, as `evaluate_variant` writes them.
-        variants: the rows in their order, and what each is compared with.
-        params: the set-up, named in the report.
-        table_path: becomes JSON: variant to metrics in %.
-        intervals_path: becomes JSON: variant to F1 scores to the ends of their intervals, and to
-            their differences from the variant that it is compared with, in %.
-        report_path: becomes Markdown, with the paper's figures beside ours.
+        variants: in the order of the table, with the baseline of each, if any.
+        params: the set-up, described in the report.
+        metrics_dir: folder for the JSON files.
+        reports_dir: folder for the Markdown file.
 
     Raises:
-        AvsedError: if a variant's evaluation is missing, or has fewer seeds than are to be kept.
+        AvsedError: if a variant's evaluation is missing, or has fewer seeds than
+            `evaluation.n_best`.
     """
-    rows = read_rows(evaluations_dir, variants, params)
+    results = read_results(evaluations_dir, variants, n_best=params.evaluation.n_best)
+    rows = compute_rows(results, variants)
     table = {
         variant: {metric: round(result.mean, 2) for metric, result in row.results.items()}
         for variant, row in rows.items()
     }
     intervals = {variant: _bounds(row) for variant, row in rows.items()}
     for path, text in (
-        (table_path, json.dumps(table, indent=2) + "\n"),
-        (intervals_path, json.dumps(intervals, indent=2) + "\n"),
-        (report_path, render_report(rows, params)),
+        (metrics_dir / "table.json", json.dumps(table, indent=2) + "\n"),
+        (metrics_dir / "intervals.json", json.dumps(intervals, indent=2) + "\n"),
+        (reports_dir / "table.md", render_report(rows, params)),
     ):
         with atomic_write(path) as part:
             part.write_text(text, "utf-8")
 
 
 def _bounds(row: Row) -> dict[str, dict[str, float | None]]:
-    """Lay out a variant's intervals as flat numbers; None where undefined."""
+    """Return the numbers of a variant's intervals by F1 score; None where undefined."""
     bounds = {}
     for metric, interval in row.intervals.items():
         numbers = {"low": interval.low, "high": interval.high}
@@ -85,8 +88,8 @@ def render_report(rows: Mapping[str, Row], params: Params) -> str:
     """Render the report as Markdown.
 
     Args:
-        rows: variant to what is said of it.
-        params: the set-up.
+        rows: variant to its row.
+        params: the set-up, described at the top.
     """
     lines = [
         f"# Test scores, {describe_setup(params)}",

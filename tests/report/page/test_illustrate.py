@@ -1,6 +1,7 @@
 """The page of results, of a small run that is made up, and its figures' data."""
 
 import csv
+import dataclasses
 import json
 import re
 from collections.abc import Iterator
@@ -16,17 +17,19 @@ from avsed.dataset.annotations import AnnotatedClip, Event, write_classes, write
 from avsed.dataset.clips import write_clips
 from avsed.errors import AvsedError
 from avsed.evaluation.evaluate import evaluate_variant
-from avsed.model.scores import ScoredSplit, Scores, write_scores
+from avsed.model.scores import ScoredSplit, Scores, read_scores, write_scores
 from avsed.params import LocalDataset, Params
-from avsed.report.page.analysis import analyze_variant
+from avsed.report.page.analysis import analyze_variant, read_test_set
 from avsed.report.page.example_clips import ExampleClip
+from avsed.report.page.figure_data import write_learning_curves
 from avsed.report.page.illustrate import COSTS, illustrate
 from avsed.report.page.page import Content, render_page
-from avsed.report.rows import read_evaluation, read_rows
+from avsed.report.rows import read_results
 from tests.conftest import ROOT, clip_record
 
 PARAMS = load_params(ROOT / "params.yaml")
-VARIANTS = load_variants(ROOT / "variants.yaml")
+# As if a user had added a variant to variants.yaml.
+VARIANTS = {**load_variants(ROOT / "variants.yaml"), "spectral_added": "spectral"}
 HOSTILE = "<script>alert('Dog')</script>"
 CLASSES = ("Cat", HOSTILE)
 CLIPS = {
@@ -49,20 +52,11 @@ def score(*found: tuple[str, tuple[int, slice]]) -> Scores:
 
 
 def write_run(folder: Path, params: Params) -> None:
-    """Write a run in which vision finds the dog, but takes the cat of a clip for one."""
+    """Write a run in which vision finds the dog, but mistakes the cat of a clip for a dog."""
+    data_dir = folder / "data"
     cats = ("both", CAT), ("cat", CAT)
     with_vision = score(("both", CAT), ("both", DOG), ("cat", (1, slice(15, 45))))
-    write_classes(folder, CLASSES)
-    for split in ("validation", "test"):
-        write_list(
-            folder,
-            split,
-            [
-                AnnotatedClip(clip_id=clip_id, tags=(), events=events)
-                for clip_id, events in CLIPS.items()
-            ],
-        )
-    write_clips(folder / "clips.csv", [clip_record(clip_id) for clip_id in CLIPS])
+    write_test_set(data_dir)
     for variant in VARIANTS:
         scores = with_vision if "visual" in variant else score(*cats)
         scored = ScoredSplit(
@@ -70,39 +64,49 @@ def write_run(folder: Path, params: Params) -> None:
             valid_frames=np.full(len(CLIPS), 151),
             seeds={0: scores, 1: score()},
         )
-        write_scores(folder / "scores" / f"{variant}.h5", {"validation": scored, "test": scored})
+        scores_path = data_dir / "scores" / f"{variant}.h5"
+        write_scores(scores_path, {"validation": scored, "test": scored})
         evaluate_variant(
-            folder / "scores" / f"{variant}.h5",
-            metadata_dir=folder,
-            clips_path=folder / "clips.csv",
+            scores_path,
+            metadata_dir=data_dir / "metadata",
+            clips_path=data_dir / "clips.csv",
             postprocess=params.postprocess,
             params=params.evaluation,
-            out_path=folder / "evaluations" / f"{variant}.json",
-            counts_path=folder / "evaluations" / f"{variant}.h5",
+            out_path=data_dir / "evaluations" / f"{variant}.json",
+            counts_path=data_dir / "evaluations" / f"{variant}.h5",
         )
-        curves = folder / "training" / variant / "plots" / "metrics"
-        curves.mkdir(parents=True)
-        for cost in COSTS:
-            (curves / f"{cost}.tsv").write_text(f"step\t{cost}\n1\t0.5\n2\t0.25\n")
+        write_curves(folder / "reports", variant)
 
 
-def illustrate_run(
-    folder: Path, params: Params, *, name: str = "index.html", out_dir: Path | None = None
-) -> Path:
-    out_dir = out_dir or folder
-    illustrate(
-        evaluations_dir=folder / "evaluations",
-        scores_dir=folder / "scores",
-        training_dir=folder / "training",
-        metadata_dir=folder,
-        clips_path=folder / "clips.csv",
-        variants=VARIANTS,
-        params=params,
-        page_path=out_dir / name,
-        figures_dir=out_dir / "figures",
-        data_dir=out_dir / "plots",
-    )
-    return out_dir / name
+def write_test_set(data_dir: Path) -> None:
+    """Write the lists and `clips.csv`; validation and test have the same clips."""
+    metadata_dir = data_dir / "metadata"
+    metadata_dir.mkdir(parents=True)
+    write_classes(metadata_dir, CLASSES)
+    clips = [
+        AnnotatedClip(clip_id=clip_id, tags=(), events=events) for clip_id, events in CLIPS.items()
+    ]
+    for split in ("validation", "test"):
+        write_list(metadata_dir, split, clips)
+    write_clips(data_dir / "clips.csv", [clip_record(clip_id) for clip_id in CLIPS])
+
+
+def write_curves(reports_dir: Path, variant: str) -> None:
+    """Write learning curves of two steps that differ by cost."""
+    curves = reports_dir / "training" / variant / "plots" / "metrics"
+    curves.mkdir(parents=True)
+    for cost, (first, second) in zip(COSTS, ((0.5, 0.25), (0.125, 2.0)), strict=True):
+        (curves / f"{cost}.tsv").write_text(f"step\t{cost}\n1\t{first}\n20\t{second}\n")
+
+
+def illustrate_run(folder: Path, params: Params, *, reports_dir: Path | None = None) -> Path:
+    """Write the page of a run; another `reports_dir` shares the learning curves of the run."""
+    if reports_dir and not (reports_dir / "training").exists():
+        reports_dir.mkdir(exist_ok=True)
+        (reports_dir / "training").symlink_to(folder / "reports" / "training")
+    reports_dir = reports_dir or folder / "reports"
+    illustrate(folder / "data", reports_dir, variants=VARIANTS, params=params)
+    return reports_dir / "index.html"
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +155,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def page(run: Path) -> Page:
-    return Page(run / "index.html")
+    return Page(run / "reports" / "index.html")
 
 
 def read_tsv(path: Path) -> list[dict[str, str]]:
@@ -160,7 +164,7 @@ def read_tsv(path: Path) -> list[dict[str, str]]:
 
 
 def read_clips_found(run: Path) -> Any:
-    return json.loads((run / "plots" / "clips.json").read_text())
+    return json.loads((run / "reports" / "plots" / "clips.json").read_text())
 
 
 def test_the_page_is_whole_and_has_all_sections(page: Page) -> None:
@@ -192,7 +196,7 @@ def test_figures_and_tables_are_named_for_those_who_do_not_see_them(page: Page) 
 
 
 def test_a_hostile_class_is_text_everywhere(run: Path, page: Page) -> None:
-    assert "<script" not in (run / "index.html").read_text()
+    assert "<script" not in (run / "reports" / "index.html").read_text()
     assert HOSTILE in page.text
 
 
@@ -235,7 +239,7 @@ def test_clips_are_those_that_vision_serves_and_fails(run: Path) -> None:
 
 
 def test_the_f1_of_classes_is_of_the_best_seed_and_its_spread_of_all(run: Path) -> None:
-    rows = read_tsv(run / "plots" / "class_f1.tsv")
+    rows = read_tsv(run / "reports" / "plots" / "class_f1.tsv")
     assert len(rows) == len(VARIANTS) * 3 * 2
     # One of two cats found.
     assert rows[0] | {"f1": "", "highest": ""} == {
@@ -254,7 +258,7 @@ def test_the_f1_of_classes_is_of_the_best_seed_and_its_spread_of_all(run: Path) 
 def test_kinds_of_errors_are_of_all_annotated_segments(run: Path) -> None:
     rates = {
         row["kind"]: float(row["rate"])
-        for row in read_tsv(run / "plots" / "segment_errors.tsv")
+        for row in read_tsv(run / "reports" / "plots" / "segment_errors.tsv")
         if row["variant"] == "visual"
     }
     # Annotated: cat 2 + 2, dog 3. In `cat` the dog stands for the cat twice; both begin in
@@ -269,7 +273,7 @@ def test_kinds_of_errors_are_of_all_annotated_segments(run: Path) -> None:
 def test_errors_of_onsets_are_of_matched_events(run: Path) -> None:
     found = {
         (row["measure"], row["class"], row["error"]): float(row["events"])
-        for row in read_tsv(run / "plots" / "boundary_errors.tsv")
+        for row in read_tsv(run / "reports" / "plots" / "boundary_errors.tsv")
         if row["variant"] == "visual" and float(row["events"])
     }
     assert found == {
@@ -280,8 +284,35 @@ def test_errors_of_onsets_are_of_matched_events(run: Path) -> None:
     }
 
 
+def test_learning_curves_have_a_row_for_each_variant_and_step(tmp_path: Path) -> None:
+    curves = {
+        "visual": {
+            "classification_cost": ([1, 20], [0.5, 0.25]),
+            "consistency_cost": ([1, 20], [0.0, 0.125]),
+        },
+        "auditory": {"classification_cost": ([1], [0.75]), "consistency_cost": ([1], [2.0])},
+    }
+    write_learning_curves(tmp_path / "curves.tsv", curves)
+    assert (tmp_path / "curves.tsv").read_text().splitlines() == [
+        "variant\tstep\tclassification_cost\tconsistency_cost",
+        "visual\t1\t0.5\t0.0",
+        "visual\t20\t0.25\t0.125",
+        "auditory\t1\t0.75\t2.0",
+    ]
+
+
+def test_learning_curves_include_an_added_variant(run: Path) -> None:
+    rows = read_tsv(run / "reports" / "plots" / "learning_curves.tsv")
+    assert rows[-1]["variant"] == "spectral_added"
+    assert [tuple(row.values()) for row in rows] == [
+        values
+        for variant in VARIANTS
+        for values in ((variant, "1", "0.5", "0.125"), (variant, "20", "0.25", "2.0"))
+    ]
+
+
 def test_each_figure_is_a_png(run: Path) -> None:
-    assert {path.name for path in (run / "figures").iterdir()} == {
+    assert {path.name for path in (run / "reports" / "figures").iterdir()} == {
         "boundary_errors.png",
         "class_f1.png",
         "clip_1_best.png",
@@ -292,28 +323,27 @@ def test_each_figure_is_a_png(run: Path) -> None:
 
 
 def test_the_same_run_gives_the_same_page(run: Path) -> None:
-    before = (run / "index.html").read_bytes()
+    before = (run / "reports" / "index.html").read_bytes()
     assert illustrate_run(run, PARAMS).read_bytes() == before
 
 
-def test_the_page_of_own_clips_has_no_figures_of_the_paper(run: Path) -> None:
+def test_the_page_of_own_clips_has_no_numbers_of_the_paper(run: Path, tmp_path: Path) -> None:
     tuned = PARAMS.evaluation.model_copy(update={"thresholds": "tuned"})
     own = LocalDataset(source="local", classes=CLASSES)
     params = PARAMS.model_copy(update={"dataset": own, "evaluation": tuned})
-    page = Page(illustrate_run(run, params, name="own.html"))
+    page = Page(illustrate_run(run, params, reports_dir=tmp_path))
     assert "paper 76.22" not in page.text
     assert "are tuned on validation" in page.text
 
 
 def test_tuned_thresholds_decide_the_events_of_each_seed(run: Path) -> None:
-    evaluation = read_evaluation(run / "evaluations" / "visual.json")
     events = {"Cat": 0.95, HOSTILE: 0.5}  # cats score 0.9
+    results = read_results(run / "data" / "evaluations", ["visual"], n_best=1)["visual"]
+    evaluation = {**results.evaluation, "thresholds": {"0": {"events": events}}}
     analysis = analyze_variant(
-        run / "scores" / "visual.h5",
-        evaluation | {"thresholds": {"0": {"events": events}}},
-        read_rows(run / "evaluations", VARIANTS, PARAMS)["visual"].results,
-        metadata_dir=run,
-        clips_path=run / "clips.csv",
+        read_scores(run / "data" / "scores" / "visual.h5")["test"],
+        dataclasses.replace(results, evaluation=evaluation),
+        read_test_set(run / "data" / "metadata", run / "data" / "clips.csv"),
         params=PARAMS,
         clip_ids=["both"],
     )
@@ -323,6 +353,6 @@ def test_tuned_thresholds_decide_the_events_of_each_seed(run: Path) -> None:
 
 def test_missing_curves_say_which_stage_to_run(tmp_path: Path) -> None:
     write_run(tmp_path, PARAMS)
-    (tmp_path / "training/visual/plots/metrics/consistency_cost.tsv").unlink()
+    (tmp_path / "reports/training/visual/plots/metrics/consistency_cost.tsv").unlink()
     with pytest.raises(AvsedError, match="run `dvc repro train@visual`"):
         illustrate_run(tmp_path, PARAMS)

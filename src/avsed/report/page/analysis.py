@@ -1,6 +1,6 @@
-"""Where a variant errs: by class, by kind of error, in time, in single clips (not in the paper).
+"""Analyze a variant's errors: by class, by type, in time, in single clips (not in the paper).
 
-Means are of the seeds that the table averages: each analysis has those chosen by its own metric.
+Means are over the chosen seeds, as in the table: each analysis uses those of its own metric.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,21 +11,40 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avsed.dataset.annotations import Event, read_classes, read_list
+from avsed.dataset.annotations import AnnotatedClip, Event, read_classes, read_list
 from avsed.dataset.clips import read_clips
-from avsed.evaluation.counts import CountedClips
 from avsed.evaluation.metrics import F1_AVERAGES, class_f1, count_segment_errors
 from avsed.evaluation.system import Reference, estimate_events, find_reference
-from avsed.model.scores import read_scores
+from avsed.model.scores import ScoredSplit
 from avsed.params import Params
-from avsed.report.best_seeds import Result
 from avsed.report.page.boundary_errors import count_boundary_errors
 from avsed.report.page.example_clips import METRIC
+from avsed.report.rows import VariantResults
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestSet:
+    """The annotated test clips.
+
+    Attributes:
+        classes: K labels.
+        clips: the test list.
+        durations: clip to seconds.
+    """
+
+    classes: tuple[str, ...]
+    clips: list[AnnotatedClip]
+    durations: Mapping[str, float]
+
+    @property
+    def events(self) -> dict[str, tuple[Event, ...]]:
+        """Clip to its annotated events."""
+        return {clip.clip_id: clip.events or () for clip in self.clips}
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClassScores:
-    """The F1 of each class, in %; NaN of a class without annotated events.
+    """F1 of each class in %; NaN for a class without annotated events.
 
     Attributes:
         mean: (K,) of the chosen seeds.
@@ -40,7 +59,7 @@ class ClassScores:
 
 @dataclass(frozen=True, kw_only=True)
 class Timeline:
-    """What a variant found in a clip.
+    """Estimated events and scores of a variant in a clip.
 
     Attributes:
         events: of each chosen seed, best first.
@@ -53,15 +72,16 @@ class Timeline:
 
 @dataclass(frozen=True, kw_only=True)
 class Analysis:
-    """Where a variant errs; counts are means of seeds.
+    """Errors of a variant; counts are means over seeds.
 
     Attributes:
-        segment_error_rates: substitutions, deletions and insertions in % of what is annotated.
-        onset_errors: (K, 23) matched events by their onset's error, as of `BoundaryErrors`.
-        offset_errors: (K, 23) likewise by their offset's.
-        n_reference: annotated events.
-        n_estimated: estimated events.
-        timelines: clip to what was found in it, of the clips asked for that have scores.
+        segment_error_rates: substitutions, deletions and insertions in % of the annotated
+            classes, summed over segments.
+        onset_errors: (K, 23) matched events by onset error, in the bins of `BoundaryErrors`.
+        offset_errors: (K, 23) likewise by offset error.
+        n_reference: number of annotated events.
+        n_estimated: number of estimated events.
+        timelines: by clip, for the requested clips with scores.
     """
 
     segment_error_rates: Mapping[str, float]
@@ -72,24 +92,30 @@ class Analysis:
     timelines: Mapping[str, Timeline]
 
 
-def class_f1_ranges(counted: CountedClips, results: Mapping[str, Result]) -> dict[str, ClassScores]:
-    """Compute the F1 of each class.
+def read_test_set(metadata_dir: Path, clips_path: Path) -> TestSet:
+    """Read the test list, and the durations in `clips.csv`.
 
-    Args:
-        counted: the variant's counts.
-        results: metric to the seeds that were chosen by it.
-
-    Returns:
-        F1 score to its classes.
+    Raises:
+        AvsedError: if a file is missing or invalid.
     """
+    classes = read_classes(metadata_dir)
+    return TestSet(
+        classes=classes,
+        clips=read_list(metadata_dir, "test", classes),
+        durations={record.clip_id: record.duration for record in read_clips(clips_path)},
+    )
+
+
+def class_f1_ranges(results: VariantResults) -> dict[str, ClassScores]:
+    """Compute the F1 of each class, by F1 score."""
     scores = {}
     for metric in F1_AVERAGES:
         f1 = {
             seed: 100.0 * class_f1(counts[metric].sum(axis=0))
-            for seed, counts in counted.seeds.items()
+            for seed, counts in results.counted.seeds.items()
         }
         scores[metric] = ClassScores(
-            mean=np.mean([f1[seed] for seed in results[metric].seeds], axis=0),
+            mean=np.mean([f1[seed] for seed in results.chosen[metric]], axis=0),
             lowest=np.min(list(f1.values()), axis=0),
             highest=np.max(list(f1.values()), axis=0),
         )
@@ -97,60 +123,42 @@ def class_f1_ranges(counted: CountedClips, results: Mapping[str, Result]) -> dic
 
 
 def analyze_variant(
-    scores_path: Path,
-    evaluation: Mapping[str, Any],
-    results: Mapping[str, Result],
+    scored: ScoredSplit,
+    results: VariantResults,
+    test_set: TestSet,
     *,
-    metadata_dir: Path,
-    clips_path: Path,
     params: Params,
     clip_ids: Sequence[str],
 ) -> Analysis:
     """Find where the chosen seeds of a variant err on test.
 
     Args:
-        scores_path: what `write_scores` wrote.
-        evaluation: what `evaluate_variant` wrote, for its thresholds.
-        results: metric to the seeds that were chosen by it.
-        metadata_dir: the lists.
-        clips_path: `clips.csv`, for the clips' durations.
-        params: the decisions and the length of segments.
-        clip_ids: whose timelines are wanted.
+        scored: the variant's scores on test.
+        results: its chosen seeds, and its tuned thresholds, if any.
+        test_set: the annotated test clips.
+        params: postprocessing, and the length of segments.
+        clip_ids: clips whose timelines are returned.
 
     Raises:
-        AvsedError: if a file is missing.
+        AvsedError: if the scored clips have no annotated event.
     """
-    classes = read_classes(metadata_dir)
-    scored = read_scores(scores_path)["test"]
     reference = find_reference(
-        scored,
-        read_list(metadata_dir, "test", classes),
-        durations={record.clip_id: record.duration for record in read_clips(clips_path)},
-        classes=classes,
+        scored, test_set.clips, durations=test_set.durations, classes=test_set.classes
     )
-    by_segments, by_events = results[METRIC].seeds, results["event_f1"].seeds
+    by_segments, by_events = results.chosen[METRIC], results.chosen["event_f1"]
     events = {
         seed: estimate_events(
             scored.seeds[int(seed)],
             reference,
-            threshold=_thresholds(evaluation, seed, classes, params),
+            threshold=_thresholds(results.evaluation, seed, test_set.classes, params),
             postprocess=params.postprocess,
         )
         for seed in {*by_segments, *by_events}
     }
     boundaries = [
-        count_boundary_errors(reference.events, events[seed], classes) for seed in by_events
+        count_boundary_errors(reference.events, events[seed], test_set.classes)
+        for seed in by_events
     ]
-    timelines = {}
-    for clip_id in clip_ids:
-        if clip_id in reference.clip_ids:
-            row = reference.clip_ids.index(clip_id)
-            n_valid = int(scored.valid_frames[row])
-            frames = [scored.seeds[int(seed)].frame_scores[row, :n_valid] for seed in by_segments]
-            timelines[clip_id] = Timeline(
-                events=tuple(events[seed][clip_id] for seed in by_segments),
-                frame_scores=np.mean(frames, axis=0, dtype=np.float64),
-            )
     return Analysis(
         segment_error_rates=_segment_error_rates(
             reference,
@@ -161,7 +169,24 @@ def analyze_variant(
         offset_errors=np.mean([errors.offset for errors in boundaries], axis=0),
         n_reference=boundaries[0].n_reference,
         n_estimated=float(np.mean([errors.n_estimated for errors in boundaries])),
-        timelines=timelines,
+        timelines={
+            clip_id: _timeline(clip_id, scored, {seed: events[seed] for seed in by_segments})
+            for clip_id in clip_ids
+            if clip_id in scored.clip_ids
+        },
+    )
+
+
+def _timeline(
+    clip_id: str, scored: ScoredSplit, events: Mapping[str, Mapping[str, tuple[Event, ...]]]
+) -> Timeline:
+    """Collect a clip's events by seed, and average its frame scores over these seeds."""
+    row = scored.clip_ids.index(clip_id)
+    n_valid = int(scored.valid_frames[row])
+    frames = [scored.seeds[int(seed)].frame_scores[row, :n_valid] for seed in events]
+    return Timeline(
+        events=tuple(by_clip[clip_id] for by_clip in events.values()),
+        frame_scores=np.mean(frames, axis=0, dtype=np.float64),
     )
 
 

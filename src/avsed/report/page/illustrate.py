@@ -1,17 +1,23 @@
-"""The illustrated results: a page, its figures, and the data of the figures (not in the paper)."""
+"""Write the results page, its figures, and the data of the figures (not in the paper)."""
 
 import csv
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from avsed.dataset.annotations import Event, read_classes, read_list
-from avsed.dataset.clips import read_clips
 from avsed.errors import AvsedError
-from avsed.evaluation.counts import read_counts
+from avsed.model.scores import read_scores
 from avsed.params import Params
-from avsed.report.page.analysis import Analysis, analyze_variant, class_f1_ranges
+from avsed.report.page.analysis import (
+    Analysis,
+    ClassScores,
+    TestSet,
+    analyze_variant,
+    class_f1_ranges,
+    read_test_set,
+)
 from avsed.report.page.example_clips import METRIC, ExampleClip, choose_clips
 from avsed.report.page.figure_data import (
     write_boundary_errors,
@@ -31,115 +37,142 @@ from avsed.report.page.figures import (
     to_svg,
 )
 from avsed.report.page.page import F1_TITLES, Content, render_page
-from avsed.report.rows import read_evaluation, read_rows
+from avsed.report.rows import Row, compute_rows, read_results
 from avsed.runtime.files import atomic_write
 
 COSTS = ("classification_cost", "consistency_cost")
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Findings:
+    """Everything the page and the figures show.
+
+    Attributes:
+        rows: variant to its row of the table.
+        test_set: the annotated test clips.
+        curves: the costs of training.
+        class_scores: variant and F1 score to the F1 of each class.
+        examples: the example clips.
+        analyses: variant to its errors.
+    """
+
+    rows: Mapping[str, Row]
+    test_set: TestSet
+    curves: Curves
+    class_scores: Mapping[str, Mapping[str, ClassScores]]
+    examples: list[ExampleClip]
+    analyses: Mapping[str, Analysis]
+
+
 def illustrate(
-    *,
-    evaluations_dir: Path,
-    scores_dir: Path,
-    training_dir: Path,
-    metadata_dir: Path,
-    clips_path: Path,
-    variants: Mapping[str, str | None],
-    params: Params,
-    page_path: Path,
-    figures_dir: Path,
-    data_dir: Path,
+    data_dir: Path, reports_dir: Path, *, variants: Mapping[str, str | None], params: Params
 ) -> None:
-    """Write the page of results, its figures as PNG, and their data.
+    """Write `index.html`, its figures as PNG in `figures/`, and their data in `plots/`.
 
     Args:
-        evaluations_dir: two files for each variant, as `evaluate_variant` writes them.
-        scores_dir: a file for each variant, as `write_scores` writes it.
-        training_dir: a folder for each variant, as `open_curve` writes it.
-        metadata_dir: the lists.
-        clips_path: `clips.csv`, for the clips' durations.
-        variants: the rows of the table in their order, and what each is compared with.
+        data_dir: `evaluations/`, `scores/`, `metadata/` and `clips.csv`.
+        reports_dir: `training/` with the learning curves; the results are written here, too.
+        variants: in the order of the table, with the baseline of each, if any.
         params: the set-up.
-        page_path: becomes HTML.
-        figures_dir: gets a PNG file for each figure.
-        data_dir: gets TSV and JSON files of what the figures show.
 
     Raises:
         AvsedError: if a file is missing.
     """
-    rows = read_rows(evaluations_dir, variants, params)
-    classes = read_classes(metadata_dir)
-    counted = {variant: read_counts(evaluations_dir / f"{variant}.h5") for variant in rows}
-    class_scores = {
-        variant: class_f1_ranges(counted[variant], row.results) for variant, row in rows.items()
-    }
-    seeds = {variant: row.results[METRIC].seeds for variant, row in rows.items()}
-    clips = choose_clips(counted, seeds)
-    listed = {clip.clip_id: clip for clip in read_list(metadata_dir, "test", classes)}
-    truth = {clip.clip_id: listed[clip.clip_id].events or () for clip in clips}
-    analyses = {
-        variant: analyze_variant(
-            scores_dir / f"{variant}.h5",
-            read_evaluation(evaluations_dir / f"{variant}.json"),
-            row.results,
-            metadata_dir=metadata_dir,
-            clips_path=clips_path,
-            params=params,
-            clip_ids=list(truth),
-        )
-        for variant, row in rows.items()
-    }
-    write_class_f1(data_dir / "class_f1.tsv", class_scores, classes, F1_TITLES)
-    write_segment_errors(data_dir / "segment_errors.tsv", analyses)
-    write_boundary_errors(data_dir / "boundary_errors.tsv", analyses, classes)
-    curves = _read_curves(training_dir, rows)
-    write_learning_curves(data_dir / "learning_curves.tsv", curves)
-    write_clips_found(data_dir / "clips.json", clips, truth, analyses)
-
-    figures = {
-        "class_f1": draw_class_f1(class_scores, classes, F1_TITLES),
-        "segment_errors": draw_segment_errors(analyses),
-        "boundary_errors": draw_boundary_errors(analyses, classes),
-        "learning_curves": draw_curves(curves),
-    }
-    durations = {record.clip_id: record.duration for record in read_clips(clips_path)}
-    of_clips = _draw_clips(clips, truth, analyses, classes, durations)
+    findings = _analyze(data_dir, reports_dir / "training", variants, params)
+    _write_data(findings, reports_dir / "plots")
+    figures, of_clips = _draw(findings), _draw_clips(findings)
     for name, figure in (figures | of_clips).items():
-        save_png(figure, figures_dir / f"{name}.png")
-    content = Content(
-        rows=rows,
-        classes=classes,
-        class_scores=class_scores,
-        analyses=analyses,
-        svgs={name: to_svg(figure, name) for name, figure in figures.items()},
-        clips=list(
-            zip(clips, (to_svg(figure, name) for name, figure in of_clips.items()), strict=True)
-        ),
+        save_png(figure, reports_dir / "figures" / f"{name}.png")
+    _write_page(findings, figures, of_clips, params, reports_dir / "index.html")
+
+
+def _analyze(
+    data_dir: Path, training_dir: Path, variants: Mapping[str, str | None], params: Params
+) -> _Findings:
+    results = read_results(data_dir / "evaluations", variants, n_best=params.evaluation.n_best)
+    test_set = read_test_set(data_dir / "metadata", data_dir / "clips.csv")
+    examples = choose_clips(
+        {variant: found.counted for variant, found in results.items()},
+        {variant: found.chosen[METRIC] for variant, found in results.items()},
     )
-    with atomic_write(page_path) as part:
+    return _Findings(
+        rows=compute_rows(results, variants),
+        test_set=test_set,
+        curves=_read_curves(training_dir, variants),
+        class_scores={variant: class_f1_ranges(found) for variant, found in results.items()},
+        examples=examples,
+        # Scores are read here, one variant at a time: those of all variants may not fit in memory.
+        analyses={
+            variant: analyze_variant(
+                read_scores(data_dir / "scores" / f"{variant}.h5")["test"],
+                found,
+                test_set,
+                params=params,
+                clip_ids=[clip.clip_id for clip in examples],
+            )
+            for variant, found in results.items()
+        },
+    )
+
+
+def _write_data(findings: _Findings, plots_dir: Path) -> None:
+    classes, analyses = findings.test_set.classes, findings.analyses
+    write_class_f1(plots_dir / "class_f1.tsv", findings.class_scores, classes, F1_TITLES)
+    write_segment_errors(plots_dir / "segment_errors.tsv", analyses)
+    write_boundary_errors(plots_dir / "boundary_errors.tsv", analyses, classes)
+    write_learning_curves(plots_dir / "learning_curves.tsv", findings.curves)
+    events = findings.test_set.events
+    write_clips_found(plots_dir / "clips.json", findings.examples, events, analyses)
+
+
+def _draw(findings: _Findings) -> dict[str, Figure]:
+    classes = findings.test_set.classes
+    return {
+        "class_f1": draw_class_f1(findings.class_scores, classes, F1_TITLES),
+        "segment_errors": draw_segment_errors(findings.analyses),
+        "boundary_errors": draw_boundary_errors(findings.analyses, classes),
+        "learning_curves": draw_curves(findings.curves),
+    }
+
+
+def _draw_clips(findings: _Findings) -> dict[str, Figure]:
+    test_set, events = findings.test_set, findings.test_set.events
+    return {
+        f"clip_{number}_{clip.reason}": draw_clip(
+            events[clip.clip_id],
+            {
+                variant: found.timelines.get(clip.clip_id)
+                for variant, found in findings.analyses.items()
+            },
+            test_set.classes,
+            duration=test_set.durations[clip.clip_id],
+        )
+        for number, clip in enumerate(findings.examples, start=1)
+    }
+
+
+def _write_page(
+    findings: _Findings,
+    figures: Mapping[str, Figure],
+    of_clips: Mapping[str, Figure],
+    params: Params,
+    path: Path,
+) -> None:
+    clip_svgs = [to_svg(figure, name) for name, figure in of_clips.items()]
+    content = Content(
+        rows=findings.rows,
+        classes=findings.test_set.classes,
+        class_scores=findings.class_scores,
+        analyses=findings.analyses,
+        svgs={name: to_svg(figure, name) for name, figure in figures.items()},
+        clips=list(zip(findings.examples, clip_svgs, strict=True)),
+    )
+    with atomic_write(path) as part:
         part.write_text(render_page(content, params), "utf-8")
 
 
-def _draw_clips(
-    clips: Sequence[ExampleClip],
-    truth: Mapping[str, Sequence[Event]],
-    analyses: Mapping[str, Analysis],
-    classes: Sequence[str],
-    durations: Mapping[str, float],
-) -> dict[str, Figure]:
-    return {
-        f"clip_{number}_{clip.reason}": draw_clip(
-            truth[clip.clip_id],
-            {variant: found.timelines.get(clip.clip_id) for variant, found in analyses.items()},
-            classes,
-            duration=durations[clip.clip_id],
-        )
-        for number, clip in enumerate(clips, start=1)
-    }
-
-
 def _read_curves(training_dir: Path, variants: Iterable[str]) -> Curves:
-    """Read variant to cost to its steps and values."""
+    """Read the learning curves of all variants, as the stage train writes them."""
     curves: dict[str, dict[str, tuple[list[int], list[float]]]] = {}
     for variant in variants:
         curves[variant] = {}
