@@ -6,8 +6,12 @@ import importlib
 import pytest
 
 MODULES = [
+    "avsed.evaluation.metrics",
+    "avsed.evaluation.postprocess",
     "avsed.framing",
     "avsed.model.crnn",
+    "avsed.report.page.boundary_errors",
+    "avsed.runtime.markdown",
 ]
 
 

@@ -1,14 +1,13 @@
-"""The three F1 scores, from what sed_eval counts in each clip (Section 4.3.2).
+"""Compute the three F1 scores from sed_eval's counts in each clip (Section 4.3.2).
 
-All three compare what was estimated with a reference, clip by clip. A clip in which nothing is
-annotated is scored like any other: whatever is estimated there is wrong. So both sides name the
-same clips, and a clip without tags or events has an empty sequence.
+Estimates are compared with a reference, clip by clip. Both name the same clips: a clip without tags
+or events has an empty sequence, and everything estimated in it is a false alarm.
 
-What is counted, of each clip and class, are hits, false alarms and misses (TP, FP, FN). An F1 of
-many clips is that of their sum. It is a fraction in [0, 1]: 0 where something is annotated and
-nothing estimated, NaN where nothing at all is annotated, since F1 is then undefined.
+Counts are hits, false alarms and misses (TP, FP, FN) of each clip and class. The F1 of several
+clips is computed from the sum of their counts. It lies in [0, 1]: 0 if something is annotated and
+nothing estimated, NaN if nothing is annotated, because F1 is then undefined.
 
-Beside them, not in the paper, the kinds of segment errors that sed_eval's error rate adds up.
+Not in the paper: substitutions, deletions and insertions, the parts of sed_eval's error rate.
 """
 
 import warnings
@@ -24,7 +23,7 @@ from avsed.dataset.annotations import Event
 from avsed.errors import AvsedError
 
 with warnings.catch_warnings():
-    # sed_eval imports dcase_util, and this pkg_resources, which warns of its own removal.
+    # sed_eval imports dcase_util, which imports pkg_resources, which warns about its removal.
     warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
     from sed_eval.audio_tag import AudioTaggingMetrics
     from sed_eval.sound_event import EventBasedMetrics, SegmentBasedMetrics
@@ -35,7 +34,7 @@ def count_tags(
     estimated: Mapping[str, Sequence[str]],
     classes: Sequence[str],
 ) -> NDArray[np.int64]:
-    """Count tags that were found, falsely found and missed.
+    """Count the hits, false alarms and misses of tags.
 
     Section 4.3.2.
 
@@ -45,11 +44,11 @@ def count_tags(
         classes: the label vocabulary; K classes.
 
     Returns:
-        (n, K, 3) hits, false alarms and misses; clips as the reference has them.
+        (n, K, 3) hits, false alarms and misses; clips in the order of `reference`.
 
     Raises:
-        AvsedError: if a class has a name that sed_eval cannot take.
-        ValueError: if the two sides name different clips, or a tag is not among the classes.
+        AvsedError: if sed_eval cannot process the name of a class.
+        ValueError: if reference and estimate name different clips, or a tag is not in `classes`.
     """
     _check_clips(reference, estimated)
     _check_labels(
@@ -71,7 +70,7 @@ def count_segments(
     *,
     segment_length: float,
 ) -> NDArray[np.int64]:
-    """Count segments in which a class was found, falsely found and missed.
+    """Count the hits, false alarms and misses of classes in segments.
 
     Section 4.3.2. A class is active in every segment that one of its events touches.
 
@@ -82,11 +81,11 @@ def count_segments(
         segment_length: seconds.
 
     Returns:
-        (n, K, 3) hits, false alarms and misses; clips as the reference has them.
+        (n, K, 3) hits, false alarms and misses; clips in the order of `reference`.
 
     Raises:
-        AvsedError: if a class has a name that sed_eval cannot take.
-        ValueError: if the two sides name different clips, or a label is not among the classes.
+        AvsedError: if sed_eval cannot process the name of a class.
+        ValueError: if reference and estimate name different clips, or a label is not in `classes`.
     """
     make_metrics = partial(SegmentBasedMetrics, time_resolution=float(segment_length))
     return _count_by_clip(make_metrics, reference, estimated, classes)
@@ -101,31 +100,31 @@ def count_events(
     offset_collar: Literal["larger", "smaller"],
     offset_collar_share: float,
 ) -> NDArray[np.int64]:
-    """Count whole events that were found, falsely found and missed.
+    """Count the hits, false alarms and misses of events.
 
-    Section 4.3.2. An event is found where an estimated one of its class, matched to no other,
-    starts within the onset collar of its onset and ends within the offset collar of its offset.
+    Section 4.3.2. An annotated event is a hit if an unmatched estimated event of its class starts
+    within the onset collar of its onset, and ends within the offset collar of its offset.
 
     Args:
         reference: annotated events of n clips.
         estimated: estimated events of the same clips.
         classes: the label vocabulary; K classes.
-        collar: seconds, more than 0; the onset collar, and one of two offset collars.
-        offset_collar: which counts, of `collar` and the share of the event's length: `larger`
-            as in sed_eval and DCASE, or `smaller`.
+        collar: seconds, above 0; the onset collar, and one of two candidate offset collars.
+        offset_collar: which to use of `collar` and the share of the event's length: `larger`, as
+            in sed_eval and DCASE, or `smaller`.
         offset_collar_share: of the reference event's length, in [0, 1].
 
     Returns:
-        (n, K, 3) hits, false alarms and misses; clips as the reference has them.
+        (n, K, 3) hits, false alarms and misses; clips in the order of `reference`.
 
     Raises:
-        AvsedError: if a class has a name that sed_eval cannot take.
-        ValueError: if the two sides name different clips, a label is not among the classes, or
-            a collar is out of range.
+        AvsedError: if sed_eval cannot process the name of a class.
+        ValueError: if reference and estimate name different clips, a label is not in `classes`,
+            or a collar is out of range.
     """
     collars = {"larger": EventBasedMetrics, "smaller": _SmallerOffsetCollar}
     if offset_collar not in collars:
-        raise ValueError(f"offset_collar is {offset_collar!r}; one of {', '.join(collars)}")
+        raise ValueError(f"offset_collar is {offset_collar!r}; use one of {', '.join(collars)}")
     make_metrics = partial(
         collars[offset_collar],
         t_collar=float(collar),
@@ -136,11 +135,11 @@ def count_events(
 
 @dataclass(frozen=True, kw_only=True)
 class SegmentErrors:
-    """How a system errs in segments, all classes together.
+    """Errors of a system in segments, over all classes.
 
-    In a segment with r annotated and e estimated classes, h of them the same, min(r, e) - h are
-    substitutions; deletions are the r - e that are left where r is larger, insertions the e - r
-    where e is (A. Mesaros et al., "Metrics for polyphonic sound event detection", 2016).
+    A segment with r annotated and e estimated classes, h of them the same, has min(r, e) - h
+    substitutions, max(r - e, 0) deletions and max(e - r, 0) insertions
+    (A. Mesaros et al., "Metrics for polyphonic sound event detection", 2016).
 
     Attributes:
         substitutions: one class in place of another.
@@ -162,9 +161,9 @@ def count_segment_errors(
     *,
     segment_length: float,
 ) -> SegmentErrors:
-    """Count the kinds of errors in all segments, as sed_eval's error rate does.
+    """Count the substitutions, deletions and insertions in all segments, as sed_eval does.
 
-    Arguments and refusals are those of `count_segments`.
+    Arguments and errors are those of `count_segments`.
     """
     _check_both_sides(reference, estimated, classes)
     metrics = SegmentBasedMetrics(list(classes), time_resolution=float(segment_length))
@@ -180,22 +179,26 @@ def count_segment_errors(
 
 
 def class_f1(counts: NDArray[Any]) -> NDArray[np.float64]:
-    """Give the F1 of each class.
+    """Compute the F1 of each class: 2 TP / (2 TP + FP + FN).
+
+    >>> class_f1(np.array([[3, 1, 1], [0, 2, 0]]))
+    array([0.75,  nan])
 
     Args:
         counts: (..., K, 3) hits, false alarms and misses.
 
     Returns:
-        (..., K) in [0, 1]; NaN of a class without reference, as in sed_eval.
+        (..., K) in [0, 1]; NaN for a class without reference, as in sed_eval.
     """
     hits, false_alarms, misses = np.moveaxis(np.asarray(counts, np.float64), -1, 0)
     both = 2 * hits + false_alarms + misses
     f1 = np.divide(2 * hits, both, out=np.zeros_like(both), where=both > 0)
+    # False alarms alone would give 0; sed_eval gives NaN, because recall is undefined.
     return np.where(hits + misses > 0, f1, np.nan)
 
 
 def micro_f1(counts: NDArray[Any]) -> NDArray[np.float64]:
-    """Average F1 over classes by their counts.
+    """Compute the micro-average F1: that of the counts summed over classes.
 
     Args:
         counts: (..., K, 3) hits, false alarms and misses.
@@ -207,11 +210,10 @@ def micro_f1(counts: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def macro_f1(counts: NDArray[Any]) -> NDArray[np.float64]:
-    """Average F1 over classes, each counting the same.
+    """Compute the macro-average F1: the mean of the classes' F1.
 
-    A class without reference has no F1. As in sed_eval it is left out of the average, and with it
-    what is falsely estimated of that class. One that is never estimated counts as 0, as in the
-    challenge's own scoring; sed_eval would leave it out too, unless told otherwise.
+    A class without reference is excluded, as in sed_eval, and so are its false alarms. A class that
+    is never estimated counts as 0, as in the DCASE challenge; sed_eval excludes it by default.
 
     Args:
         counts: (..., K, 3) hits, false alarms and misses.
@@ -225,7 +227,7 @@ def macro_f1(counts: NDArray[Any]) -> NDArray[np.float64]:
     return np.where(n_classes > 0, mean, np.nan)
 
 
-# Section 4.3.2: how the F1 of each kind of count is averaged.
+# Section 4.3.2: micro-averages for tags and segments, a macro-average for events.
 F1_AVERAGES: Mapping[str, Callable[[NDArray[Any]], NDArray[np.float64]]] = {
     "clip_f1": micro_f1,
     "segment_f1": micro_f1,
@@ -234,9 +236,9 @@ F1_AVERAGES: Mapping[str, Callable[[NDArray[Any]], NDArray[np.float64]]] = {
 
 
 class _SmallerOffsetCollar(EventBasedMetrics):  # type: ignore[misc]  # sed_eval has no types
-    """Takes the smaller of the two offset collars, where sed_eval takes the larger.
+    """sed_eval's event metrics with the smaller offset collar instead of the larger.
 
-    The paper's words, "up to a maximum of 200 ms", can be read so.
+    One reading of the paper's "up to a maximum of 200 ms".
     """
 
     @staticmethod
@@ -268,7 +270,7 @@ def _count_by_clip(
 
 
 def _present(labels: set[str], classes: Sequence[str]) -> list[str]:
-    # sed_eval copies and searches both lists for each class that it is given, present or not.
+    # For speed: sed_eval copies and searches both lists once per class, present or not.
     return [label for label in classes if label in labels]
 
 
@@ -302,7 +304,7 @@ def _check_both_sides(
 
 
 def _check_clips(reference: Mapping[str, object], estimated: Mapping[str, object]) -> None:
-    # sed_eval would pass over a clip that only the estimate names.
+    # sed_eval ignores a clip that only the estimate names.
     unpaired = sorted(reference.keys() ^ estimated.keys())
     if unpaired:
         raise ValueError(
@@ -312,10 +314,12 @@ def _check_clips(reference: Mapping[str, object], estimated: Mapping[str, object
 
 
 def _check_labels(labels: Iterable[str], classes: Sequence[str]) -> None:
-    # sed_eval would pass over tags and events of an unknown class, and reads "none" as no label.
+    # sed_eval ignores tags and events of an unknown class, and takes "none" for a missing label.
     unknown = sorted(set(labels) - set(classes))
     if unknown:
         raise ValueError(f"{unknown[0]!r} is not among the classes {', '.join(classes)}")
     for name in classes:
         if name.lower() == "none":
-            raise AvsedError(f"the class {name!r} reads as no label in sed_eval; rename the class")
+            raise AvsedError(
+                f"class {name!r}: sed_eval takes this name for a missing label; rename the class"
+            )

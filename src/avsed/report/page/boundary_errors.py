@@ -1,7 +1,7 @@
-"""How far the onsets and offsets of found events lie from the annotated ones.
+"""Count onset and offset errors of matched events (not in the paper).
 
-Not in the paper. Event F1 says how many events lie within the collars; this says on which side, and
-how far outside, the others do. So matching must not depend on the collars, as that of sed_eval.
+Event F1 counts the events within the collars. These histograms show how early or late the others
+are, so events are matched by overlap and not, as in sed_eval, by the collars.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,7 +17,7 @@ BIN_WIDTH = 0.1  # seconds
 _EDGES = BIN_WIDTH * (
     np.arange(22) - 10.5
 )  # -1.05 s to 1.05 s, so that one bin has 0 in its middle
-# Of the 23 bins; the first and the last have all that lies beyond.
+# Centers of the 23 bins; the first and the last bin also count all errors beyond them.
 BIN_CENTERS = tuple(np.round(BIN_WIDTH * (np.arange(23) - 11), 3).tolist())
 
 
@@ -26,9 +26,9 @@ class BoundaryErrors:
     """Onset and offset errors of a system's matched events.
 
     Attributes:
-        onset: (K, 23) matched events of each class by their onset's error, in bins of
+        onset: (K, 23) matched events of each class by onset error, in bins of
             `BIN_CENTERS`; positive where the estimated onset is late.
-        offset: (K, 23) likewise by their offset's.
+        offset: (K, 23) likewise by offset error.
         n_reference: annotated events, matched or not.
         n_estimated: estimated events, matched or not.
     """
@@ -70,10 +70,13 @@ def count_boundary_errors(
 def match_events(
     reference: Sequence[Event], estimated: Sequence[Event]
 ) -> list[tuple[Event, Event]]:
-    """Pair the annotated events of a clip with estimated ones that overlap them.
+    """Match annotated events of a clip with overlapping estimated events of the same class.
 
-    An event is in one pair at most, with an event of its own class. Of all such pairings it is the
-    one whose intersections over unions have the greatest sum.
+    Matching is one to one, and maximizes the sum of the pairs' intersections over unions.
+
+    >>> dog, late = Event(onset=1, offset=3, label="Dog"), Event(onset=2, offset=4, label="Dog")
+    >>> match_events([dog], [late]) == [(dog, late)]
+    True
 
     Args:
         reference: annotated events of a clip.
@@ -95,7 +98,7 @@ def match_events(
 
 
 def _overlap(one: Event, other: Event) -> float:
-    """Divide the intersection of two events by their union."""
+    """Compute the intersection over union of two events."""
     intersection = min(one.offset, other.offset) - max(one.onset, other.onset)
     union = max(one.offset, other.offset) - min(one.onset, other.onset)
     return max(intersection, 0.0) / union
