@@ -137,5 +137,5 @@ def test_test_scores_do_not_reach_the_thresholds(tmp_path: Path) -> None:
 
 
 def test_nothing_annotated_is_an_error_and_no_score(tmp_path: Path) -> None:
-    with pytest.raises(AvsedError, match="none of the 2 clips has an annotated event"):
+    with pytest.raises(AvsedError, match="none of the 2 scored clips has an annotated event"):
         evaluate(tmp_path, {"validation": scored(0.9)}, events=())

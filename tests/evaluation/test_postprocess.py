@@ -147,7 +147,7 @@ def test_a_filter_length_that_is_not_odd_is_refused(size: int) -> None:
 
 @pytest.mark.parametrize("n_valid", [0, 41])
 def test_a_count_of_valid_frames_outside_the_clip_is_refused(n_valid: int) -> None:
-    with pytest.raises(ValueError, match=f"{n_valid} frames of 40"):
+    with pytest.raises(ValueError, match=f"n_valid is {n_valid}; it must be from 1 to 40"):
         decide(one_class(), threshold=0.5, median_filter_frames=7, n_valid=n_valid)
 
 

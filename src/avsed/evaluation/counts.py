@@ -1,4 +1,4 @@
-"""Files of counts by test clip and class, which intervals are computed from."""
+"""Read and write counts by test clip and class, from which intervals are computed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from avsed.runtime.files import new_hdf5, open_results
 
 @dataclass(frozen=True, kw_only=True)
 class CountedClips:
-    """What all seeds of a variant found in n clips.
+    """Counts of all seeds of a variant in n clips.
 
     Attributes:
         clip_ids: n clips.
@@ -25,23 +25,18 @@ class CountedClips:
 
 
 def write_counts(path: Path, counted: CountedClips) -> None:
-    """Write the counts of a variant, whole or not at all.
-
-    Args:
-        path: becomes an HDF5 file with a group for each seed.
-        counted: what is written.
-    """
+    """Write the counts of a variant as an HDF5 file with a group for each seed."""
     with new_hdf5(path) as file:
         file.create_dataset("clip_id", data=list(counted.clip_ids), dtype=h5py.string_dtype())
         for seed, by_metric in counted.seeds.items():
             group = file.create_group(f"seeds/{seed}")
             for metric, counts in by_metric.items():
-                # No clip has 65,536 segments, let alone events.
+                # A clip has far fewer than 65,536 segments or events.
                 group.create_dataset(metric, data=counts.astype(np.uint16), compression="gzip")
 
 
 def read_counts(path: Path) -> CountedClips:
-    """Read what `write_counts` wrote.
+    """Read a file of `write_counts`.
 
     Raises:
         AvsedError: if the file cannot be read.

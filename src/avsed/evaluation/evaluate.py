@@ -1,4 +1,4 @@
-"""Every seed of a variant on validation and test (Section 4.3.2)."""
+"""Evaluate all seeds of a variant on validation and test (Section 4.3.2)."""
 
 import json
 from pathlib import Path
@@ -32,21 +32,21 @@ def evaluate_variant(
 ) -> None:
     """Compute all metrics of every seed of a variant on validation and test.
 
-    Section 4.3.2. Clips without scores, because their media lack what the variant needs, are left
-    out of both splits. Thresholds are tuned on validation only.
+    Section 4.3.2. Clips without scores, because their media lack sound or images that the variant
+    needs, are excluded. Thresholds are tuned on validation only.
 
     Args:
-        scores_path: what `write_scores` wrote.
-        metadata_dir: the lists.
+        scores_path: written by `write_scores`.
+        metadata_dir: the lists and the classes.
         clips_path: `clips.csv`, for the clips' durations.
-        postprocess: from scores to decisions.
-        params: the metrics.
-        out_path: becomes JSON: split to numbers of clips, and seed to metrics in [0, 1]; where
-            thresholds are tuned, seed to these by class.
-        counts_path: becomes the counts that the test clips' F1 scores come of.
+        postprocess: threshold and median filter.
+        params: settings of the metrics.
+        out_path: JSON output: numbers of clips and metrics in [0, 1] by split and seed; tuned
+            thresholds by seed and class.
+        counts_path: HDF5 output: the counts behind the F1 scores on test.
 
     Raises:
-        AvsedError: if a file is missing, or nothing is annotated in a split.
+        AvsedError: if a file is missing, or a split has no annotated event.
     """
     classes = read_classes(metadata_dir)
     durations = {record.clip_id: record.duration for record in read_clips(clips_path)}

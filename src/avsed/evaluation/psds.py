@@ -1,11 +1,10 @@
-"""Polyphonic sound detection scores: events without a threshold, by sed_scores_eval.
+"""Compute polyphonic sound detection scores (PSDS) with sed_scores_eval. Not in the paper.
 
-Not in the paper. An event counts where detections cover enough of it (ground truth tolerance), of
-those detections that lie enough in events of the class (detection tolerance); others are false
-alarms. The score is the area below the rate of events found over the rate of false alarms, as
-the threshold falls from 1 to 0: C. Bilen et al., "A framework for the robust evaluation of sound
-event detection", ICASSP 2020; J. Ebbers et al., "Threshold-independent evaluation of sound event
-detection scores", ICASSP 2022.
+A detection is valid if enough of it lies in events of its class (detection tolerance), else it is a
+false alarm. An event is found if valid detections cover enough of it (ground truth tolerance). The
+score is the area under the rate of found events over the rate of false alarms, for all thresholds:
+C. Bilen et al., "A framework for the robust evaluation of sound event detection", ICASSP 2020;
+J. Ebbers et al., "Threshold-independent evaluation of sound event detection scores", ICASSP 2022.
 """
 
 import warnings
@@ -19,7 +18,7 @@ from avsed.dataset.annotations import Event
 from avsed.framing import CLIP_DURATION, frame_onset
 
 with warnings.catch_warnings():
-    # It imports sed_eval; see metrics.py.
+    # sed_scores_eval imports sed_eval; see metrics.py.
     warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
     from sed_scores_eval.base_modules.scores import create_score_dataframe
     from sed_scores_eval.intersection_based import psds
@@ -45,15 +44,15 @@ def polyphonic_scores(
     *,
     durations: Mapping[str, float],
 ) -> dict[str, float]:
-    """Score events at all thresholds at once: PSDS 1 and 2.
+    """Compute PSDS 1 and 2.
 
-    A class without an event in these clips has no rate of events found. It is left out with all
-    that is detected of it, as from the macro-average F1.
+    A class without an event in these clips is excluded with its detections, as from the
+    macro-average F1.
 
     Args:
-        frame_scores: clip to its (T, K) smoothed scores; T, without padding, differs by clip.
-        reference: annotated events of the same clips. Those of one class that overlap or touch
-            count as one.
+        frame_scores: clip to its (T, K) smoothed scores without padding; T depends on the clip.
+        reference: annotated events of the same clips. Overlapping or
+            touching events of one class are merged.
         classes: K labels.
         durations: seconds of the clips; more than `CLIP_DURATION` counts as `CLIP_DURATION`.
 
@@ -61,13 +60,13 @@ def polyphonic_scores(
         Each of `SCENARIOS`, in [0, 1].
 
     Raises:
-        ValueError: if no event is annotated, or the two sides name different clips.
+        ValueError: if no event is annotated, or scores and reference name different clips.
     """
     present = {event.label for events in reference.values() for event in events}
     if not present:
-        raise ValueError("no event is annotated, so that there is no rate of events found")
+        raise ValueError("no event is annotated, so PSDS is undefined")
     columns = [k for k, label in enumerate(classes) if label in present]
-    # sed_scores_eval takes no backslash in a class's name, and "onset" for a time.
+    # Replace names by numbers: sed_scores_eval fails on a backslash, and takes "onset" for a time.
     names = {classes[k]: str(k) for k in columns}
     events = {
         clip_id: [(onset, offset, names[label]) for onset, offset, label in _merged(annotated)]
@@ -93,7 +92,7 @@ def polyphonic_scores(
 
 
 def _merged(events: Sequence[Event]) -> Iterator[tuple[float, float, str]]:
-    """Unite events of one class that overlap or touch, which sed_scores_eval refuses."""
+    """Merge events of one class that overlap or touch; sed_scores_eval rejects these."""
     open_events: dict[str, tuple[float, float]] = {}
     for event in sorted(events, key=lambda event: event.onset):
         onset, offset = open_events.get(event.label, (event.onset, event.offset))
@@ -106,14 +105,14 @@ def _merged(events: Sequence[Event]) -> Iterator[tuple[float, float, str]]:
 
 
 def _score_table(scores: NDArray[np.floating[Any]], names: list[str], clip_end: float) -> Any:
-    # The frames' times are those of `decisions_to_events`.
+    # Frames have the times of `decisions_to_events`.
     onsets = [onset for onset in map(frame_onset, range(len(scores))) if onset < clip_end]
     times = np.array([*onsets, min(frame_onset(len(onsets)), clip_end)])
     return create_score_dataframe(scores[: len(onsets)], times, names)
 
 
 def _without_cross_triggers(tolerances: Mapping[str, float]) -> dict[str, float]:
-    # A single class has no other to be confused with; sed_scores_eval would average over none.
+    # With a single class there are no cross triggers; sed_scores_eval would average over none.
     return {
         name: value
         for name, value in tolerances.items()

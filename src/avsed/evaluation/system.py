@@ -1,4 +1,4 @@
-"""One system on one split: its thresholds, decisions and metrics (Sections 2.2 and 4.3.2)."""
+"""Compute the metrics of one system on one split (Sections 2.2 and 4.3.2)."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -15,17 +15,17 @@ from avsed.evaluation.psds import polyphonic_scores
 from avsed.model.scores import ScoredSplit, Scores
 from avsed.params import Evaluation, Postprocess
 
-# Tried for each class, beside `postprocess.threshold`.
+# Candidates for each class when thresholds are tuned; `postprocess.threshold` is added.
 CANDIDATES = np.arange(1, 20) / 20
 
 
 @dataclass(frozen=True, kw_only=True)
 class Thresholds:
-    """A system's thresholds, all in [0, 1].
+    """Thresholds of a system, in [0, 1].
 
     Attributes:
-        tags: (K,) of the clip scores.
-        events: (K,) of the frame scores.
+        tags: (K,) for clip scores.
+        events: (K,) for frame scores.
     """
 
     tags: NDArray[np.float64]
@@ -34,12 +34,12 @@ class Thresholds:
 
 @dataclass(frozen=True, kw_only=True)
 class Reference:
-    """What there is to find in the scored clips of a split.
+    """Annotated tags and events of the scored clips of a split.
 
     Attributes:
         classes: K labels.
         clip_ids: n clips.
-        valid_frames: (n,).
+        valid_frames: (n,) number of frames without padding.
         durations: seconds by clip.
         tags: by clip.
         events: by clip.
@@ -55,11 +55,11 @@ class Reference:
 
 @dataclass(frozen=True, kw_only=True)
 class SystemResult:
-    """What a system scored on a split.
+    """Metrics of a system on a split, and the counts behind its F1 scores.
 
     Attributes:
         metrics: metric to its value in [0, 1].
-        counts: F1 score to the (n, K, 3) hits, false alarms and misses that it comes of.
+        counts: F1 score to its (n, K, 3) hits, false alarms and misses.
     """
 
     metrics: Mapping[str, float]
@@ -69,17 +69,17 @@ class SystemResult:
 def choose_thresholds(
     scores: Scores, reference: Reference, *, postprocess: Postprocess, params: Evaluation
 ) -> Thresholds:
-    """Choose a system's thresholds: one for all, as in the paper, or the best of each class.
+    """Choose a system's thresholds: the same for all classes, or tuned for each class.
 
-    Section 2.2. The paper's is 0.5 throughout. Tuned ones give the best clip F1 of a class for its
-    tags, and the best event F1 for its events: a system puts out one set of events, which the
-    segments are scored by too.
+    Section 2.2. The paper uses 0.5 for all. Tuning (not in the paper) maximizes clip F1 for tags
+    and event F1 for events. Segments have no thresholds of their own: a system outputs one set of
+    events, which segment F1 and event F1 both evaluate.
 
     Args:
         scores: of the validation clips.
         reference: of the same clips.
-        postprocess: the threshold for all, and the median filter.
-        params: whether to tune, and the metrics.
+        postprocess: the fixed threshold, and the median filter.
+        params: whether to tune, and settings of the metrics.
     """
     usual = postprocess.threshold
     if params.thresholds == "fixed":
@@ -101,17 +101,17 @@ def choose_thresholds(
 def best_thresholds(
     f1: NDArray[np.float64], candidates: NDArray[np.float64], *, usual: float
 ) -> NDArray[np.float64]:
-    """Choose the threshold of highest F1 for each class.
+    """Choose the threshold with the highest F1 for each class.
 
     Args:
-        f1: (n, K) of each candidate; NaN of a class that cannot be scored.
+        f1: (n, K) of each candidate; NaN for a class without reference.
         candidates: (n,), ascending.
-        usual: of equally good ones, the nearest to it is chosen, then the lower.
+        usual: ties go to the nearest to it, then to the lower.
 
     Returns:
-        (K,)
+        (K,) one of `candidates` for each class.
     """
-    # Rounded, so that 0.45 and 0.55 are as near to 0.5.
+    # Rounded, so that 0.45 and 0.55 are equally near to 0.5.
     nearest_first = np.argsort(np.round(np.abs(candidates - usual), 9), kind="stable")
     best = np.argmax(np.nan_to_num(f1[nearest_first], nan=-1.0), axis=0)
     return np.asarray(candidates[nearest_first[best]])
@@ -134,7 +134,7 @@ def compute_metrics(
         reference: of the same clips.
         thresholds: of the system.
         postprocess: the median filter.
-        params: the metrics.
+        params: settings of the metrics.
     """
     tags = _estimate_tags(scores, reference, thresholds.tags)
     events = estimate_events(
@@ -151,7 +151,7 @@ def compute_metrics(
         metric: float(average(counts[metric].sum(axis=0)))
         for metric, average in F1_AVERAGES.items()
     }
-    # Smoothed like the decisions, so that PSDS sees the events of all thresholds.
+    # PSDS applies all thresholds itself, so it needs scores smoothed as the decisions are.
     smoothed = {
         clip_id: smooth(
             frame_scores,
@@ -173,7 +173,7 @@ def estimate_events(
     threshold: Threshold,
     postprocess: Postprocess,
 ) -> dict[str, tuple[Event, ...]]:
-    """Find the events of all clips of a split in a system's frame scores.
+    """Estimate the events of all clips of a split from a system's frame scores.
 
     Section 2.2.
 
@@ -238,7 +238,7 @@ def find_reference(
     durations: Mapping[str, float],
     classes: tuple[str, ...],
 ) -> Reference:
-    """Gather what is annotated in the clips that have scores.
+    """Select the annotations of the clips with scores.
 
     Args:
         scored: a split's scores.
@@ -247,14 +247,14 @@ def find_reference(
         classes: the label vocabulary.
 
     Raises:
-        AvsedError: if nothing is.
+        AvsedError: if these clips have no annotated event.
     """
     annotated = {clip.clip_id: clip for clip in clips}
     reference = [annotated[clip_id] for clip_id in scored.clip_ids]
     if not any(clip.events for clip in reference):
         raise AvsedError(
-            f"none of the {len(reference)} clips has an annotated event, so that there is nothing "
-            "to score; see data/metadata/validation.tsv and test.tsv"
+            f"none of the {len(reference)} scored clips has an annotated event; "
+            "see data/metadata/validation.tsv and test.tsv"
         )
     return Reference(
         classes=classes,

@@ -1,12 +1,11 @@
-"""95% intervals of F1 scores and of their differences, by resampling the test clips.
+"""Compute 95% intervals of F1 scores and their differences by resampling the test clips.
 
-Not in the paper. Clips are drawn with replacement, as many as there are, and the result is computed
-anew: the mean of the chosen seeds, which stay those chosen on validation. The interval lies from
-the 2.5th to the 97.5th percentile of the resamples (B. Efron and R. Tibshirani, "An introduction to
-the bootstrap", 1993, Section 13.3). It says how much hangs on the choice of test clips, and nothing
-of the chance in training.
+Not in the paper. Each resample draws as many clips as there are, with replacement, and recomputes
+the mean of the seeds chosen on validation. The interval reaches from the 2.5th to the 97.5th
+percentile of the resamples (B. Efron and R. Tibshirani, "An introduction to the bootstrap", 1993,
+Section 13.3). It reflects the choice of test clips, not the randomness of training.
 
-A resample is a row of weights: how often each clip was drawn. Its counts are a weighted sum.
+A resample is a row of weights: how often each clip is drawn. Its counts are a weighted sum.
 """
 
 import math
@@ -26,7 +25,7 @@ PERCENTILES = (2.5, 97.5)
 
 @dataclass(frozen=True, kw_only=True)
 class Interval:
-    """A 95% interval, in %; NaN where no resample has an annotated event."""
+    """A 95% interval, in %; NaN if no resample has an annotated event."""
 
     low: float
     high: float
@@ -34,10 +33,10 @@ class Interval:
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
-    """How far a variant lies from another on the clips that both have.
+    """A variant's mean minus its baseline's on the clips that both have.
 
     Attributes:
-        mean: of the chosen seeds, less that of the other variant's, in %.
+        mean: of the chosen seeds minus that of the baseline, in %.
         interval: of this difference.
     """
 
@@ -46,14 +45,14 @@ class Difference:
 
     @property
     def is_significant(self) -> bool:
-        """Whether the interval excludes 0, to the two decimals that are shown."""
+        """Whether the interval excludes 0, to the two decimals shown."""
         return round(self.interval.low, 2) > 0 or round(self.interval.high, 2) < 0
 
 
 def bootstrap_intervals(
     counted: CountedClips, seeds: Mapping[str, Sequence[str]]
 ) -> dict[str, Interval]:
-    """Compute the interval of a variant in each F1 score.
+    """Compute a variant's interval for each F1 score.
 
     Args:
         counted: the variant's counts.
@@ -75,9 +74,9 @@ def bootstrap_differences(
     other: CountedClips,
     other_seeds: Mapping[str, Sequence[str]],
 ) -> dict[str, Difference]:
-    """Compute a variant's difference from another in each F1 score.
+    """Compute a variant's difference from another for each F1 score.
 
-    Both are computed on the same resamples of the clips that both have.
+    Both variants use the same resamples of the clips that both have.
 
     Args:
         counted: the variant's counts.
@@ -111,10 +110,10 @@ def common_clips(counted: CountedClips, other: CountedClips) -> list[str]:
 
 
 def draw_resamples(n_clips: int) -> NDArray[np.int64]:
-    """Draw clips with replacement, the same for the same number of clips.
+    """Draw clips with replacement; the result depends on the number of clips only.
 
     Returns:
-        (`N_RESAMPLES`, n_clips) how often each clip was drawn; rows sum to `n_clips`.
+        (`N_RESAMPLES`, n_clips) how often each clip is drawn; rows sum to `n_clips`.
     """
     if not n_clips:  # two variants may have no clip in common
         return np.zeros((N_RESAMPLES, 0), np.int64)
@@ -133,9 +132,9 @@ def mean_f1(
         weights: (R, n) how often each clip was drawn.
 
     Returns:
-        (R,) in [0, 1]; NaN where no clip that was drawn has a reference.
+        (R,) in [0, 1]; NaN if no drawn clip has a reference.
     """
-    # As floats, which BLAS multiplies and which hold such whole numbers exactly.
+    # BLAS multiplies floats only; float64 represents integers of this size exactly.
     sums = np.tensordot(weights.astype(np.float64), counts.astype(np.float64), axes=(1, 1))
     return np.asarray(F1_AVERAGES[metric](sums).mean(axis=1))  # sums: (R, S, K, 3)
 

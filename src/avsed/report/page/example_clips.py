@@ -1,7 +1,7 @@
-"""The choice of six test clips that tell what the fused system does, and what vision adds to it.
+"""Select six example clips: best, worst, and the largest gains and losses from vision.
 
-Not in the paper. A clip's measure is its segment F1, all classes together, averaged over the chosen
-seeds of a variant.
+Not in the paper. Clips are ranked by segment F1 over all classes, averaged over the chosen seeds of
+a variant.
 """
 
 import math
@@ -22,13 +22,13 @@ REASONS = ("best", "worst", "gain", "gain", "loss", "loss")
 
 @dataclass(frozen=True, kw_only=True)
 class ExampleClip:
-    """A clip that was chosen.
+    """A test clip shown on the results page.
 
     Attributes:
         reason: one of `REASONS`.
         clip_id: the clip.
-        with_vision: its segment F1 in %, by `WITH_VISION`.
-        without_vision: likewise, by `WITHOUT_VISION`.
+        with_vision: segment F1 in % of `WITH_VISION`.
+        without_vision: likewise of `WITHOUT_VISION`.
     """
 
     reason: str
@@ -38,25 +38,25 @@ class ExampleClip:
 
     @property
     def gain(self) -> float:
-        """What vision adds, in %."""
+        """Segment F1 with vision minus that without, in %."""
         return self.with_vision - self.without_vision
 
 
 def choose_clips(
     counted: Mapping[str, CountedClips], seeds: Mapping[str, Sequence[str]]
 ) -> list[ExampleClip]:
-    """Choose the best and the worst clip, and those that gain and lose the most by vision.
+    """Choose the best and the worst clip, and two each with the largest gain and loss from vision.
 
-    Best and worst are by `WITH_VISION`; a clip is chosen once, in the order of best, worst, gains,
-    losses. Of equal ones it is that with the most annotated segments, then the first by name.
+    Best and worst refer to `WITH_VISION`. A clip is chosen once, in the order of `REASONS`. Ties go
+    to the clip with the most annotated segments, then to the first by name.
 
     Args:
         counted: variant to its counts.
         seeds: variant to its chosen seeds.
 
     Returns:
-        Six clips; fewer where fewer have annotated events and scores of both variants, or where
-        no other gains or loses; none without both variants.
+        Up to six clips with annotated events and scores of both variants; none if a variant is
+        missing.
     """
     if not {WITH_VISION, WITHOUT_VISION} <= counted.keys():
         return []
@@ -91,9 +91,9 @@ def choose_clips(
 
 
 def _f1_by_clip(counted: CountedClips, seeds: Sequence[str]) -> dict[str, float]:
-    """Average the segment F1 of each clip over seeds; NaN of one without annotated events."""
+    """Average the segment F1 of each clip over seeds; NaN without annotated events."""
     f1 = np.stack([micro_f1(counted.seeds[seed][METRIC]) for seed in seeds]).mean(axis=0)
-    # Rounded, so that the order of additions settles no tie.
+    # Rounded, so that rounding errors of the sum do not break ties.
     return {clip_id: round(float(f1[row]), 9) for row, clip_id in enumerate(counted.clip_ids)}
 
 

@@ -1,4 +1,4 @@
-"""The data of the figures as TSV and JSON, for DVC and for other programs."""
+"""Write the data of the figures as TSV and JSON, for `dvc plots` and other programs."""
 
 import csv
 import json
@@ -20,10 +20,10 @@ def write_class_f1(
     classes: Sequence[str],
     titles: Mapping[str, str],
 ) -> None:
-    """Write the F1 of each class that has one, in %.
+    """Write the F1 of each class in %; classes without annotated events are omitted.
 
     Args:
-        path: becomes TSV.
+        path: TSV output.
         class_scores: variant to F1 score to its classes.
         classes: K labels.
         titles: of the F1 scores.
@@ -43,7 +43,7 @@ def write_class_f1(
 
 
 def write_segment_errors(path: Path, analyses: Mapping[str, Analysis]) -> None:
-    """Write the rates of the kinds of segment errors, in %, as TSV."""
+    """Write the rates of substitutions, deletions and insertions in % as TSV."""
     _write_tsv(
         path,
         ("variant", "measure", "kind", "rate"),
@@ -58,7 +58,7 @@ def write_segment_errors(path: Path, analyses: Mapping[str, Analysis]) -> None:
 def write_boundary_errors(
     path: Path, analyses: Mapping[str, Analysis], classes: Sequence[str]
 ) -> None:
-    """Write the histograms of onset and offset errors as TSV: events by the middle of their bin."""
+    """Write the histograms of onset and offset errors as TSV: events by bin center."""
     _write_tsv(
         path,
         ("variant", "measure", "class", "error", "events"),
@@ -97,13 +97,13 @@ def write_clips_found(
     truth: Mapping[str, Sequence[Event]],
     analyses: Mapping[str, Analysis],
 ) -> None:
-    """Write the telling clips as JSON: why, what is annotated, and what each chosen seed found.
+    """Write the example clips as JSON, with annotated and estimated events.
 
     Args:
-        path: becomes JSON.
-        clips: the clips.
+        path: JSON output.
+        clips: the example clips.
         truth: clip to its annotated events.
-        analyses: variant to what it found in them.
+        analyses: variant to its errors, with timelines of the example clips.
     """
     described = [
         {

@@ -1,6 +1,6 @@
-"""The figures of the results' page, drawn once for the page (SVG) and for DVC (PNG).
+"""Draw the figures of the results page, as SVG for the page and as PNG for DVC.
 
-What is drawn is the same to the byte for the same numbers: DVC compares.
+The same numbers give the same bytes, because DVC compares checksums.
 """
 
 import io
@@ -22,23 +22,23 @@ from avsed.report.page.analysis import Analysis, ClassScores, Timeline
 from avsed.report.page.boundary_errors import BIN_CENTERS
 from avsed.runtime.files import atomic_write
 
-# Variant to cost to its steps and values.
+# Variant and cost to steps and values.
 Curves = Mapping[str, Mapping[str, tuple[list[int], list[float]]]]
 
-# Of text and lines; on the page it becomes that of the text around, light or dark.
+# Color of text and lines; on the page it is replaced by the current text color, light or dark.
 INK = "#1f2328"
-# The first seven after M. Okabe and K. Ito, told apart by the colour-blind; all on light and dark.
+# The first seven follow M. Okabe and K. Ito, safe for color blindness; all suit light and dark.
 _COLORS = (
     *("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8c8c8c", "#56b4e9", "#e69f00"),
     *("#7b61d1", "#9a9a00"),
 )
 _ANNOTATED = "annotated"
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-_STYLE: Any = {  # matplotlib types the keys of its settings one by one
+_STYLE: Any = {  # matplotlib's stubs require literal keys
     "font.size": 9,
     "svg.fonttype": "none",  # text stays text
-    "svg.hashsalt": "avsed",  # else ids differ from run to run
-    "text.parse_math": False,  # a class may be named with dollar signs
+    "svg.hashsalt": "avsed",  # without it, ids differ from run to run
+    "text.parse_math": False,  # class names may contain dollar signs
     **dict.fromkeys(
         ("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), INK
     ),
@@ -53,28 +53,28 @@ _STYLE: Any = {  # matplotlib types the keys of its settings one by one
 
 
 def _looks() -> Iterator[tuple[str, str]]:
-    """Give each variant a colour and a marker that no other has together."""
+    """Iterate over unique pairs of color and marker."""
     return zip(cycle(_COLORS), cycle(_MARKERS), strict=True)
 
 
 def to_svg(figure: Figure, id_prefix: str) -> str:
-    """Render a figure as an SVG element to stand in a page.
+    """Render a figure as an SVG element for a page.
 
     Args:
         figure: the figure.
-        id_prefix: keeps its ids apart from those of other figures.
+        id_prefix: makes ids unique among the figures of a page.
     """
     text = io.StringIO()
     with rc_context(_STYLE):
         metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
         figure.savefig(text, format="svg", metadata=metadata)
     svg = text.getvalue()
-    # Tags only: what a class is named stays as it is. No text has angle brackets, escaped as it is.
+    # Change tags only, not class names. Text has no angle brackets, because it is escaped.
     return re.sub("<[^>]*>", lambda tag: _adapt_tag(tag[0], id_prefix), svg[svg.index("<svg") :])
 
 
 def _adapt_tag(tag: str, id_prefix: str) -> str:
-    if tag.startswith("<image"):  # equal images have the same id, and nothing refers to it
+    if tag.startswith("<image"):  # equal images share an id, and nothing refers to it
         tag = re.sub(' id="[^"]*"', "", tag)
     for reference in ('id="', 'href="#', "url(#"):
         tag = tag.replace(reference, f"{reference}{id_prefix}-")
@@ -83,7 +83,7 @@ def _adapt_tag(tag: str, id_prefix: str) -> str:
 
 
 def save_png(figure: Figure, path: Path) -> None:
-    """Write a figure as a PNG file on white."""
+    """Write a figure as PNG on a white background."""
     with rc_context(_STYLE), atomic_write(path) as part:
         figure.savefig(part, format="png", dpi=100, facecolor="white", metadata={"Software": None})
 
@@ -195,7 +195,7 @@ def draw_curves(curves: Curves) -> Figure:
     """Draw the costs of training.
 
     Args:
-        curves: as read from the folders of training.
+        curves: of all variants.
     """
     costs = list(next(iter(curves.values())))
     figure = Figure(figsize=(10, 3.6), layout="constrained")
@@ -228,14 +228,14 @@ def draw_clip(
     *,
     duration: float,
 ) -> Figure:
-    """Draw what is annotated in a clip and what all variants found, on one time axis.
+    """Draw the annotated and estimated events of a clip on one time axis.
 
-    An annotated class has a row for each variant; below these, other classes have one for each
-    variant that found them.
+    An annotated class has a row for each variant. Below them, other classes have a row for each
+    variant that estimated them.
 
     Args:
         truth: annotated events.
-        timelines: variant to what it found; None of one without scores of the clip.
+        timelines: variant to its timeline; None for a variant without scores of the clip.
         classes: K labels.
         duration: seconds.
     """
@@ -283,14 +283,14 @@ def _rows_of_class(
 def _shade_scores(
     axes: Axes, scores: NDArray[np.float64], *, row: int, color: str, duration: float
 ) -> None:
-    """Shade a class' frame scores up to the height of a row; rows go down the page."""
+    """Shade a class's frame scores from 0 to the height of a row; rows go down the page."""
     bottom = row + 0.4
     middles = np.minimum((np.arange(len(scores)) + 0.5) * FRAME_HOP, duration)
     axes.fill_between(middles, bottom, bottom - 0.8 * scores, color=color, alpha=0.3, linewidth=0)
 
 
 def _draw_lanes(axes: Axes, timeline: Timeline, label: str, *, row: int, color: str) -> None:
-    """Draw the events of each seed in a lane of its own."""
+    """Draw the events of each seed in a separate lane."""
     height = 0.8 / len(timeline.events)
     for lane, events in enumerate(timeline.events):
         middle = row - 0.4 + height * (lane + 0.5)
@@ -305,16 +305,16 @@ def _draw_bars(
 
 
 def _shaded(counts: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Colour each row up to its highest count; (n, m, 4), transparent where there is nothing."""
+    """Color (n, m) counts relative to their row's maximum; (n, m, 4), transparent where 0."""
     highest = counts.max(axis=1, keepdims=True)
     color = np.empty((*counts.shape, 4))
-    color[..., :3] = (0.15, 0.55, 0.9)  # stands out from light and dark
+    color[..., :3] = (0.15, 0.55, 0.9)  # visible on light and dark
     color[..., 3] = np.divide(counts, highest, out=np.zeros_like(counts), where=highest > 0)
     return color
 
 
 def _settled(figure: Figure) -> Figure:
-    """Lay a figure out once and for all; the solver's last digits differ from run to run."""
+    """Fix the layout with rounded positions; the solver's last digits differ from run to run."""
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     for axes in figure.axes:

@@ -1,4 +1,4 @@
-"""The page of results: one HTML file, which needs no other and asks nothing of the network."""
+"""Render the results page: one self-contained HTML file without network access."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -33,15 +33,15 @@ _REASONS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Content:
-    """What stands on the page.
+    """Content of the page.
 
     Attributes:
         rows: variant to its row of the table.
         classes: K labels.
         class_scores: variant to F1 score to its classes.
-        analyses: variant to where it errs.
+        analyses: variant to its errors.
         svgs: figure to its SVG, which is not escaped again.
-        clips: the telling clips, each with its SVG.
+        clips: the example clips, each with its SVG.
     """
 
     rows: Mapping[str, Row]
@@ -56,7 +56,7 @@ def render_page(content: Content, params: Params) -> str:
     """Render the page as HTML; names of classes and clips are escaped.
 
     Args:
-        content: what stands on it.
+        content: results and figures.
         params: the set-up.
     """
     environment = Environment(
@@ -73,7 +73,7 @@ def render_page(content: Content, params: Params) -> str:
         vars(content),
         setup=describe_setup(params),
         random_weights=has_random_weights(params),
-        # Beside the scores of one's own clips the paper's would say nothing.
+        # The paper's numbers cannot be compared with those of a user's own clips.
         with_paper=params.dataset.source != "local",
         tuned=params.evaluation.thresholds == "tuned",
         n_best=params.evaluation.n_best,
