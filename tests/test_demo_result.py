@@ -21,14 +21,14 @@ def committed(name: str) -> str:
 
 @pytest.fixture
 def table() -> dict[str, dict[str, float]]:
-    """Give the committed metrics."""
+    """Return the committed metrics."""
     metrics: dict[str, dict[str, float]] = json.loads(committed("metrics/table.json"))
     return metrics
 
 
 @pytest.fixture
 def test_clips(tmp_path: Path) -> tuple[list[AnnotatedClip], tuple[str, ...]]:
-    """Give the committed test list and the classes."""
+    """Return the committed test list and the classes."""
     for name in ("classes.txt", "test.tsv"):
         (tmp_path / name).write_text(committed(f"data/metadata/{name}"))
     classes = read_classes(tmp_path)
