@@ -1,4 +1,4 @@
-"""Intervals by resampling clips, against values by hand and against a plain loop."""
+"""Bootstrap intervals, against values by hand and against a plain loop."""
 
 import math
 
@@ -23,7 +23,7 @@ FOUND, MISSED, NOTHING = [1, 0, 0], [0, 0, 1], [0, 0, 0]
 
 
 def counted(clip_ids: str, *seeds: list[list[int]]) -> CountedClips:
-    """Give clips named by a letter the same counts of one class in all metrics."""
+    """Return counts of one class, the same in all metrics, of clips named by a letter."""
     return CountedClips(
         clip_ids=tuple(clip_ids),
         seeds={
@@ -47,7 +47,7 @@ def random_counts(rng: np.random.Generator, n_seeds: int, n_clips: int) -> Count
 
 
 def plain_f1(metric: str, clips: list[NDArray[np.int64]]) -> float:
-    """Count one clip after the other, and take F1 by the book."""
+    """Sum the counts clip by clip, and compute F1 by its definition."""
     hits, false_alarms, misses = ([0.0] * 4 for _ in range(3))
     for clip in clips:
         for k in range(4):
@@ -123,7 +123,7 @@ def test_differences_are_those_of_a_plain_loop_over_the_common_clips(metric: str
     assert found.interval.high == pytest.approx(100 * high, abs=1e-9)
 
 
-def test_clips_that_are_all_alike_leave_no_interval() -> None:
+def test_the_interval_of_equal_clips_has_no_width() -> None:
     # Each clip has a hit and a miss: 2 / 3, whichever are drawn.
     variant = counted("abc", [[1, 0, 1]] * 3)
     for interval in bootstrap_intervals(variant, chosen("0")).values():

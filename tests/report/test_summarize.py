@@ -1,4 +1,4 @@
-"""The choice of seeds, and the report."""
+"""The choice of seeds, and the table of results."""
 
 import json
 import math
@@ -23,7 +23,7 @@ VARIANTS = load_variants(ROOT / "variants.yaml")
 
 
 def seeds(*scores: tuple[float, float, float]) -> dict[str, dict[str, float]]:
-    """Give seeds three F1 scores, and PSDS like the last of them."""
+    """Return seeds with three F1 scores; PSDS equals the last of them."""
     return {
         str(seed): dict(zip(METRICS, (*values, values[-1], values[-1]), strict=True))
         for seed, values in enumerate(scores)
@@ -47,14 +47,14 @@ def test_one_seed_has_no_deviation() -> None:
     assert math.isnan(results["clip_f1"].deviation)
 
 
-def test_fewer_seeds_than_are_to_be_kept_are_refused() -> None:
+def test_fewer_seeds_than_n_best_are_an_error() -> None:
     scores = seeds((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
     with pytest.raises(AvsedError, match=r"visual: 2 seeds have scores, .*n_best is 5; lower it"):
         average_best("visual", scores, scores, n_best=5)
 
 
 def evaluate_all(folder: Path, *, better: str = "") -> None:
-    """Write evaluations in which all variants find half of the events, and one all of them."""
+    """Write evaluations in which all variants detect half of the events, and `better` all."""
     for variant in VARIANTS:
         split = {"n_clips": 39, "n_listed": 40, "seeds": seeds((0.5, 0.25, 0.125))}
         evaluation = {"validation": split, "test": split}
@@ -78,7 +78,7 @@ def summarize_into(folder: Path) -> None:
     )
 
 
-def test_the_report_gives_intervals_and_marks_what_differs_from_spectral(tmp_path: Path) -> None:
+def test_the_report_has_intervals_and_marks_significant_differences(tmp_path: Path) -> None:
     evaluate_all(tmp_path, better="visual")
     summarize_into(tmp_path)
     intervals = json.loads((tmp_path / "metrics" / "intervals.json").read_text())
@@ -100,7 +100,7 @@ def test_the_report_gives_intervals_and_marks_what_differs_from_spectral(tmp_pat
     assert f"| auditory_centered | auditory |{' +0.00 (0.00 to 0.00) |' * 3} 40 |" in report
 
 
-def test_the_table_has_all_variants_beside_the_papers_and_names_its_setup(
+def test_the_table_has_all_variants_the_papers_numbers_and_the_setup(
     tmp_path: Path,
 ) -> None:
     evaluate_all(tmp_path)
@@ -116,7 +116,7 @@ def test_the_table_has_all_variants_beside_the_papers_and_names_its_setup(
     }
     report = (tmp_path / "reports" / "table.md").read_text()
     assert "profile demo: synthesized clips, VGGish with random weights" in report.splitlines()[0]
-    assert "Random weights: this table shows that the machinery works" in report
+    assert "Random weights: these results test the pipeline" in report
     scores = "50.00 (80.04) | 25.00 (71.01) | 12.50 (22.31) | 12.50 | 12.50"
     assert f"| auditory+visual | {scores} | 39 of 40 |" in report
     scores = "50.00 | 25.00 | 12.50 | 12.50 | 12.50"  # not in the paper
@@ -146,7 +146,7 @@ def test_the_report_says_which_variants_lack_seeds() -> None:
     assert "Not all 2 seeds have scores: auditory has 1.\n" in report
 
 
-def test_a_difference_without_common_clips_is_said_to_be_undefined() -> None:
+def test_a_difference_without_common_clips_is_undefined() -> None:
     report = render_report({"visual": row(n_seeds=2)}, PARAMS)
     assert f"| visual | spectral |{' undefined |' * 3} 0 |" in report
     assert f"| visual |{' 40.00 to 60.00 |' * 3}" in report
@@ -160,7 +160,7 @@ def test_the_report_says_that_thresholds_are_tuned() -> None:
     assert "are tuned on validation" not in render_report(rows, PARAMS)
 
 
-def test_the_table_of_own_clips_has_no_figures_of_the_paper() -> None:
+def test_the_table_of_own_clips_has_no_numbers_of_the_paper() -> None:
     dataset = LocalDataset(source="local", classes=("Cat",))
     params = PARAMS.model_copy(update={"dataset": dataset})
     table = render_report({"visual": row(n_seeds=2)}, params)

@@ -163,8 +163,8 @@ def _explanation(params: Params) -> list[str]:
     best, seeds = params.evaluation.n_best, params.train.n_seeds
     lines = [
         f"In %. Mean of the best {best} of {seeds} seeds by validation, chosen for each metric,",
-        "± their standard deviation where there are several."
-        + ("" if params.dataset.source == "local" else " In brackets the paper's Table 3."),
+        "± their standard deviation if there are several."
+        + ("" if params.dataset.source == "local" else " In brackets: the paper's Table 3."),
     ]
     lines.append("PSDS is not in the paper.")
     if params.evaluation.thresholds == "tuned":
@@ -172,8 +172,8 @@ def _explanation(params: Params) -> list[str]:
     if has_random_weights(params):
         lines += [
             "",
-            "**Random weights: this table shows that the machinery works, not what the paper's "
-            "pretrained features do.**",
+            "**Random weights: these results test the pipeline, and say nothing about the paper's "
+            "pretrained features.**",
         ]
     return lines
 

@@ -1,4 +1,4 @@
-"""The matching of events, and the errors of their onsets and offsets."""
+"""Matching of events, and onset and offset errors."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""The choice of clips, by counts worked out by hand."""
+"""The choice of example clips, for counts worked out by hand."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ Found = tuple[int, int]  # hits and misses
 
 
 def counted(*seeds: dict[str, Found]) -> CountedClips:
-    """Count segments of one class in the same clips, by each seed."""
+    """Return counts of one class in the same clips, for each seed."""
     return CountedClips(
         clip_ids=tuple(seeds[0]),
         seeds={

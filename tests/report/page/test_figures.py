@@ -1,4 +1,4 @@
-"""The figures as they stand in a page."""
+"""Figures of the results page."""
 
 import math
 import re
@@ -62,7 +62,7 @@ def test_what_a_figure_refers_to_is_in_it() -> None:
     assert referred <= set(re.findall(r' id="([^"]*)"', svg))
 
 
-def test_lines_and_text_have_the_colour_of_the_page() -> None:
+def test_lines_and_text_have_the_color_of_the_page() -> None:
     svg = to_svg(draw_clip([A_CAT], {"visual": timeline()}, CLASSES, duration=10.0), "clip")
     assert "currentColor" in svg
     assert INK not in svg

@@ -1,4 +1,4 @@
-"""The page of results, of a small run that is made up, and its figures' data."""
+"""The results page and the data of its figures, for a small synthetic run."""
 
 import csv
 import dataclasses
