@@ -13,7 +13,8 @@ from avsed.params import Params
 from avsed.report.page.illustrate import COSTS, illustrate
 from tests.conftest import ROOT, clip_record
 
-VARIANTS = load_variants(ROOT / "variants.yaml")
+# As if a user had added a variant to variants.yaml.
+VARIANTS = {**load_variants(ROOT / "variants.yaml"), "spectral_added": "spectral"}
 HOSTILE = "<script>alert('Dog')</script>"
 CLASSES = ("Cat", HOSTILE)
 CLIPS = {
@@ -36,20 +37,11 @@ def score(*found: tuple[str, tuple[int, slice]]) -> Scores:
 
 
 def write_run(folder: Path, params: Params) -> None:
-    """Write a run in which vision finds the dog, but takes the cat of a clip for one."""
+    """Write a run in which vision finds the dog, but mistakes the cat of a clip for a dog."""
+    data_dir = folder / "data"
     cats = ("both", CAT), ("cat", CAT)
     with_vision = score(("both", CAT), ("both", DOG), ("cat", (1, slice(15, 45))))
-    write_classes(folder, CLASSES)
-    for split in ("validation", "test"):
-        write_list(
-            folder,
-            split,
-            [
-                AnnotatedClip(clip_id=clip_id, tags=(), events=events)
-                for clip_id, events in CLIPS.items()
-            ],
-        )
-    write_clips(folder / "clips.csv", [clip_record(clip_id) for clip_id in CLIPS])
+    write_test_set(data_dir)
     for variant in VARIANTS:
         scores = with_vision if "visual" in variant else score(*cats)
         scored = ScoredSplit(
@@ -57,36 +49,46 @@ def write_run(folder: Path, params: Params) -> None:
             valid_frames=np.full(len(CLIPS), 151),
             seeds={0: scores, 1: score()},
         )
-        write_scores(folder / "scores" / f"{variant}.h5", {"validation": scored, "test": scored})
+        scores_path = data_dir / "scores" / f"{variant}.h5"
+        write_scores(scores_path, {"validation": scored, "test": scored})
         evaluate_variant(
-            folder / "scores" / f"{variant}.h5",
-            metadata_dir=folder,
-            clips_path=folder / "clips.csv",
+            scores_path,
+            metadata_dir=data_dir / "metadata",
+            clips_path=data_dir / "clips.csv",
             postprocess=params.postprocess,
             params=params.evaluation,
-            out_path=folder / "evaluations" / f"{variant}.json",
-            counts_path=folder / "evaluations" / f"{variant}.h5",
+            out_path=data_dir / "evaluations" / f"{variant}.json",
+            counts_path=data_dir / "evaluations" / f"{variant}.h5",
         )
-        curves = folder / "training" / variant / "plots" / "metrics"
-        curves.mkdir(parents=True)
-        for cost in COSTS:
-            (curves / f"{cost}.tsv").write_text(f"step\t{cost}\n1\t0.5\n2\t0.25\n")
+        write_curves(folder / "reports", variant)
 
 
-def illustrate_run(
-    folder: Path, params: Params, *, name: str = "index.html", out_dir: Path | None = None
-) -> Path:
-    out_dir = out_dir or folder
-    illustrate(
-        evaluations_dir=folder / "evaluations",
-        scores_dir=folder / "scores",
-        training_dir=folder / "training",
-        metadata_dir=folder,
-        clips_path=folder / "clips.csv",
-        variants=VARIANTS,
-        params=params,
-        page_path=out_dir / name,
-        figures_dir=out_dir / "figures",
-        data_dir=out_dir / "plots",
-    )
-    return out_dir / name
+def write_test_set(data_dir: Path) -> None:
+    """Write the lists and `clips.csv`; validation and test have the same clips."""
+    metadata_dir = data_dir / "metadata"
+    metadata_dir.mkdir(parents=True)
+    write_classes(metadata_dir, CLASSES)
+    clips = [
+        AnnotatedClip(clip_id=clip_id, tags=(), events=events) for clip_id, events in CLIPS.items()
+    ]
+    for split in ("validation", "test"):
+        write_list(metadata_dir, split, clips)
+    write_clips(data_dir / "clips.csv", [clip_record(clip_id) for clip_id in CLIPS])
+
+
+def write_curves(reports_dir: Path, variant: str) -> None:
+    """Write learning curves of two steps that differ by cost."""
+    curves = reports_dir / "training" / variant / "plots" / "metrics"
+    curves.mkdir(parents=True)
+    for cost, (first, second) in zip(COSTS, ((0.5, 0.25), (0.125, 2.0)), strict=True):
+        (curves / f"{cost}.tsv").write_text(f"step\t{cost}\n1\t{first}\n20\t{second}\n")
+
+
+def illustrate_run(folder: Path, params: Params, *, reports_dir: Path | None = None) -> Path:
+    """Write the page of a run; another `reports_dir` shares the learning curves of the run."""
+    if reports_dir and not (reports_dir / "training").exists():
+        reports_dir.mkdir(exist_ok=True)
+        (reports_dir / "training").symlink_to(folder / "reports" / "training")
+    reports_dir = reports_dir or folder / "reports"
+    illustrate(folder / "data", reports_dir, variants=VARIANTS, params=params)
+    return reports_dir / "index.html"
