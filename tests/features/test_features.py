@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from torchvision.models import VGG16_Weights, vgg16
 
 from avsed.errors import AvsedError
-from avsed.features import spectral
+from avsed.features import efficientnet, spectral
 from avsed.features.auditory import Vggish, check_response, log_mel_examples
-from avsed.features.efficientnet import EfficientNet
 from avsed.features.published import VGG16, VGGISH, PublishedWeights
 from avsed.features.spectral import log_mel
 from avsed.features.weights import load_weights
@@ -273,7 +272,7 @@ def test_pretrained_weights_that_cannot_be_fetched_are_never_replaced(
 
 
 def test_published_hashes_are_those_that_the_files_names_begin() -> None:
-    for published in (VGGISH, VGG16, EfficientNet.published):
+    for published in (VGGISH, VGG16, efficientnet.PUBLISHED):
         assert len(published.sha256) == 64
         assert published.path.stem.endswith(f"-{published.sha256[:8]}")
     assert VGG16.url == VGG16_Weights.IMAGENET1K_V1.url

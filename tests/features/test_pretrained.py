@@ -1,4 +1,4 @@
-"""Kinds of features that were added: a network with a name and dims, aligned like all others."""
+"""Further pretrained networks are loaded and aligned like the paper's."""
 
 import pickle
 from pathlib import Path
@@ -12,9 +12,10 @@ from torchvision.models import EfficientNet_B0_Weights, efficientnet_b0
 
 from avsed.config import load_params
 from avsed.errors import AvsedError
-from avsed.features.efficientnet import EfficientNet
+from avsed.features import efficientnet
+from avsed.features.extractor import Extractor
 from avsed.features.kinds import MAKERS, make_recipes
-from avsed.features.pretrained import SoundNetwork
+from avsed.features.pretrained import sound_extractor
 from avsed.features.published import PublishedWeights
 from avsed.features.weights import load_weights
 from avsed.framing import FRAME_HOP
@@ -26,21 +27,28 @@ from tests.helpers.extractors import extractor
 FLOAT32 = ExtraNetworks(precision="float32", weights="random")
 
 
-class Loudness(SoundNetwork):
-    """The loudest and the quietest sample of the window, weighted."""
+PUBLISHED = PublishedWeights("https://example.org/loudness.pth", "0" * 64)
 
-    name = "loudness"
-    dims = 2
-    published = PublishedWeights("https://example.org/loudness.pth", "0" * 64)
-    sample_rate = 8000
-    window = 0.5
 
-    def __init__(self) -> None:
-        self.network = nn.Linear(2, 2)
+def make_loudness(params: ExtraNetworks, published: PublishedWeights = PUBLISHED) -> Extractor:
+    """Return an extractor of the weighted maximum and minimum of each window."""
+    network = nn.Linear(2, 2)
 
-    def extract(self, inputs: Tensor) -> Tensor:
-        embedded: Tensor = self.network(torch.stack([inputs.amax(1), inputs.amin(1)], dim=1))
+    def embed(windows: Tensor) -> Tensor:
+        embedded: Tensor = network(torch.stack([windows.amax(1), windows.amin(1)], dim=1))
         return embedded
+
+    return sound_extractor(
+        "auditory_loudness",
+        params,
+        network=network,
+        published=published,
+        sample_rate=8000,
+        window=0.5,
+        embed=embed,
+        dims=2,
+        settings={"extractor": "loudness"},
+    )
 
 
 def click_at(path: Path, second: float) -> Path:
@@ -51,7 +59,7 @@ def click_at(path: Path, second: float) -> Path:
 
 
 def test_a_sound_network_sees_the_window_around_each_frame(tmp_path: Path) -> None:
-    extractor = Loudness.make_extractor(FLOAT32)
+    extractor = make_loudness(FLOAT32)
     assert extractor.spec.kind == "auditory_loudness"
     assert extractor.spec.stream == "audio"
     features = features_of(extractor, click_at(tmp_path / "click.wav", 2.0), 5.0)
@@ -64,12 +72,12 @@ def test_a_sound_network_sees_the_window_around_each_frame(tmp_path: Path) -> No
 
 @pytest.mark.slow
 def test_efficientnet_gives_what_torchvisions_does(clip_path: Path) -> None:
-    extractor = EfficientNet.make_extractor(FLOAT32)
+    extractor = efficientnet.make_extractor(FLOAT32)
     features = features_of(extractor, clip_path, 4.0)
     assert (extractor.spec.kind, extractor.spec.stream) == ("visual_efficientnet", "video")
 
     network = efficientnet_b0().eval()
-    sha256 = load_weights(network, "random", EfficientNet.published)
+    sha256 = load_weights(network, "random", efficientnet.PUBLISHED)
     assert extractor.spec.provenance["weights_sha256"] == sha256
     network.classifier = nn.Identity()
     image = read_images(clip_path)[40]
@@ -84,12 +92,11 @@ def test_efficientnet_gives_what_torchvisions_does(clip_path: Path) -> None:
 
 def test_published_weights_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    path = Loudness.published.path
+    path = PUBLISHED.path
     path.parent.mkdir(parents=True)
     torch.save({"weight": torch.ones(2, 2), "bias": torch.tensor([1.0, 2.0])}, path)
-    ours = PublishedWeights(Loudness.published.url, file_sha256(path))
-    monkeypatch.setattr(Loudness, "published", ours)
-    extractor = Loudness.make_extractor(ExtraNetworks(precision="float32", weights="pretrained"))
+    ours = PublishedWeights(PUBLISHED.url, file_sha256(path))
+    extractor = make_loudness(ExtraNetworks(precision="float32", weights="pretrained"), ours)
     assert extractor.embed(torch.zeros(3, 4000)).tolist() == [[1.0, 2.0]] * 3
     assert extractor.spec.provenance["weights"] == "pretrained"
     assert extractor.spec.provenance["weights_sha256"] == ours.sha256
@@ -112,7 +119,7 @@ def test_a_variant_of_any_kinds_is_extracted_and_each_kind_by_its_own_parameters
 
 
 def test_a_kind_that_there_is_not_is_refused() -> None:
-    with pytest.raises(AvsedError, match=r"visual_clip is no kind of features; there are spectral"):
+    with pytest.raises(AvsedError, match=r"unknown kind of features visual_clip; use one of spec"):
         make_recipes(["spectral+visual_clip"], load_params(ROOT / "params.yaml"))
 
 
