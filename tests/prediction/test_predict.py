@@ -1,6 +1,7 @@
 """Prediction: the pipeline's scores for clips, joined windows for longer media, and refusals."""
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import torch
 
 from avsed.config import load_params
 from avsed.dataset.annotations import SPLITS, Event, write_classes, write_list
-from avsed.dataset.ffmpeg import run_ffmpeg
+from avsed.dataset.ffmpeg import ffmpeg_path, run_ffmpeg
 from avsed.dataset.inspection import inspect_clip
 from avsed.dataset.loading import ClipFeatures
 from avsed.dataset.shards import read_features
@@ -159,6 +160,25 @@ def test_a_model_that_counts_padding_counts_it_here_too(tmp_path: Path) -> None:
     expected, _ = score_in_the_pipeline(model_dir, path, tmp_path)
     found = predict(load_model(model_dir, {}), path, DECISIONS)
     assert np.array_equal(found.clip_scores, expected.clip_scores[0])
+
+
+def test_a_short_file_is_decoded_once_to_probe_it_and_once_to_score_it(
+    clip_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = load_model(write_model(tmp_path / "spectral", "spectral"))
+    log = tmp_path / "starts.txt"
+    counting = tmp_path / "bin" / "ffmpeg"
+    counting.parent.mkdir()
+    counting.write_text(f'#!/bin/sh\necho "$@" >> "{log}"\nexec "{ffmpeg_path()}" "$@"\n')
+    counting.chmod(0o755)
+    monkeypatch.setenv("PATH", str(counting.parent), prepend=os.pathsep)
+    ffmpeg_path.cache_clear()
+    try:
+        predict(model, clip_path, DECISIONS)
+    finally:
+        ffmpeg_path.cache_clear()
+    # Its header, the probe, the scores.
+    assert log.read_text().count(f"file:{clip_path}") == len(log.read_text().splitlines()) == 3
 
 
 def write_audio(path: Path, first: int = 0, last: int | None = None) -> Path:

@@ -1,7 +1,7 @@
-"""What all kinds of features have in common: a front end, a network, and what made them."""
+"""The interface of all kinds of features: a front end, a network and their provenance."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,10 @@ from avsed.params import Section
 
 @dataclass(frozen=True, kw_only=True)
 class ClipInputs:
-    """One clip, ready for the network.
+    """One clip's inputs to the network.
 
     Attributes:
-        rows: (n, ...) what the network sees, each once.
+        rows: (n, ...) distinct inputs.
         index: (m,) the row of each of the clip's first m frames; the frames after them are 0.
     """
 
@@ -30,14 +30,14 @@ class ClipInputs:
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureSpec:
-    """What a kind of features is.
+    """The specification of a kind of features.
 
     Attributes:
-        kind: spectral, auditory, visual, or one that was added, such as visual_efficientnet.
-        stream: what it is made from.
+        kind: spectral, auditory, visual, or a further one, such as visual_efficientnet.
+        stream: the stream that it is computed from.
         n_frames: frames of 10 s.
         dims: values of a frame.
-        provenance: whatever decides the values: parameters and the hash of the weights.
+        provenance: everything the values depend on: parameters and the hash of the weights.
     """
 
     kind: str
@@ -54,15 +54,15 @@ class FeatureSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class Extractor:
-    """A recipe that turns clips' media into features.
+    """The functions that turn a clip's media into features of one kind.
 
-    Decoding and front end run beside the network, a clip at a time; the network runs on full
-    batches, which may hold rows of several clips.
+    Decoding and front end run in parallel with the network, one clip at a time; the network runs
+    on full batches, which may contain rows of several clips.
 
     Attributes:
-        spec: what it makes.
-        sample_rate: of the audio that it takes, in Hz; None if it takes pictures.
-        each_image: the front end of a picture; None if it takes audio.
+        spec: its features.
+        sample_rate: of its audio, in Hz; None if it uses images.
+        each_image: the front end of an image; None if it uses audio.
         prepare: decoded media and the clip's duration (seconds) to the network's inputs.
         embed: (batch_size, ...) rows to their features, (batch_size, dims).
         batch_size: rows.
@@ -78,10 +78,10 @@ class Extractor:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to set up one kind of features, here or on another machine.
+    """A function and its parameters that make an extractor, here or on another machine.
 
     Attributes:
-        make_extractor: a function of the kind's module, or a method of an added network.
+        make_extractor: a function of the kind's module.
         params: of the kind.
     """
 
@@ -90,56 +90,19 @@ class Recipe:
 
     @property
     def modules(self) -> tuple[str, ...]:
-        """The modules whose code decides the features."""
-        owner = getattr(self.make_extractor, "__self__", self.make_extractor)
-        return ("avsed.features.extraction.batching", owner.__module__)
+        """The modules whose code the features depend on."""
+        return ("avsed.features.extraction.batching", self.make_extractor.__module__)
 
     @property
     def weights_stamp(self) -> tuple[int, int] | None:
-        """What tells that a file of weights was replaced; None where there is none."""
+        """Modification time and size of the weights file; None if there is no file."""
         path = Path(getattr(self.params, "weights", ""))
         if not path.is_file():
             return None
         return path.stat().st_mtime_ns, path.stat().st_size
 
 
-def join_front_ends(
-    extractors: Mapping[str, Extractor],
-) -> Callable[[Image], dict[str, Tensor]] | None:
-    """Give each picture to all kinds that take pictures; None where there is none."""
-    front_ends = {kind: one.each_image for kind, one in extractors.items() if one.each_image}
-    if not front_ends:
-        return None
-    return lambda image: {kind: front_end(image) for kind, front_end in front_ends.items()}
-
-
-def prepare_each(
-    extractors: Mapping[str, Extractor], media: Media[dict[str, Tensor]], duration: float
-) -> dict[str, ClipInputs | str]:
-    """Make the networks' inputs of one clip.
-
-    Args:
-        extractors: by kind.
-        media: decoded, its pictures by the joint front end of these extractors.
-        duration: of the clip, in seconds.
-
-    Returns:
-        Kind to inputs, or to the reason why there are none.
-    """
-    prepared: dict[str, ClipInputs | str] = {}
-    for kind, extractor in extractors.items():
-        if extractor.spec.stream in media.errors:
-            prepared[kind] = media.errors[extractor.spec.stream]
-            continue
-        of_kind: Media[Any] = media
-        if extractor.each_image:
-            images = [image[kind] for image in media.images]
-            of_kind = replace(of_kind, images=images)
-        prepared[kind] = extractor.prepare(of_kind, duration)
-    return prepared
-
-
 def hold_images(media: Media[Tensor], duration: float) -> ClipInputs:
-    """Give each frame of a clip its picture; the last one is held until the clip ends."""
+    """Return the image of each frame of a clip; the last one is held until the clip ends."""
     held = np.minimum(np.arange(valid_frames(duration)), len(media.image_index) - 1)
     return ClipInputs(rows=torch.stack([*media.images]), index=media.image_index[held])

@@ -24,9 +24,9 @@ from avsed.dataset.inspection import inspect_clip
 from avsed.dataset.loading import ClipFeatures
 from avsed.errors import AvsedError
 from avsed.evaluation.postprocess import decide, decide_tags, decisions_to_events
-from avsed.features.extraction.batching import Batcher, decode_clip
-from avsed.features.extractor import ClipInputs, Extractor, join_front_ends, prepare_each
-from avsed.framing import N_FRAMES, frame_onset, valid_frames
+from avsed.features.extraction.batching import ExtractorGroup, decode_clip
+from avsed.features.extractor import ClipInputs, Extractor
+from avsed.framing import CLIP_DURATION, N_FRAMES, frame_onset, valid_frames
 from avsed.model.crnn import Crnn
 from avsed.model.files import ModelCard, load_student, read_model_card
 from avsed.model.score import score_clips
@@ -131,7 +131,7 @@ class _WindowScores:
     warning: str
 
 
-def load_model(model_dir: Path, weights: Mapping[str, Path]) -> TrainedModel:
+def load_model(model_dir: Path, weights: Mapping[str, Path] | None = None) -> TrainedModel:
     """Load all students of a variant, and set up the features that they were trained on.
 
     Args:
@@ -152,7 +152,7 @@ def load_model(model_dir: Path, weights: Mapping[str, Path]) -> TrainedModel:
     return TrainedModel(
         card=card,
         students=[load_student(card, path, device) for path in paths],
-        extractors=make_extractors(card, model_dir, weights),
+        extractors=make_extractors(card, model_dir, weights or {}),
         device=device,
     )
 
@@ -229,32 +229,32 @@ def _require_streams(model: TrainedModel, path: Path, record: ClipRecord) -> Non
             )
 
 
-def _make_inputs(model: TrainedModel, path: Path, record: ClipRecord) -> Generator[_WindowInputs]:
-    """Decode a file window by window; a file of one window as the pipeline decodes a clip."""
-    extractors = model.extractors
+def _make_inputs(model: TrainedModel, path: Path, record: ClipRecord) -> Iterator[_WindowInputs]:
+    """Decode a file: as a clip, as the pipeline does, or window by window if it is longer."""
+    # The probe decodes 10 s at most: a file with less is a clip, unless damage ends it early.
+    if record.duration < CLIP_DURATION and not record.reason:
+        yield _inputs_of_clip(model, path, record)
+        return
+    group = ExtractorGroup(model.extractors)
     windows: Generator[Window[dict[str, Tensor]]] = read_windows(
-        path,
-        sample_rates=sorted({e.sample_rate for e in extractors.values() if e.sample_rate}),
-        each_image=join_front_ends(extractors),
+        path, sample_rates=group.sample_rates, each_image=group.image_front_end
     )
     with closing(windows):
         first_two = list(islice(windows, 2))
-        if len(first_two) == 1:
-            yield _inputs_of_clip(extractors, path, record)
+        if len(first_two) == 1:  # 10 s to the frame; headers are not exact enough to know before
+            yield _inputs_of_clip(model, path, record)
             return
         for window in chain(first_two, windows):
             yield _WindowInputs(
                 first_frame=window.first_frame,
                 duration=window.duration,
-                inputs=_require_all(prepare_each(extractors, window.media, window.duration)),
+                inputs=_require_all(group.prepare(window.media, window.duration)),
                 warning=window.media.warning,
             )
 
 
-def _inputs_of_clip(
-    extractors: Mapping[str, Extractor], path: Path, record: ClipRecord
-) -> _WindowInputs:
-    inputs = _require_all(decode_clip(extractors, path, record.duration))
+def _inputs_of_clip(model: TrainedModel, path: Path, record: ClipRecord) -> _WindowInputs:
+    inputs = _require_all(decode_clip(model.extractors, path, record.duration))
     return _WindowInputs(
         first_frame=0, duration=record.duration, inputs=inputs, warning=record.reason
     )
@@ -277,12 +277,10 @@ def _score_windows(
     while group := list(islice(waiting, WINDOWS_AT_ONCE)):
         n_valid = torch.tensor([valid_frames(window.duration) for window in group])
         mask = torch.arange(N_FRAMES) < n_valid[:, None]
+        features = ExtractorGroup(model.extractors).embed([window.inputs for window in group])
         clips = ClipFeatures(
             clip_ids=tuple(str(window.first_frame) for window in group),
-            features={
-                kind: _embed(extractor, [window.inputs[kind] for window in group])
-                for kind, extractor in model.extractors.items()
-            },
+            features={kind: torch.from_numpy(values) for kind, values in features.items()},
             mask=mask,
         )
         counted = mask if model.card.mask_padding else torch.ones_like(mask)
@@ -297,16 +295,6 @@ def _score_windows(
                 clip_scores=clip_scores[row],
                 warning=window.warning,
             )
-
-
-def _embed(extractor: Extractor, inputs: Sequence[ClipInputs]) -> Tensor:
-    """Compute the features of windows as the pipeline does those of clips: (n, frames, dims)."""
-    features: dict[str, NDArray[np.float16]] = {}
-    batcher = Batcher(extractor, features)
-    for number, window in enumerate(inputs):
-        batcher.add(str(number), window)
-    batcher.finish()
-    return torch.from_numpy(np.stack([features[str(number)] for number in range(len(inputs))]))
 
 
 def join_windows(windows: Sequence[tuple[int, NDArray[np.float32]]]) -> NDArray[np.float32]:

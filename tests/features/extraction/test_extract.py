@@ -219,7 +219,7 @@ def test_features_beyond_float16_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_gone_is_no_clip_in_trouble(tmp_path: Path) -> None:
-    with pytest.raises(AvsedError, match=r"gone.wav: is gone since the clips were collected"):
+    with pytest.raises(AvsedError, match=r"gone.wav: not found, but was collected"):
         extract(tmp_path, records("a", "gone"))
 
 

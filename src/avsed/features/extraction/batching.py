@@ -1,11 +1,11 @@
-"""Turn clips into features: decoding beside the networks, batches across clips (Section 4.2)."""
+"""Decode clips in parallel with the networks, and run these on batches across clips."""
 
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from avsed.dataset.clips import ClipRecord
-from avsed.dataset.media import Image, read_media
+from avsed.dataset.media import Image, Media, read_media
 from avsed.errors import AvsedError
-from avsed.features.extractor import ClipInputs, Extractor, join_front_ends, prepare_each
+from avsed.features.extractor import ClipInputs, Extractor
 from avsed.runtime.limits import count_cores
 
-AHEAD = 2  # clips a decoder that wait for the network, at most
+AHEAD = 2  # decoded clips per decoder that wait for the network, at most
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,7 @@ class ExtractedFeatures:
 
     Attributes:
         features: clip to (n_frames, dims) float16, in the order of the clips.
-        left_out: clips whose media could not be read, and why.
+        left_out: clips whose media could not be read, and the reasons.
     """
 
     features: dict[str, NDArray[np.float16]] = field(default_factory=dict)
@@ -45,8 +45,8 @@ def embed_clips(
 ) -> dict[str, ExtractedFeatures]:
     """Compute the features of clips; each file is read once.
 
-    Each batch holds the same number of rows, so that a clip's features do not depend on which
-    clips it is computed with.
+    All batches have the same number of rows, so that a clip's features do not depend on the clips
+    it is computed with.
 
     Args:
         extractors: kind to extractor.
@@ -91,7 +91,7 @@ def embed_clips(
 
 
 class _StoppedError(Exception):
-    """Nobody waits for the clip any more."""
+    """Decoding was cancelled."""
 
 
 def decode_clip(
@@ -101,13 +101,13 @@ def decode_clip(
     *,
     stopped: threading.Event | None = None,
 ) -> dict[str, ClipInputs | str]:
-    """Decode a clip's media in one pass, and make the networks' inputs.
+    """Decode a clip's media in one pass, and compute the networks' inputs.
 
     Args:
-        extractors: of the kinds that are wanted of it.
+        extractors: kind to extractor.
         path: its media file.
         duration: seconds.
-        stopped: ends the decoding at its next picture when set.
+        stopped: cancels the decoding at the next image when set.
 
     Returns:
         Kind to inputs, or to the reason why there are none.
@@ -117,22 +117,19 @@ def decode_clip(
         OSError: if a disk is full.
     """
     if not path.is_file():
-        raise AvsedError(f"{path}: is gone since the clips were collected; run `dvc repro collect`")
-
-    front_end = join_front_ends(extractors)
+        raise AvsedError(f"{path}: not found, but was collected; run `dvc repro collect`")
+    group = ExtractorGroup(extractors)
+    front_end = group.image_front_end
 
     def each_image(image: Image) -> dict[str, Tensor]:
         if stopped and stopped.is_set():
             raise _StoppedError
         return front_end(image) if front_end else {}
 
-    rates = {extractor.sample_rate for extractor in extractors.values()}
     media = read_media(
-        path,
-        sample_rates=sorted(rate for rate in rates if rate),
-        each_image=each_image if front_end else None,
+        path, sample_rates=group.sample_rates, each_image=each_image if front_end else None
     )
-    return prepare_each(extractors, media, duration)
+    return group.prepare(media, duration)
 
 
 def _decode_ahead(
@@ -140,10 +137,10 @@ def _decode_ahead(
     clip_ids: Iterable[str],
     stopped: threading.Event,
 ) -> Generator[dict[str, ClipInputs | str]]:
-    """Decode in threads, while the caller computes; yields in the order of the clips."""
-    # Threads are enough: ffmpeg is a process of its own, and torch's front ends hold no lock. One
-    # core each, or they would stand in each other's way and in the network's.
-    torch.get_num_threads()  # or the decoders' setting would become that of the network
+    """Decode in threads while the caller computes; yield in the order of the clips."""
+    # Threads suffice: ffmpeg is its own process, and torch's front ends release the GIL. Each uses
+    # one core, so that they slow down neither each other nor the network.
+    torch.get_num_threads()  # or the decoders' setting would also apply to the network
     n_decoders = count_cores()
     pool = ThreadPoolExecutor(n_decoders, initializer=torch.set_num_threads, initargs=(1,))
     waiting: deque[Any] = deque()
@@ -160,18 +157,18 @@ def _decode_ahead(
 
 
 class Batcher:
-    """Collects rows of clips, runs the network on full batches, and hands the results back."""
+    """Collect rows of clips, run the network on full batches, and assign its outputs to clips."""
 
     def __init__(self, extractor: Extractor, features: dict[str, NDArray[np.float16]]) -> None:
         self.extractor = extractor
         self.features = features
-        self.rows: list[Tensor] = []  # that wait for the network
+        self.rows: list[Tensor] = []  # waiting for the network
         self.n_rows = 0
-        self.outputs: list[NDArray[np.float16]] = []  # that wait for their clip
+        self.outputs: list[NDArray[np.float16]] = []  # whose clip is incomplete
         self.clips: deque[tuple[str, ClipInputs]] = deque()
 
     def add(self, clip_id: str, inputs: ClipInputs) -> None:
-        """Take a clip, and compute as many batches as are full."""
+        """Add a clip, and compute all batches that are full."""
         self.rows.append(inputs.rows)
         self.n_rows += len(inputs.rows)
         self.clips.append((clip_id, inputs))
@@ -186,7 +183,7 @@ class Batcher:
             self._hand_back()
 
     def finish(self) -> None:
-        """Compute what is left, in a batch filled up by zeros."""
+        """Compute the remaining rows in a batch padded with zeros."""
         if self.n_rows:
             rest = torch.cat(self.rows)
             padding = rest.new_zeros(self.extractor.batch_size - len(rest), *rest.shape[1:])
@@ -195,7 +192,7 @@ class Batcher:
 
     def _embed(self, batch: Tensor, n_rows: int | None = None) -> None:
         embedded = self.extractor.embed(batch)[:n_rows]
-        # Values beyond float16 become infinite, which the shard's writer refuses.
+        # Values beyond float16 become infinite; the writer of the shard rejects them.
         self.outputs.append(embedded.to(torch.float16).cpu().numpy())
 
     def _hand_back(self) -> None:
@@ -210,3 +207,71 @@ class Batcher:
             features[: len(inputs.index)] = own[inputs.index]
             self.features[clip_id] = features
         self.outputs = [outputs[start:]]
+
+
+@dataclass(frozen=True)
+class ExtractorGroup:
+    """Several extractors that share one pass over the media.
+
+    Attributes:
+        extractors: kind to extractor.
+    """
+
+    extractors: Mapping[str, Extractor]
+
+    @property
+    def sample_rates(self) -> list[int]:
+        """The sample rates to decode the audio at, in Hz."""
+        rates = {extractor.sample_rate for extractor in self.extractors.values()}
+        return sorted(rate for rate in rates if rate)
+
+    @property
+    def image_front_end(self) -> Callable[[Image], dict[str, Tensor]] | None:
+        """The front ends of all kinds that use images; None if there are none."""
+        front_ends = {kind: one.each_image for kind, one in self.extractors.items()}
+        used = {kind: front_end for kind, front_end in front_ends.items() if front_end}
+        if not used:
+            return None
+        return lambda image: {kind: front_end(image) for kind, front_end in used.items()}
+
+    def prepare(
+        self, media: Media[dict[str, Tensor]], duration: float
+    ) -> dict[str, ClipInputs | str]:
+        """Compute the networks' inputs of one clip or window.
+
+        Args:
+            media: decoded at `sample_rates` and with `image_front_end`.
+            duration: seconds.
+
+        Returns:
+            Kind to inputs, or to the reason why there are none.
+        """
+        prepared: dict[str, ClipInputs | str] = {}
+        for kind, extractor in self.extractors.items():
+            if extractor.spec.stream in media.errors:
+                prepared[kind] = media.errors[extractor.spec.stream]
+                continue
+            own: Media[Any] = media
+            if extractor.each_image:
+                own = replace(own, images=[image[kind] for image in media.images])
+            prepared[kind] = extractor.prepare(own, duration)
+        return prepared
+
+    def embed(self, inputs: Sequence[Mapping[str, ClipInputs]]) -> dict[str, NDArray[np.float16]]:
+        """Compute the features of clips or windows, in the same batches for any number of them.
+
+        Args:
+            inputs: of each clip, kind to inputs.
+
+        Returns:
+            Kind to (n, n_frames, dims).
+        """
+        embedded = {}
+        for kind, extractor in self.extractors.items():
+            features: dict[str, NDArray[np.float16]] = {}
+            batcher = Batcher(extractor, features)
+            for number, of_clip in enumerate(inputs):
+                batcher.add(str(number), of_clip[kind])
+            batcher.finish()
+            embedded[kind] = np.stack([features[str(number)] for number in range(len(inputs))])
+        return embedded
