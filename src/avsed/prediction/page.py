@@ -1,16 +1,17 @@
-"""Write a prediction as one page for a browser: player, timelines, and a playhead that follows."""
+"""Write a prediction as one HTML page with player, timelines and a moving playhead."""
 
 import base64
 import subprocess
 import tempfile
-from collections.abc import Iterator
-from html import escape
+from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from string import Template
 
 import numpy as np
+from jinja2 import Environment, StrictUndefined
 
+from avsed.dataset.annotations import Event
 from avsed.dataset.ffmpeg import TIME_LIMIT, ffmpeg_path, file_url, raise_if_machine_failed
 from avsed.errors import AvsedError
 from avsed.prediction.predict import Prediction
@@ -20,7 +21,6 @@ LARGEST_MEDIA = 350_000_000  # bytes; browsers refuse addresses of more than 512
 N_POINTS = 1000  # of a class's curve, at most
 N_TICKS = 12  # at most
 TICK_STEPS = (0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200)  # seconds
-
 # Second 0 of the page's media is that of the container, as in the prediction.
 _AUDIO = ("-map", "0:a:0", "-af", "aresample=async=1:first_pts=0", "-c:a", "aac", "-b:a", "128k")
 _VIDEO = (
@@ -32,30 +32,28 @@ _VIDEO = (
 
 
 def write_page(prediction: Prediction, path: Path) -> None:
-    """Write a page that needs nothing beside it: the media are in it.
+    """Write a page that contains its media and needs no other file.
 
-    They are always encoded anew, as H.264 and AAC of 360 lines at most, which every browser plays
-    and an hour of which fits.
+    The media are always encoded again, as H.264 and AAC of at most 360 lines, which every browser
+    plays and an hour of which fits.
 
     Args:
-        prediction: of a file that is still there.
-        path: becomes the page.
+        prediction: its media file must still exist.
+        path: the page to write.
 
     Raises:
         AvsedError: if the media cannot be encoded, or are too large.
         OSError: if a disk is full.
     """
-    template = files("avsed.prediction").joinpath("page.html").read_text("utf-8")
-    before, after = template.split("$media", 1)
-    fields = _fields(prediction)
+    before, after = _render(prediction)
     with work_folder(Path(tempfile.gettempdir())) as folder:
         media_path = _encode(prediction, folder)
         with atomic_write(path) as part, part.open("w", encoding="utf-8") as page:
-            page.write(Template(before).substitute(fields))
+            page.write(before)
             with media_path.open("rb") as media:
                 while block := media.read(3 * 2**20):  # a multiple of 3 needs no padding
                     page.write(base64.b64encode(block).decode())
-            page.write(Template(after).substitute(fields))
+            page.write(after)
 
 
 def _encode(prediction: Prediction, folder: Path) -> Path:
@@ -92,66 +90,73 @@ def _encode(prediction: Prediction, folder: Path) -> Path:
     return media_path
 
 
-def _fields(prediction: Prediction) -> dict[str, str]:
-    """Fill the template in; all that comes from outside is escaped."""
-    scores = dict(zip(prediction.classes, prediction.clip_scores.tolist(), strict=True))
-    named = [f"{escape(tag)} {scores[tag]:.2f}" for tag in prediction.tags]
-    labels = [
-        f'<div class="{"tag" if label in prediction.tags else "other"}">'
-        f"{escape(label)} {scores[label]:.2f}</div>"
-        for label in prediction.classes
-    ]
-    element = "video" if prediction.has_video else "audio"
-    return {
-        "name": escape(prediction.name),
-        "tags": ", ".join(named) or "none",
-        "warning": f"<p>{escape(prediction.warning)}</p>" if prediction.warning else "",
-        "element": element,
-        "mime": f"{element}/mp4",
-        "duration": f"{prediction.duration:.3f}",
-        "labels": "\n".join(labels),
-        "tracks": "\n".join([*_tracks(prediction), *_ticks(prediction.duration)]),
-        "events": _table(prediction),
-    }
+def _render(prediction: Prediction) -> tuple[str, str]:
+    """Render the page before and after its media; names and labels are escaped."""
+    environment = Environment(
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    template = files("avsed.prediction").joinpath("page.html").read_text("utf-8")
+    rows = _rows(prediction)
+    tags = [f"{row.label} {row.clip_score:.2f}" for row in rows if row.is_tag]
+    # Media of hundreds of MB are copied in blocks, not rendered.
+    before, after = (
+        environment.from_string(part).render(
+            name=prediction.name,
+            tags=", ".join(tags) or "none",
+            warning=prediction.warning,
+            element="video" if prediction.has_video else "audio",
+            duration=prediction.duration,
+            rows=rows,
+            ticks=_ticks(prediction.duration),
+            events=prediction.events,
+        )
+        for part in template.split("{{ media }}")
+    )
+    return before, after
 
 
-def _tracks(prediction: Prediction) -> Iterator[str]:
-    """Draw each class's scores, and its events upon them."""
+@dataclass(frozen=True, kw_only=True)
+class _Row:
+    """The timeline of a class; `curve` lists the points of its scores as SVG does."""
+
+    label: str
+    is_tag: bool
+    clip_score: float
+    n_points: int
+    curve: str
+    events: Sequence[Event]
+
+
+def _rows(prediction: Prediction) -> list[_Row]:
     curves = prediction.highest_scores(N_POINTS).T.tolist()
-    for label, scores in zip(prediction.classes, curves, strict=True):
-        curve = " ".join(f"{x},{1 - y:.3f}" for x, y in enumerate(scores))
-        bars = "".join(
-            f'<div class="event" title="{escape(label)} {event.onset:.2f} to {event.offset:.2f} s" '
-            f'style="left:{100 * event.onset / prediction.duration:.4f}%;'
-            f'width:{100 * (event.offset - event.onset) / prediction.duration:.4f}%"></div>'
-            for event in prediction.events
-            if event.label == label
-        )
+    clip_scores = prediction.clip_scores.tolist()
+    rows = []
+    for label, clip_score, scores in zip(prediction.classes, clip_scores, curves, strict=True):
         n = len(scores)
-        yield (
-            f'<div class="track"><svg viewBox="0 0 {n} 1" preserveAspectRatio="none" '
-            f'aria-hidden="true"><polygon points="0,1 {curve} {n},{1 - scores[-1]:.3f} {n},1"/>'
-            f"</svg>{bars}</div>"
+        points = [f"{x},{1 - y:.3f}" for x, y in enumerate(scores)]
+        rows.append(
+            _Row(
+                label=label,
+                is_tag=label in prediction.tags,
+                clip_score=clip_score,
+                n_points=n,
+                curve=" ".join(["0,1", *points, f"{n},{1 - scores[-1]:.3f}", f"{n},1"]),
+                events=[event for event in prediction.events if event.label == label],
+            )
         )
+    return rows
 
 
-def _ticks(duration: float) -> Iterator[str]:
+def _ticks(duration: float) -> list[tuple[float, str]]:
+    """Return the seconds of the axis's ticks and their labels."""
     step = next((step for step in TICK_STEPS if duration / step <= N_TICKS), TICK_STEPS[-1])
-    yield '<div class="track">'
+    ticks = []
     for second in np.arange(0.0, duration, step).tolist():
         minutes, seconds = divmod(second, 60)
         shown = f"{minutes:.0f}:{seconds:02.0f}" if duration > 60 else f"{seconds:g} s"
-        yield f'<div class="tick" style="left:{100 * second / duration:.4f}%">{shown}</div>'
-    yield "</div>"
-
-
-def _table(prediction: Prediction) -> str:
-    if not prediction.events:
-        return "<p>none</p>"
-    rows = [
-        f'<tr><td><button type="button" data-onset="{event.onset:.3f}">{event.onset:.2f}</button>'
-        f"</td><td>{event.offset:.2f}</td><td>{escape(event.label)}</td></tr>"
-        for event in prediction.events
-    ]
-    header = '<th scope="col">onset (s)</th><th scope="col">offset (s)</th><th scope="col">event'
-    return f"<table><thead><tr>{header}</th></tr></thead><tbody>{''.join(rows)}</tbody></table>"
+        ticks.append((second, shown))
+    return ticks
