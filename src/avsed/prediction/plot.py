@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from avsed.dataset.ffmpeg import DecodeError
 from avsed.dataset.media import Image
 from avsed.errors import AvsedError
+from avsed.features.spectral import N_MELS
 from avsed.framing import FRAME_HOP, SPECTRAL_HOP_LENGTH, SPECTRAL_SAMPLE_RATE, TIME_POOLING
 from avsed.prediction.predict import OVERLAP, Prediction
 from avsed.prediction.windows import WINDOW_HOP, Window, read_windows
@@ -20,8 +21,7 @@ from avsed.runtime.figure_file import require_drawable, save_figure
 
 WIDTH = 12.0  # inches
 N_POINTS = 1000  # of a class's scores, at most
-N_MELS = 128
-WINDOW_LENGTH = 2048  # samples
+WINDOW_LENGTH = 2048  # samples; of the drawing, whatever the model uses
 FLOOR = -100.0  # dB
 SHOWN_RANGE = 80.0  # dB below the loudest
 FINE_FRAMES = 2000  # up to here a file's spectrogram has all its spectral frames
