@@ -1,7 +1,7 @@
 """Auditory features: VGGish, pretrained for audio classification (Section 4.2).
 
-Front end and network are those of the TensorFlow models repository's audioset/vggish. Its
-published weights take 64 mel bands; the paper says 128, for which there are none.
+Front end and network are those of audioset/vggish in the TensorFlow models repository. Its
+published weights take 64 mel bands; the paper says 128, for which no weights are published.
 """
 
 import math
@@ -25,11 +25,13 @@ from avsed.runtime.device import choose_device, choose_dtype
 SAMPLE_RATE = 16_000  # Hz
 WINDOW_LENGTH = 400  # samples, 25 ms
 HOP_LENGTH = 160  # samples, 10 ms
-N_MELS = 64
+N_MELS = 64  # of the published weights
 MEL_RANGE = (125.0, 7500.0)  # Hz
 LOG_OFFSET = 0.01
-EXAMPLE_FRAMES = 96  # of 10 ms
-PAPER_EXAMPLE_HOP = 960  # samples, 60 ms: examples overlap by 900 ms
+EXAMPLE_FRAMES = 96  # of 10 ms: the network sees 0.96 s
+# Section 4.2: examples overlap by 900 ms. Example k thus starts at 0.06 k seconds, frame k at
+# 0.06624 k; `centered` places the middle of example k at the onset of frame k instead.
+PAPER_EXAMPLE_HOP = 960  # samples, 60 ms
 DIMS = 128
 BATCH_SIZES = {"cpu": 38, "cuda": 512}  # examples; a CPU is fastest with a quarter of a clip
 
@@ -80,10 +82,10 @@ class Vggish(nn.Module):
 
 
 def make_extractor(params: Auditory) -> Extractor:
-    """Set up VGGish with its weights.
+    """Return the extractor of VGGish's embeddings (Section 4.2).
 
     Raises:
-        AvsedError: if the weights cannot be had, or the published ones do not respond as published.
+        AvsedError: if the weights are not found, or the published ones do not respond as published.
     """
     device = choose_device()
     network = Vggish(params.activation)
@@ -126,9 +128,9 @@ def make_extractor(params: Auditory) -> Extractor:
 
 
 def make_centered_extractor(params: Auditory) -> Extractor:
-    """Set up VGGish with windows centred on the frames, as a further kind of features.
+    """Return the extractor with windows centered on the frames, as a further kind of features.
 
-    Beside `auditory` in one table, it shows what the paper's alignment costs.
+    Next to `auditory` in one table, it shows the effect of the paper's alignment.
 
     Raises:
         AvsedError: as `make_extractor`.
@@ -146,7 +148,8 @@ def check_response(network: Vggish, activation: Literal["relu", "none"]) -> None
         activation: of its last layer.
 
     Raises:
-        AvsedError: if its embeddings have not the published mean and deviation, within 10%.
+        AvsedError: if mean and deviation of its embeddings differ by more than 10% from the
+            published ones.
     """
     times = np.arange(3 * SAMPLE_RATE) / SAMPLE_RATE
     sine = np.sin(2.0 * np.pi * SINE_FREQUENCY * times).astype(np.float32)
@@ -159,7 +162,7 @@ def check_response(network: Vggish, activation: Literal["relu", "none"]) -> None
         raise AvsedError(
             f"{VGGISH.url}: VGGish answers a sine of 1 kHz with mean {response[0]:.3f} and "
             f"deviation {response[1]:.3f}, but {published[0]} and {published[1]} are published; "
-            "torch does not compute here what it should; try another version of it"
+            "torch computes wrong results on this machine; install another version"
         )
 
 
@@ -185,13 +188,13 @@ def log_mel_examples(
     else:
         starts = np.arange(N_FRAMES) * PAPER_EXAMPLE_HOP
 
-    # Examples overlap by 90 of 96 frames: each frame is computed once.
+    # Examples overlap by 90 of 96 frames in the paper's alignment; each frame is computed once.
     frame_starts, index = np.unique(
         starts[:, None] + HOP_LENGTH * np.arange(EXAMPLE_FRAMES), return_inverse=True
     )
     windows = np.lib.stride_tricks.sliding_window_view(padded, WINDOW_LENGTH)[frame_starts]
     fft_length = 512  # the window's next power of two
-    # Periodic Hann, which numpy's symmetric one becomes with a point more.
+    # The reference's Hann window is periodic: numpy's symmetric one without its last point.
     hann = np.hanning(WINDOW_LENGTH + 1)[:-1].astype(np.float32)
     magnitudes = np.abs(np.fft.rfft(windows * hann, fft_length))
     log_mel = np.log(magnitudes @ _mel_filters(fft_length) + LOG_OFFSET).astype(np.float32)

@@ -1,4 +1,4 @@
-"""The published weights of the pretrained networks: where they are, and what they hash to."""
+"""The published weights of the pretrained networks: URL, checksum and local file."""
 
 import os
 from dataclasses import dataclass
@@ -12,19 +12,14 @@ from avsed.runtime.files import file_sha256
 
 @dataclass(frozen=True)
 class PublishedWeights:
-    """A file of weights.
-
-    Attributes:
-        url: where it is.
-        sha256: in hexadecimal.
-    """
+    """A file of weights at a URL, and its SHA-256 in hexadecimal."""
 
     url: str
     sha256: str
 
     @property
     def path(self) -> Path:
-        """Where it is kept: torch's cache, in which other programs may have put it."""
+        """The local file, in torch's cache, which other programs share."""
         return _torch_cache() / self.url.rsplit("/", 1)[1]
 
 
@@ -41,14 +36,14 @@ VGG16 = PublishedWeights(
 
 
 def find_weights(weights: str, published: PublishedWeights) -> Path | None:
-    """Find a file of weights; fetch the published one where it is not there yet.
+    """Find a file of weights; download the published one if it is missing.
 
     Args:
         weights: "pretrained" (the published ones), "random" or the path of a state dict.
         published: where the published ones are.
 
     Returns:
-        The file; None where the weights are random.
+        The file; None if the weights are random.
 
     Raises:
         AvsedError: if there is no such file, it cannot be fetched, or it is another than the
@@ -67,11 +62,11 @@ def find_weights(weights: str, published: PublishedWeights) -> Path | None:
 
 def _fetch(published: PublishedWeights) -> Path:
     path = published.path
-    pooch.get_logger().setLevel("ERROR")  # what it does is said here
+    pooch.get_logger().setLevel("ERROR")
     if not path.is_file():
         print(f"fetching {published.url}", flush=True)
     try:
-        # Checked each time: somebody may have put the file there by hand.
+        # Checked each time: the file may have been put there by hand.
         pooch.retrieve(
             published.url,
             known_hash=f"sha256:{published.sha256}",

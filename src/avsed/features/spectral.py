@@ -16,11 +16,11 @@ from avsed.framing import (
 )
 from avsed.params import Spectral
 
-N_MELS = 128  # the CNN pools them to 1 by seven poolings of 2
+N_MELS = 128  # Section 4.2; the CNN pools them to 1 by seven poolings of 2
 
 
 def make_extractor(params: Spectral) -> Extractor:
-    """Set up the log-mel spectrogram, which needs no network."""
+    """Return the extractor of the log-mel spectrogram (Section 4.2), which needs no network."""
 
     def prepare(media: Media[object], duration: float) -> ClipInputs:
         spectrogram = log_mel(media.waveforms[SPECTRAL_SAMPLE_RATE], params)
@@ -57,6 +57,7 @@ def log_mel(waveform: NDArray[np.float32], params: Spectral) -> NDArray[np.float
         (604, 128) in dB relative to a magnitude of 1, of the waveform divided by its peak.
     """
     peak = np.abs(waveform).max(initial=0.0)
+    # Clips shorter than 10 s are padded, so that all have 604 spectral frames.
     padded = np.zeros(n_samples(CLIP_DURATION, SPECTRAL_SAMPLE_RATE), dtype=np.float32)
     # A silent clip has no peak to divide by; it stays silent.
     padded[: len(waveform)] = waveform / peak if peak > 0 else waveform
@@ -67,7 +68,8 @@ def log_mel(waveform: NDArray[np.float32], params: Spectral) -> NDArray[np.float
         hop_length=SPECTRAL_HOP_LENGTH,
         n_mels=N_MELS,
         power=1.0,  # magnitude, not power
-        center=True,
+        center=True,  # the middle of window k is at k hops, so that frames align with the video's
     )
+    # Absolute dB with a fixed floor: top_db would let the loudest moment decide the quietest value.
     decibels = librosa.amplitude_to_db(magnitudes, ref=1.0, amin=params.log_floor, top_db=None)
     return np.ascontiguousarray(decibels.T, dtype=np.float32)

@@ -32,7 +32,7 @@ def make_extractor(params: Visual) -> Extractor:
         params,
         network=network,
         published=VGG16,
-        # The paper does not describe the images' size; we use that of the published weights.
+        # As the published weights require, except for the sizes, which the demo reduces.
         preprocess=VGG16_Weights.IMAGENET1K_V1.transforms(
             crop_size=params.crop_size, resize_size=params.resize_size
         ),

@@ -13,7 +13,7 @@ from avsed.runtime.files import file_sha256
 
 RANDOM_SEED = 2021
 
-# What torch raises for a file that is none.
+# Exceptions that torch.load raises for invalid files.
 _UNREADABLE = (
     OSError,
     EOFError,
@@ -27,7 +27,7 @@ _UNREADABLE = (
 
 
 def load_weights(network: nn.Module, weights: str, published: PublishedWeights) -> str:
-    """Put weights into a network.
+    """Load weights into a network.
 
     Args:
         network: changed in place.
@@ -38,14 +38,14 @@ def load_weights(network: nn.Module, weights: str, published: PublishedWeights) 
         SHA-256 of the weights file; for random weights, of the weights themselves.
 
     Raises:
-        AvsedError: if the weights cannot be had, or are not this network's.
+        AvsedError: if the weights are not found, or do not fit the network.
     """
     path = find_weights(weights, published)
     if path is None:
         return _randomize(network)
     again = f"fetch it again from {published.url}"
     try:
-        # weights_only: a pickle could otherwise run what it holds.
+        # weights_only: unpickling could otherwise execute code.
         state = torch.load(path, map_location="cpu", weights_only=True)
     except _UNREADABLE:
         raise AvsedError(f"{path}: holds no weights that PyTorch can read; {again}") from None
@@ -61,17 +61,17 @@ def load_weights(network: nn.Module, weights: str, published: PublishedWeights) 
 
 
 def name_weights(weights: str, sha256: str, published: PublishedWeights) -> str:
-    """Say whose weights they are: "random", "pretrained" (the published ones) or "other"."""
+    """Return "random", "pretrained" (the published weights) or "other"."""
     if weights == "random":
         return weights
     return "pretrained" if sha256 == published.sha256 else "other"
 
 
 def _randomize(network: nn.Module) -> str:
-    """Draw weights that keep the scale of what passes through, and hash them.
+    """Draw weights that keep the scale of the activations, and hash them.
 
-    Each unit's weights sum to zero: what all inputs share, such as the brightness of a picture,
-    would otherwise drown what tells them apart.
+    Each unit's weights sum to zero: a component that all inputs share, such as the brightness of
+    an image, would otherwise dominate their differences.
     """
     generator = torch.Generator().manual_seed(RANDOM_SEED)
     digest = hashlib.sha256()

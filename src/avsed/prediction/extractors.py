@@ -1,4 +1,4 @@
-"""Set up the extractors that made the features which a model was trained on."""
+"""Make the extractors of the features that a model was trained on."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +13,7 @@ from avsed.features.kinds import MAKERS
 from avsed.model.files import ModelCard
 from avsed.params import Auditory, ExtraNetworks, Section, Spectral, Visual
 
-# Kind to its parameters; other kinds have those of added networks.
+# Kind to its parameters; other kinds use the section extra_networks.
 _SECTIONS: Mapping[str, type[Section]] = {
     "spectral": Spectral,
     "auditory": Auditory,
@@ -25,19 +25,19 @@ _SECTIONS: Mapping[str, type[Section]] = {
 def make_extractors(
     card: ModelCard, model_dir: Path, weights: Mapping[str, Path]
 ) -> dict[str, Extractor]:
-    """Set up the extractors of a model's kinds of features, as its card says.
+    """Return the extractors of a model's kinds of features, with the parameters in its card.
 
-    Where a model's features were computed in bfloat16, but this machine gains nothing by it, they
-    are computed in float32 here.
+    Features that were computed in bfloat16 for training are computed in float32 on a machine that
+    bfloat16 does not speed up.
 
     Args:
-        card: the model's.
-        model_dir: where it is from.
+        card: the model's card.
+        model_dir: the model's folder, for messages.
         weights: kind to a file of weights, for those that are neither random nor published.
 
     Raises:
-        AvsedError: if the card names no such features, or weights cannot be had or are others
-            than those that made the features.
+        AvsedError: if a kind is unknown, or weights are not found or differ from those used in
+            training.
     """
     for kind in weights:
         if kind not in card.kinds or kind == "spectral":
@@ -56,7 +56,7 @@ def _make_extractor(kind: str, card: ModelCard, model_dir: Path, weights: Path |
         )
     params_of_kind = _SECTIONS.get(kind, ExtraNetworks)
     made_by = card.provenance.get(kind, {})
-    # Parameters stand in the provenance under their own names, but for the precision.
+    # The provenance contains the parameters by name, except for the precision.
     named: dict[str, Any] = {k: v for k, v in made_by.items() if k in params_of_kind.model_fields}
     if "precision" in params_of_kind.model_fields:
         named["precision"] = "float32" if made_by.get("dtype") == "torch.float32" else "auto"
@@ -82,7 +82,7 @@ def _make_extractor(kind: str, card: ModelCard, model_dir: Path, weights: Path |
 
 
 def _require_same(kind: str, here: Provenance, made_by: Provenance, model_dir: Path) -> None:
-    """Refuse features that differ from those that a model was trained on."""
+    """Reject features that differ from those that the model was trained on."""
     if here.get("weights_sha256") != made_by.get("weights_sha256"):
         raise AvsedError(
             f"{model_dir}: its {kind} features were made with {made_by.get('weights')} weights of "
@@ -91,7 +91,7 @@ def _require_same(kind: str, here: Provenance, made_by: Provenance, model_dir: P
             f"--weights {kind}=PATH"
         )
     for name in sorted(set(here) | set(made_by)):
-        # A machine without bfloat16 computes more exactly, not otherwise.
+        # Float32 in place of bfloat16 is more exact, otherwise the same.
         if name != "dtype" and here.get(name) != made_by.get(name):
             raise AvsedError(
                 f"{model_dir}: its {kind} features were made with {name} {made_by.get(name)}, "

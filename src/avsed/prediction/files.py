@@ -1,4 +1,4 @@
-"""Write predictions for people and programs: console, DCASE's TSV, JSON, Audacity's labels."""
+"""Write predictions as console text, DCASE's TSV, JSON and Audacity's labels."""
 
 import json
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ SCORE_DIGITS = 4
 
 
 def format_prediction(prediction: Prediction) -> str:
-    """Say what was found, for the console."""
+    """Return the tags and events as text for the console."""
     scores = dict(zip(prediction.classes, prediction.clip_scores.tolist(), strict=True))
     tags = ", ".join(f"{tag} {scores[tag]:.2f}" for tag in prediction.tags)
     if not tags:
@@ -28,7 +28,7 @@ def format_prediction(prediction: Prediction) -> str:
 
 
 def write_prediction(prediction: Prediction, folder: Path) -> None:
-    """Write a file's `NAME.json` and `NAME.txt`, Audacity's labels."""
+    """Write `NAME.json` and `NAME.txt` (labels for Audacity) of a file."""
     with atomic_write(folder / f"{prediction.name}.json") as part:
         part.write_text(json.dumps(_as_json(prediction), ensure_ascii=False) + "\n", "utf-8")
     with atomic_write(folder / f"{prediction.name}.txt") as part:
@@ -42,7 +42,7 @@ def write_prediction(prediction: Prediction, folder: Path) -> None:
 
 
 def list_events(prediction: Prediction) -> list[str]:
-    """Give a file's rows of `events.tsv`; one without events has a row with its name only."""
+    """Return a file's rows of `events.tsv`; without events, one row with the name only."""
     return [
         f"{prediction.name}\t{event.onset:.3f}\t{event.offset:.3f}\t{event.label}"
         for event in prediction.events
@@ -50,7 +50,7 @@ def list_events(prediction: Prediction) -> list[str]:
 
 
 def write_events(rows: Sequence[str], folder: Path) -> None:
-    """Write the events of all files to `events.tsv`, a list as those that the pipeline reads."""
+    """Write the events of all files to `events.tsv`, in the format of the pipeline's lists."""
     with atomic_write(folder / "events.tsv") as part:
         lines = ["filename\tonset\toffset\tevent_label", *rows]
         part.write_text("".join(f"{line}\n" for line in lines), "utf-8")

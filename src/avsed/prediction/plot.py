@@ -1,4 +1,4 @@
-"""Draw what was predicted of a media file: sound, pictures and classes on one time axis."""
+"""Draw a prediction: spectrogram, images and classes on one time axis."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,16 +30,16 @@ PICTURE_HEIGHT = 120  # pixels
 
 
 def plot_prediction(prediction: Prediction, path: Path) -> None:
-    """Draw a file's spectrogram and pictures, where it has them, above its classes.
+    """Draw a file's spectrogram and images, if it has them, above its classes.
 
-    Of each class, darkness shows the frame scores, and frames its events.
+    For each class, darkness shows the frame scores, and boxes the events.
 
     Args:
-        prediction: of a file that is still there.
-        path: the picture; its extension says the format.
+        prediction: its media file must still exist.
+        path: the figure; its extension determines the format.
 
     Raises:
-        AvsedError: if the format is not known, or a stream that the model did not need cannot be
+        AvsedError: if the format is unknown, or a stream that the model did not need cannot be
             decoded to its end.
     """
     require_drawable(path)
@@ -165,7 +165,7 @@ def _draw_classes(axes: Axes, prediction: Prediction) -> None:
         vmin=0.0,
         vmax=1.0,
         cmap="Greys",
-        interpolation="nearest",  # classes are not to run into each other
+        interpolation="nearest",  # so that classes do not blur into each other
     )
     for row, label in enumerate(prediction.classes):
         spans = [

@@ -41,10 +41,10 @@ OVERLAP = N_FRAMES - WINDOW_HOP  # frames
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedModel:
-    """A variant that is ready to score media.
+    """A trained variant with its extractors.
 
     Attributes:
-        card: what it is.
+        card: features, classes and sizes.
         students: of all seeds; their scores are averaged.
         extractors: kind to extractor of its features.
         device: where the students are.
@@ -57,7 +57,7 @@ class TrainedModel:
 
     @property
     def warnings(self) -> list[str]:
-        """What of its features is not to the bit what it was trained on."""
+        """How features computed here differ from those used in training."""
         return [
             f"its {kind} features are computed in {extractor.spec.provenance['dtype']} here; it "
             f"was trained on those of {self.card.provenance[kind]['dtype']}"
@@ -68,7 +68,7 @@ class TrainedModel:
 
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
-    """What a model finds in a media file.
+    """The scores, tags and events of a media file.
 
     Attributes:
         path: the file.
@@ -96,11 +96,11 @@ class Prediction:
 
     @property
     def name(self) -> str:
-        """The file's name, without what would break lists and consoles."""
+        """The file's name, with unprintable characters replaced."""
         return "".join(letter if letter.isprintable() else "?" for letter in self.path.name)
 
     def highest_scores(self, n_points: int) -> NDArray[np.float32]:
-        """Thin the frame scores out for drawing, without losing what is brief.
+        """Reduce the frame scores for drawing, without losing short peaks.
 
         Returns:
             (n, K), the highest scores of n equal parts of the file; at most `n_points` parts.
@@ -112,7 +112,7 @@ class Prediction:
 
 @dataclass(frozen=True, kw_only=True)
 class _WindowInputs:
-    """What the networks see of a window, by kind, and what is wrong with the file up to there."""
+    """The networks' inputs of a window, by kind, and the warning about the file so far."""
 
     first_frame: int
     duration: float
@@ -132,7 +132,7 @@ class _WindowScores:
 
 
 def load_model(model_dir: Path, weights: Mapping[str, Path] | None = None) -> TrainedModel:
-    """Load all students of a variant, and set up the features that they were trained on.
+    """Load all students of a variant, and make the extractors of their features.
 
     Args:
         model_dir: what `train_variant` wrote.
@@ -140,7 +140,7 @@ def load_model(model_dir: Path, weights: Mapping[str, Path] | None = None) -> Tr
             published.
 
     Raises:
-        AvsedError: if there is no model, or its features cannot be made here.
+        AvsedError: if there is no model, or its features cannot be computed here.
     """
     card = read_model_card(model_dir)
     paths = sorted(model_dir.glob("seed-*.safetensors"))
@@ -166,7 +166,7 @@ def predict(
         model: ready to score.
         path: media of any length, in any container that ffmpeg reads.
         postprocess: decides.
-        shows_progress: whether a bar does, where somebody watches.
+        shows_progress: whether to show a progress bar on a terminal.
 
     Raises:
         AvsedError: if it is no media file, lacks a stream that the model needs, or its scores are
@@ -175,7 +175,7 @@ def predict(
     if not path.is_file():
         what = "is a folder; name the files in it" if path.is_dir() else "no such file"
         raise AvsedError(f"{path}: {what}")
-    # What has a slash before its colon is no address of the network to ffmpeg.
+    # An absolute path: ffmpeg reads a name with a colon as a network address.
     record = inspect_clip(path.stem, path.resolve())
     _require_streams(model, path, record)
     windows = tqdm(
@@ -183,7 +183,7 @@ def predict(
         desc=path.name,
         unit="window",
         leave=False,
-        disable=None if shows_progress else True,  # None: where nobody watches
+        disable=None if shows_progress else True,  # None: disabled unless on a terminal
     )
     try:
         scores = list(_score_windows(model, windows))
@@ -216,7 +216,7 @@ def predict(
 
 
 def _require_streams(model: TrainedModel, path: Path, record: ClipRecord) -> None:
-    """Refuse a file that lacks what a model's features are made from."""
+    """Reject a file without a stream that the model's features need."""
     if record.status != "ok":
         raise AvsedError(f"{path}: cannot be decoded ({record.reason}); convert or repair it")
     for kind, extractor in model.extractors.items():

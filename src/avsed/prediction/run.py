@@ -1,4 +1,4 @@
-"""Predict several files, say what was found in each, and write what was asked for."""
+"""The command `avsed predict`: score files, print the results and write the requested outputs."""
 
 import sys
 from collections import Counter
@@ -27,23 +27,23 @@ def predict_files(
     page_path: Path | None,
     shows_progress: bool = True,
 ) -> int:
-    """Predict files one after the other; one that cannot be scored does not keep others from it.
+    """Predict files one after the other; those that cannot be scored are named and counted.
 
     Args:
         paths: media.
-        model_dir: what `train_variant` wrote.
+        model_dir: the folder that `train_variant` wrote.
         weights: kind to a file of weights, as for `load_model`.
-        postprocess: decides.
-        out_dir: becomes lists, labels and scores of all files; None for none.
-        plot_path: becomes the plot of the only file; None for none.
-        page_path: becomes its page; None for none.
-        shows_progress: whether a bar does, where somebody watches.
+        postprocess: threshold and median filter.
+        out_dir: folder for lists, labels and scores of all files; None to write none.
+        plot_path: plot of the only file; None to draw none.
+        page_path: page of the only file; None to write none.
+        shows_progress: whether to show a progress bar on a terminal.
 
     Returns:
         The number of files that could not be scored.
 
     Raises:
-        AvsedError: if the model cannot be used, or what was asked for has no place.
+        AvsedError: if the model cannot be used, or an output cannot be written.
     """
     _require_places(paths, out_dir, plot_path, page_path)
     model = load_model(model_dir, weights)
@@ -80,7 +80,7 @@ def predict_files(
 def _require_places(
     paths: Sequence[Path], out_dir: Path | None, plot_path: Path | None, page_path: Path | None
 ) -> None:
-    """Refuse before hours of work what could not be written after them."""
+    """Reject outputs that could not be written, before hours of work."""
     if len(paths) > 1 and (plot_path or page_path):
         raise AvsedError("--plot and --html are of one file; give one, or leave them out")
     media = {path.resolve() for path in paths}
