@@ -22,6 +22,7 @@ from avsed.dataset.clips import ClipRecord
 from avsed.dataset.ffmpeg import DecodeError
 from avsed.dataset.inspection import inspect_clip
 from avsed.dataset.loading import ClipFeatures
+from avsed.dataset.media import TOLERANCE
 from avsed.errors import AvsedError
 from avsed.evaluation.postprocess import decide, decide_tags, decisions_to_events
 from avsed.features.extraction.batching import ExtractorGroup, decode_clip
@@ -231,8 +232,9 @@ def _require_streams(model: TrainedModel, path: Path, record: ClipRecord) -> Non
 
 def _make_inputs(model: TrainedModel, path: Path, record: ClipRecord) -> Iterator[_WindowInputs]:
     """Decode a file: as a clip, as the pipeline does, or window by window if it is longer."""
-    # The probe decodes 10 s at most: a file with less is a clip, unless damage ends it early.
-    if record.duration < CLIP_DURATION and not record.reason:
+    # The probe decodes 10 s at most, of which streams may fall short by the tolerance although they
+    # go on; a warning tells of an early end.
+    if record.duration < CLIP_DURATION - TOLERANCE and not record.reason:
         yield _inputs_of_clip(model, path, record)
         return
     group = ExtractorGroup(model.extractors)
@@ -241,7 +243,7 @@ def _make_inputs(model: TrainedModel, path: Path, record: ClipRecord) -> Iterato
     )
     with closing(windows):
         first_two = list(islice(windows, 2))
-        if len(first_two) == 1:  # 10 s to the frame; headers are not exact enough to know before
+        if len(first_two) == 1:  # about 10 s; headers are not reliable enough
             yield _inputs_of_clip(model, path, record)
             return
         for window in chain(first_two, windows):
