@@ -190,7 +190,7 @@ def test_an_edit_of_a_figure_runs_the_report_and_nothing_else(clone: Clone) -> N
             "profiles/demo.yaml",
             "random(?=\nvisual)",
             "/nowhere/vggish.pth",
-            "/nowhere/vggish.pth: no such weights; give pretrained, random or the path",
+            "/nowhere/vggish.pth: weights not found; give pretrained, random or the path",
         ),
     ],
 )
@@ -212,7 +212,7 @@ def test_a_mistake_ends_in_one_clear_line(
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ("visual", "/nowhere/vgg16.pth: no such weights"),
+        ("visual", "/nowhere/vgg16.pth: weights not found"),
         # Continues to the next missing file.
         ("auditory", "data/metadata/classes.txt: no such file"),
     ],

@@ -183,13 +183,13 @@ class Hostile:
 
 def test_weights_that_are_none_are_refused_and_run_nothing(tmp_path: Path) -> None:
     path = tmp_path / "weights.pth"
-    none = r"weights.pth: holds no weights that PyTorch can read; fetch it again from"
-    others = r"weights.pth: is no state dict of Linear \(size mismatch for weight: .*\); fetch it"
+    none = r"weights.pth: contains no weights that PyTorch can read; fetch it again from"
+    others = r"weights.pth: is not a state dict of Linear \(size mismatch for weight: .*\); fetch"
     refused: list[tuple[bytes, str]] = [(b"<html>404</html>", none), (b"", none)]
     torch.save(Hostile(tmp_path / "touched"), path)
     refused.append((path.read_bytes(), none))
     torch.save([1, 2], path)
-    refused.append((path.read_bytes(), r"is no state dict of Linear \(no state dict\)"))
+    refused.append((path.read_bytes(), r"is not a state dict of Linear \(not a state dict\)"))
     torch.save(torch.nn.Linear(2, 4).state_dict(), path)
     refused.append((path.read_bytes(), others))
     refused.append((path.read_bytes()[:-300], none))
@@ -202,7 +202,7 @@ def test_weights_that_are_none_are_refused_and_run_nothing(tmp_path: Path) -> No
 
 
 def test_missing_weights_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(AvsedError, match=r"nowhere.pth: no such weights; give pretrained, random"):
+    with pytest.raises(AvsedError, match=r"nowhere.pth: weights not found; use pretrained,"):
         load_weights(torch.nn.Linear(2, 3), str(tmp_path / "nowhere.pth"), NOWHERE)
 
 

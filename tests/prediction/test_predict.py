@@ -328,7 +328,7 @@ def test_other_weights_than_the_models_are_refused(
     edit_card(model_dir, "auditory", weights="other", weights_sha256="ab" * 32)
     with pytest.raises(AvsedError, match=r"SHA-256 abab.*; give their file by --weights auditory="):
         load_model(model_dir, {})
-    with pytest.raises(AvsedError, match=r"no such weights"):
+    with pytest.raises(AvsedError, match=r"weights not found"):
         load_model(model_dir, {"auditory": tmp_path / "absent.pth"})
     with pytest.raises(AvsedError, match=r"made with other weights of SHA-256 abab"):
         load_model(model_dir, {"auditory": tmp_path / "own.pth"})
@@ -349,7 +349,7 @@ def test_features_made_otherwise_are_refused(tmp_path: Path) -> None:
     with pytest.raises(AvsedError, match="made with extractor mfcc, here it is log-mel; use the"):
         load_model(model_dir, {})
     edit_card(model_dir, "spectral", window_length="wide")
-    with pytest.raises(AvsedError, match=r"does not say how to make its spectral features \(wind"):
+    with pytest.raises(AvsedError, match=r"lacks the parameters of its spectral features \(wind"):
         load_model(model_dir, {})
 
 

@@ -109,9 +109,7 @@ def test_a_name_that_a_list_cannot_hold_is_refused_before_anything_is_scored(
     assert run_avsed(monkeypatch, "predict", *files, "--model", model_dir, "--out", "out") == 2
     said = capsys.readouterr()
     assert said.out == ""
-    assert said.err.startswith(
-        "error: 'a\\tb.mp4': a tab or line break in it would spoil events.tsv"
-    )
+    assert said.err.startswith("error: 'a\\tb.mp4': events.tsv cannot contain tabs")
     assert not Path("out").exists()
 
 
@@ -181,11 +179,14 @@ def test_a_plot_and_a_page_are_made_of_one_file(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["b.wav", "--plot", "a.png"], "--plot and --html are of one file"),
-        (["b.wav", "--html", "a.html"], "--plot and --html are of one file"),
-        (["else/a.wav", "--out", "out"], "a.wav: two files of this name would be one in out"),
-        (["--html", "a.wav"], "a.wav: would be written over; name another file"),
-        (["--html", "else/../a.wav"], "else/../a.wav: would be written over; name another file"),
+        (["b.wav", "--plot", "a.png"], "--plot and --html require a single file"),
+        (["b.wav", "--html", "a.html"], "--plot and --html require a single file"),
+        (
+            ["else/a.wav", "--out", "out"],
+            "a.wav: two files of this name would overwrite each other",
+        ),
+        (["--html", "a.wav"], "a.wav: is an input and would be overwritten; name another file"),
+        (["--html", "else/../a.wav"], "else/../a.wav: is an input and would be overwritten"),
         (["--html", "spectral"], "spectral: cannot be written (is a folder); name a file in it"),
         (["--html", "file/a.html"], "file/a.html: cannot be written (File exists); name another"),
         (["--plot", "a.xyz"], "a.xyz: cannot be drawn (its extension names no format)"),

@@ -225,7 +225,7 @@ def test_a_mistake_on_a_worker_is_told_as_it_would_be_here(
             ),
         )
     }
-    with pytest.raises(AvsedError, match=r"/nowhere/vggish.pth: no such weights"):
+    with pytest.raises(AvsedError, match=r"/nowhere/vggish.pth: weights not found"):
         extract_features(broken, clips[1], clips_dir=clips[0], out_dir=tmp_path / "features")
 
 

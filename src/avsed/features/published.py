@@ -55,7 +55,7 @@ def find_weights(weights: str, published: PublishedWeights) -> Path | None:
         return _fetch(published)
     if not Path(weights).is_file():
         raise AvsedError(
-            f"{weights}: no such weights; give pretrained, random or the path of a state dict"
+            f"{weights}: weights not found; use pretrained, random or the path of a state dict"
         )
     return Path(weights)
 

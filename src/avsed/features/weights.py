@@ -48,14 +48,15 @@ def load_weights(network: nn.Module, weights: str, published: PublishedWeights) 
         # weights_only: unpickling could otherwise execute code.
         state = torch.load(path, map_location="cpu", weights_only=True)
     except _UNREADABLE:
-        raise AvsedError(f"{path}: holds no weights that PyTorch can read; {again}") from None
+        raise AvsedError(f"{path}: contains no weights that PyTorch can read; {again}") from None
     try:
         network.load_state_dict(state, strict=True)
     except (RuntimeError, TypeError, AttributeError) as error:
         # torch's first line names the network only.
-        reason = " ".join(" ".join(str(error).splitlines()[1:2]).split())[:200] or "no state dict"
+        detail = " ".join(str(error).splitlines()[1:2])
+        reason = " ".join(detail.split())[:200] or "not a state dict"
         raise AvsedError(
-            f"{path}: is no state dict of {type(network).__name__} ({reason}); {again}"
+            f"{path}: is not a state dict of {type(network).__name__} ({reason}); {again}"
         ) from None
     return file_sha256(path)
 
@@ -84,6 +85,6 @@ def _randomize(network: nn.Module) -> str:
                 # energy that Kaiming's scale counts with.
                 weight.div_(math.sqrt(1.0 - 1.0 / math.pi))
             elif name.endswith("bias"):
-                nn.init.zeros_(weight)  # and the scales of normalisation stay 1
+                nn.init.zeros_(weight)  # and the scales of normalization stay 1
             digest.update(name.encode() + weight.numpy().tobytes())
     return digest.hexdigest()

@@ -73,7 +73,7 @@ def _make_extractor(kind: str, card: ModelCard, model_dir: Path, weights: Path |
     except ValidationError as error:
         reason = error.errors()[0]
         raise AvsedError(
-            f"{model_dir / 'model.json'}: does not say how to make its {kind} features "
+            f"{model_dir / 'model.json'}: lacks the parameters of its {kind} features "
             f"({'.'.join(map(str, reason['loc']))}: {reason['msg']}); train the model again"
         ) from None
     extractor = MAKERS[kind](params)
@@ -86,7 +86,7 @@ def _require_same(kind: str, here: Provenance, made_by: Provenance, model_dir: P
     if here.get("weights_sha256") != made_by.get("weights_sha256"):
         raise AvsedError(
             f"{model_dir}: its {kind} features were made with {made_by.get('weights')} weights of "
-            f"SHA-256 {str(made_by.get('weights_sha256'))[:16]}..., but those at hand have "
+            f"SHA-256 {str(made_by.get('weights_sha256'))[:16]}..., but the given file has "
             f"{str(here.get('weights_sha256'))[:16]}...; give the right file by "
             f"--weights {kind}=PATH"
         )
@@ -95,5 +95,5 @@ def _require_same(kind: str, here: Provenance, made_by: Provenance, model_dir: P
         if name != "dtype" and here.get(name) != made_by.get(name):
             raise AvsedError(
                 f"{model_dir}: its {kind} features were made with {name} {made_by.get(name)}, "
-                f"here it is {here.get(name)}; use the avsed that trained the model"
+                f"here it is {here.get(name)}; use the version of avsed that trained the model"
             )

@@ -20,13 +20,13 @@ from avsed.prediction.windows import WINDOW_HOP, Window, read_windows
 from avsed.runtime.figure_file import require_drawable, save_figure
 
 WIDTH = 12.0  # inches
-N_POINTS = 1000  # of a class's scores, at most
-WINDOW_LENGTH = 2048  # samples; of the drawing, whatever the model uses
+N_POINTS = 1000  # maximum number of drawn scores per class
+WINDOW_LENGTH = 2048  # samples; for the drawing, independent of the model
 FLOOR = -100.0  # dB
 SHOWN_RANGE = 80.0  # dB below the loudest
-FINE_FRAMES = 2000  # up to here a file's spectrogram has all its spectral frames
+FINE_FRAMES = 2000  # shorter files show every spectral frame
 STRIP_HEIGHT = 1.0  # inches
-PICTURE_HEIGHT = 120  # pixels
+IMAGE_HEIGHT = 120  # pixels
 
 
 def plot_prediction(prediction: Prediction, path: Path) -> None:
@@ -45,7 +45,7 @@ def plot_prediction(prediction: Prediction, path: Path) -> None:
     require_drawable(path)
     panels = {"classes": (_draw_classes, 0.5 + 0.3 * len(prediction.classes))}
     if prediction.has_video:
-        panels = {"pictures": (_draw_pictures, STRIP_HEIGHT)} | panels
+        panels = {"images": (_draw_images, STRIP_HEIGHT)} | panels
     if prediction.has_audio:
         panels = {"sound": (_draw_sound, 2.5)} | panels
     heights = [height for _, height in panels.values()]
@@ -82,7 +82,7 @@ def _draw_sound(axes: Axes, prediction: Prediction) -> None:
 
 
 def _spectrogram(prediction: Prediction) -> tuple[NDArray[np.floating[Any]], float]:
-    """Compute (M, columns) in dB, and their seconds; of the file's own loudness throughout."""
+    """Compute (M, columns) in dB at the original loudness, and the seconds of the columns."""
     pooled = 1 if len(prediction.frame_scores) <= FINE_FRAMES else TIME_POOLING
     n_hop, n_overlap = (n * TIME_POOLING // pooled for n in (WINDOW_HOP, OVERLAP))
     parts: list[NDArray[np.float32]] = []
@@ -91,7 +91,7 @@ def _spectrogram(prediction: Prediction) -> tuple[NDArray[np.floating[Any]], flo
     )
     for window in windows:
         magnitudes = _magnitudes(window.media.waveforms[SPECTRAL_SAMPLE_RATE], pooled)
-        if parts:  # windows meet in the middle of what they share, away from their edges
+        if parts:  # windows are joined in the middle of their overlap, away from their edges
             parts[-1] = parts[-1][:, : n_hop if len(parts) > 1 else n_hop + n_overlap // 2]
             magnitudes = magnitudes[:, n_overlap // 2 :]
         parts.append(magnitudes)
@@ -102,10 +102,10 @@ def _spectrogram(prediction: Prediction) -> tuple[NDArray[np.floating[Any]], flo
 
 
 def _magnitudes(waveform: NDArray[np.float32], pooled: int) -> NDArray[np.float32]:
-    """Compute the mel spectrogram of a window, (M, columns), each of so many spectral frames."""
+    """Compute the mel spectrogram of a window, (M, columns), averaging spectral frames."""
     n_columns = len(waveform) // (SPECTRAL_HOP_LENGTH * pooled)
     mel: NDArray[np.float32] = librosa.feature.melspectrogram(
-        y=np.pad(waveform, (0, WINDOW_LENGTH)),  # the last window may be shorter than an analysis
+        y=np.pad(waveform, (0, WINDOW_LENGTH)),  # the waveform may be shorter than one window
         sr=SPECTRAL_SAMPLE_RATE,
         n_fft=WINDOW_LENGTH,
         hop_length=SPECTRAL_HOP_LENGTH,
@@ -116,43 +116,43 @@ def _magnitudes(waveform: NDArray[np.float32], pooled: int) -> NDArray[np.float3
     return np.asarray(columns.mean(axis=2))
 
 
-def _draw_pictures(axes: Axes, prediction: Prediction) -> None:
-    """Draw pictures side by side, each the one in the middle of the time that it is drawn over."""
-    pictures = _pick_pictures(prediction)
-    step = prediction.duration / len(pictures)
-    for number, picture in enumerate(pictures):
+def _draw_images(axes: Axes, prediction: Prediction) -> None:
+    """Draw images side by side, each from the middle of the time that it covers."""
+    images = _pick_images(prediction)
+    step = prediction.duration / len(images)
+    for number, image in enumerate(images):
         extent = (number * step, (number + 1) * step, 0.0, 1.0)
-        axes.imshow(picture, aspect="auto", extent=extent)
+        axes.imshow(image, aspect="auto", extent=extent)
     axes.set_ylim(0.0, 1.0)
     axes.set_yticks([])
-    axes.set_ylabel("pictures")
+    axes.set_ylabel("images")
 
 
-def _pick_pictures(prediction: Prediction) -> list[Image]:
-    """Take as many pictures as have room, by decoding the file to its end.
+def _pick_images(prediction: Prediction) -> list[Image]:
+    """Select as many images as fit, by decoding the whole file.
 
-    Seeking would be faster, but shows damage where a film has no clean keyframe.
+    Seeking would be faster, but shows artifacts if a video has no clean keyframe.
     """
     n_frames = len(prediction.frame_scores)
-    pictures: list[Image] = []
+    selected: list[Image] = []
     wanted: list[int] = []
     for window in read_windows(prediction.path.resolve(), each_image=_shrink):
         images, index = window.media.images, window.media.image_index
         if not wanted:
             height, width, _ = images[0].shape
-            n_pictures = max(1, round(WIDTH * height / (STRIP_HEIGHT * width)))
-            wanted = [int((k + 0.5) * n_frames / n_pictures) for k in range(n_pictures)]
-        pictures += [
+            n_images = max(1, round(WIDTH * height / (STRIP_HEIGHT * width)))
+            wanted = [int((k + 0.5) * n_frames / n_images) for k in range(n_images)]
+        selected += [
             images[index[frame - window.first_frame]]
-            for frame in wanted[len(pictures) :]
+            for frame in wanted[len(selected) :]
             if frame < window.first_frame + len(index)
         ]
-    # The last picture stays where the film is shorter than the sound.
-    return pictures + [images[-1]] * (len(wanted) - len(pictures))
+    # The last image is held if the video is shorter than the audio.
+    return selected + [selected[-1]] * (len(wanted) - len(selected))
 
 
 def _shrink(image: Image) -> Image:
-    step = max(1, len(image) // PICTURE_HEIGHT)
+    step = max(1, len(image) // IMAGE_HEIGHT)
     return image[::step, ::step].copy()
 
 
@@ -165,7 +165,7 @@ def _draw_classes(axes: Axes, prediction: Prediction) -> None:
         vmin=0.0,
         vmax=1.0,
         cmap="Greys",
-        interpolation="nearest",  # so that classes do not blur into each other
+        interpolation="nearest",  # so that classes do not blend into each other
     )
     for row, label in enumerate(prediction.classes):
         spans = [

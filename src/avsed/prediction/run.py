@@ -48,7 +48,7 @@ def predict_files(
     _require_places(paths, out_dir, plot_path, page_path)
     model = load_model(model_dir, weights)
     for warning in model.warnings:
-        print(f"remark: {model_dir}: {warning}", file=sys.stderr)
+        print(f"warning: {model_dir}: {warning}", file=sys.stderr)
     n_failed = 0
     events: list[str] = []
     for path in paths:
@@ -60,7 +60,7 @@ def predict_files(
             continue
         print(format_prediction(prediction), flush=True)
         if prediction.warning:
-            print(f"remark: {path}: {prediction.warning}", file=sys.stderr)
+            print(f"warning: {path}: {prediction.warning}", file=sys.stderr)
         events += list_events(prediction)
         if out_dir:
             with _writing(out_dir):
@@ -82,11 +82,11 @@ def _require_places(
 ) -> None:
     """Reject outputs that could not be written, before hours of work."""
     if len(paths) > 1 and (plot_path or page_path):
-        raise AvsedError("--plot and --html are of one file; give one, or leave them out")
+        raise AvsedError("--plot and --html require a single file; give one file, or omit them")
     media = {path.resolve() for path in paths}
     for path in filter(None, (plot_path, page_path)):
         if path.resolve() in media:
-            raise AvsedError(f"{path}: would be written over; name another file")
+            raise AvsedError(f"{path}: is an input and would be overwritten; name another file")
         if path.is_dir():
             raise AvsedError(f"{path}: cannot be written (is a folder); name a file in it")
         with _writing(path):
@@ -96,13 +96,13 @@ def _require_places(
     for path in paths:
         if out_dir and set(path.name).intersection("\t\n\r"):
             raise AvsedError(
-                f"{path.name!r}: a tab or line break in it would spoil events.tsv; rename the file"
+                f"{path.name!r}: events.tsv cannot contain tabs or line breaks; rename the file"
             )
     twice = [name for name, n in Counter(path.name for path in paths).items() if n > 1]
     if out_dir and twice:
         raise AvsedError(
-            f"{twice[0]}: two files of this name would be one in {out_dir}; predict them one by "
-            "one, each with an --out of its own"
+            f"{twice[0]}: two files of this name would overwrite each other in {out_dir}; "
+            "predict them one by one, each with its own --out"
         )
     if out_dir:
         with _writing(out_dir):

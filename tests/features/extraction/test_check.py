@@ -41,7 +41,7 @@ def test_a_truncated_shard_is_named_and_nothing_else(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("features", np.full((1, 151, 128), np.nan, np.float16), "c has values that are no finite"),
+        ("features", np.full((1, 151, 128), np.nan, np.float16), "c has NaN or infinite"),
         ("features", np.ones((1, 150, 128), np.float16), "has 150 frames a clip; 151 expected"),
         ("features", np.ones((1, 151, 128), np.float32), "holds float32; float16 expected"),
         ("features", np.ones((2, 151, 128), np.float16), "holds 1 clips, but 2 features and 1"),
@@ -82,7 +82,7 @@ def test_clips_that_are_missing_or_too_many_are_named(tmp_path: Path) -> None:
     assert errors(tmp_path) == [
         f"{tmp_path / 'auditory'}: b is in 2 shards",
         f"{tmp_path / 'auditory'}: lacks 1 clips, such as c",
-        f"{tmp_path / 'auditory'}: holds what is no longer collected: 1 clips, such as x",
+        f"{tmp_path / 'auditory'}: contains clips that are no longer collected: 1 clips, such as x",
     ]
 
 

@@ -1,4 +1,4 @@
-"""Verify the extracted features against the clips: readable, whole, finite, of the right clips."""
+"""Check that the extracted features are readable, complete, finite and of the right clips."""
 
 import json
 from collections import Counter
@@ -18,14 +18,14 @@ from avsed.variants import family
 
 @dataclass(frozen=True, kw_only=True)
 class ShardCheck:
-    """What the shards of one kind of features hold.
+    """The result of checking the shards of one kind of features.
 
     Attributes:
         n_shards: shards.
         n_clips: clips with features.
         n_left_out: clips whose media could not be read.
-        n_bytes: on disk.
-        errors: what is wrong, a line each with the file.
+        n_bytes: bytes on disk.
+        errors: one line per problem, with the file.
     """
 
     n_shards: int
@@ -37,7 +37,7 @@ class ShardCheck:
 
 @dataclass(kw_only=True)
 class _Shard:
-    """What one shard says of itself."""
+    """The description stored in one shard."""
 
     path: Path
     clip_ids: list[str]
@@ -47,11 +47,11 @@ class _Shard:
 
 
 def check_shards(features_dir: Path, kind: str, records: Sequence[ClipRecord]) -> ShardCheck:
-    """Read all shards of one kind of features, value by value.
+    """Read and check all values of all shards of one kind.
 
     Args:
         features_dir: the folder of all kinds.
-        kind: the name of their folder.
+        kind: the name of its folder.
         records: the collected clips.
     """
     paths = sorted((features_dir / kind).glob("part-*.h5"))
@@ -64,7 +64,7 @@ def check_shards(features_dir: Path, kind: str, records: Sequence[ClipRecord]) -
                 errors += (f"{path}: {error}" for error in _value_errors(kind, file))
         except (OSError, KeyError, ValueError) as error:
             errors.append(f"{path}: cannot be read ({' '.join(str(error).split())})")
-    if len(shards) == len(paths):  # or what seems to be missing may lie in the others
+    if len(shards) == len(paths):  # missing clips may be in the other shards
         errors += _clip_errors(features_dir / kind, kind, shards, records)
     errors += _differences(shards)
     return ShardCheck(
@@ -102,7 +102,7 @@ def _value_errors(kind: str, file: h5py.File) -> Iterator[str]:
         yield f"holds {features.dtype}; float16 expected"
     for row, clip_id in enumerate(clip_ids):
         if not np.isfinite(features[row]).all():
-            yield f"{clip_id} has values that are no finite numbers"
+            yield f"{clip_id} has NaN or infinite values"
         if not 1 <= valid_frames[row] <= N_FRAMES:
             yield f"{clip_id} has {valid_frames[row]} valid frames; 1 to {N_FRAMES} expected"
 
@@ -110,7 +110,7 @@ def _value_errors(kind: str, file: h5py.File) -> Iterator[str]:
 def _clip_errors(
     folder: Path, kind: str, shards: Iterable[_Shard], records: Sequence[ClipRecord]
 ) -> Iterator[str]:
-    """Hold the clips of all shards against those that have the stream."""
+    """Compare the clips of all shards with those that have the stream."""
     counts = Counter(clip_id for shard in shards for clip_id in shard.clip_ids + shard.left_out)
     expected = {
         record.clip_id
@@ -122,7 +122,7 @@ def _clip_errors(
             yield f"{folder}: {clip_id} is in {count} shards"
     for clip_ids, what in (
         (expected - counts.keys(), "lacks"),
-        (counts.keys() - expected, "holds what is no longer collected:"),
+        (counts.keys() - expected, "contains clips that are no longer collected:"),
     ):
         if clip_ids:
             examples = ", ".join(sorted(clip_ids)[:3])

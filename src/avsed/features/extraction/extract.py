@@ -49,25 +49,25 @@ def extract_features(
     out_dir: Path,
     clips_per_shard: int = CLIPS_PER_SHARD,
 ) -> None:
-    """Write the features of all clips, each kind's of those that have its stream.
+    """Compute the features of all clips, each kind for the clips that have its stream.
 
-    Shards that the store has are not made again; of others it is said why they are made. The work
-    is done here, or on the Dask cluster that the environment names. Clips that cannot be read are
-    named on the console and in `left_out.csv`.
+    Shards that are in the store are reused; for the others, the reason is printed. The work runs
+    here or on the Dask cluster in the environment. Clips that cannot be read are listed on the
+    console and in `left_out.csv`.
 
     Args:
-        recipes: kind to how it is set up.
+        recipes: kind to its recipe.
         records: the collected clips.
         clips_dir: the folder of their media.
         out_dir: becomes <kind>/part-NNNNN.h5 and <kind>/left_out.csv.
-        clips_per_shard: clips of a shard, about, at most.
+        clips_per_shard: approximate maximum number of clips per shard.
 
     Raises:
-        AvsedError: if no clip has media, the disk has too little room, or features exceed what
-            float16 can hold.
+        AvsedError: if no clip has media, the disk space is insufficient, or features exceed the
+            range of float16.
     """
     with connect() as cluster:
-        # The cluster's machines decide the precision, and have the weights.
+        # The machines of the cluster determine the precision, and have the weights.
         specs, software = cluster.call(_describe, recipes) if cluster else _describe(recipes)
         plans = {
             kind: plan_shards(
@@ -106,13 +106,13 @@ def extract_features(
 
 
 def _describe(recipes: Recipes) -> tuple[dict[str, FeatureSpec], dict[str, str]]:
-    """Say what features a machine makes, and by which software."""
+    """Return this machine's feature specs and software versions."""
     specs = {kind: _build(recipe).spec for kind, recipe in recipes.items()}
     return specs, _software()
 
 
 def _software() -> dict[str, str]:
-    """Name what features depend on in their last digits."""
+    """Return the software versions that affect the last digits of features."""
     ffmpeg = run_ffmpeg(["-version"])[0].decode().split()[2]
     return {"ffmpeg": ffmpeg} | {name: version(name) for name in ("torch", "torchvision")}
 
@@ -129,13 +129,13 @@ def _built(recipe: Recipe, _: tuple[int, int] | None) -> Extractor:
 def _require_room(
     specs: Mapping[str, FeatureSpec], plans: Plans, missing: Plans, out_dir: Path
 ) -> None:
-    """Say how much disk the features can take, and stop where there is less."""
+    """Print the disk space that the features can need; stop if less is free."""
     store = store_dir()
     for folder in (store, out_dir):
         folder.mkdir(parents=True, exist_ok=True)
     needed = {store: _bytes(specs, missing)}
     if out_dir.stat().st_dev != store.stat().st_dev:
-        needed[out_dir] = _bytes(specs, plans)  # where there can be no links to the store
+        needed[out_dir] = _bytes(specs, plans)  # if links to the store are not possible
     for folder, n_bytes in needed.items():
         free = shutil.disk_usage(folder).free
         room = f"up to {n_bytes / 1e9:,.2f} GB, of {free / 1e9:,.2f} GB that are free"
@@ -158,7 +158,7 @@ def _bytes(specs: Mapping[str, FeatureSpec], plans: Plans) -> int:
 
 
 def _by_number(missing: Plans) -> list[dict[str, PlannedShard]]:
-    """Put shards of one number together: they share clips, each of which is then read once."""
+    """Group shards by number: they share clips, so that each file is read once."""
     numbered: dict[int, dict[str, PlannedShard]] = {}
     for kind, shards in missing.items():
         for shard in shards:
@@ -175,7 +175,7 @@ def _make_here(
 
 
 def _follow(done: Iterator[int], work: Sequence[Mapping[str, PlannedShard]]) -> None:
-    """Show how far the cluster is, by the clips of its finished shards."""
+    """Show the progress of the cluster by the clips of its finished shards."""
     with _progress(work) as progress:
         for n_clips in done:
             progress.update(n_clips)
@@ -195,13 +195,14 @@ def _make_on_worker(
     clips_dir: Path,
     software: Mapping[str, str],
 ) -> int:
-    """Make those of some shards that no worker has made before it died; returns their clips."""
-    torch.set_num_threads(count_cores())  # Dask's nannies set one
+    """Compute the shards that no other worker has finished; return their number of clips."""
+    torch.set_num_threads(count_cores())  # Dask's nannies set it
     here = f"{socket.gethostname()}: this worker's"
     for name, installed in _software().items():
         if installed != software[name]:
             raise AvsedError(
-                f"{here} {name} is {installed}, another's {software[name]}; install one everywhere"
+                f"{here} {name} is {installed}, another's {software[name]}; "
+                "install the same version everywhere"
             )
     for kind, shard in shards.items():
         recipe = recipes[kind]
@@ -235,7 +236,7 @@ def _make(
 
 
 def _require_collected(shards: Mapping[str, PlannedShard], clips_dir: Path) -> None:
-    """Refuse media that are not those that `clips.csv` tells of."""
+    """Check that the media are those recorded in `clips.csv`."""
     for record in {record for shard in shards.values() for record in shard.records}:
         path = clips_dir / record.file
         if path.is_file() and file_sha256(path) != record.sha256:
@@ -275,7 +276,7 @@ def _why_without(stream: str, record: ClipRecord) -> str:
 def _publish(
     spec: FeatureSpec, shards: Sequence[PlannedShard], records: Sequence[ClipRecord], folder: Path
 ) -> None:
-    """Put a kind's shards where DVC expects them, and say what was left out."""
+    """Link the shards of a kind to the outputs of DVC, and report excluded clips."""
     folder.mkdir(parents=True, exist_ok=True)
     planned = {record.clip_id for shard in shards for record in shard.records}
     left_out = {
@@ -283,7 +284,7 @@ def _publish(
         for record in records
         if record.clip_id not in planned
     }
-    for old in folder.glob("part-*.h5"):  # where the stage was not run by DVC
+    for old in folder.glob("part-*.h5"):  # if the stage was not run by DVC
         old.unlink()
     for shard in shards:
         publish(shard.path, folder / shard.file_name)
@@ -301,4 +302,4 @@ def _publish(
         print(f"  left out {clip_id}: {reason}")
     if len(left_out) > NAMED_AT_MOST:
         n_more = len(left_out) - NAMED_AT_MOST
-        print(f"  ... and {n_more:,} more; {folder / 'left_out.csv'} names them all")
+        print(f"  ... and {n_more:,} more; {folder / 'left_out.csv'} lists all of them")

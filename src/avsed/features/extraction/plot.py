@@ -1,4 +1,4 @@
-"""Draw one clip's features, all kinds on one time axis."""
+"""Draw the features of a clip, all kinds on one time axis."""
 
 from pathlib import Path
 
@@ -10,20 +10,20 @@ from avsed.errors import AvsedError
 from avsed.framing import CLIP_DURATION, FRAME_HOP
 from avsed.runtime.figure_file import require_drawable, save_figure
 
-_RANGE = (1, 99)  # percent of the values that the colours span
+_RANGE = (1, 99)  # percentiles of the values that the colors span
 
 
 def plot_features(features_dir: Path, clip_id: str, path: Path) -> None:
-    """Draw a clip's features to a picture file.
+    """Draw the features of a clip to a file.
 
     Args:
         features_dir: the folder of all kinds.
         clip_id: the clip.
-        path: the file; its extension says the format.
+        path: the figure; its extension determines the format.
 
     Raises:
-        AvsedError: if no kind of features has the clip, they cannot be read, or the format is not
-            known.
+        AvsedError: if no kind of features has the clip, they cannot be read, or the format is
+            unknown.
     """
     require_drawable(path)
     kinds = [
@@ -54,6 +54,6 @@ def plot_features(features_dir: Path, clip_id: str, path: Path) -> None:
         axes.axvline(min(valid_frames[0] * FRAME_HOP, CLIP_DURATION), color="white", linestyle=":")
         axes.set_title(kind, loc="left")
         axes.set_ylabel("mel band" if kind == "spectral" else "network's outputs")
-    axes.set_xlabel("seconds; what lies after the dotted line is padding")
+    axes.set_xlabel("seconds; padding after the dotted line")
     figure.suptitle(clip_id)
     save_figure(figure, path)

@@ -1,4 +1,4 @@
-"""Which clips lie in which shard, which shards there are already, and why others are made."""
+"""Assign clips to shards, find existing shards, and explain why others are computed."""
 
 import hashlib
 import json
@@ -17,13 +17,13 @@ from avsed.runtime.store import code_key, store_dir, work_key
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedShard:
-    """A shard that is there, or is to be made.
+    """A shard that exists or must be computed.
 
     Attributes:
-        number: of the shard among those of its kind.
+        number: number of the shard within its kind.
         records: its clips.
-        key: hash of all that decides its values.
-        path: where the store has it.
+        key: hash of everything that determines its values.
+        path: its file in the store.
     """
 
     number: int
@@ -33,7 +33,7 @@ class PlannedShard:
 
     @property
     def file_name(self) -> str:
-        """Its name in DVC's output."""
+        """Name of the file in DVC's output."""
         return f"part-{self.number:05d}.h5"
 
 
@@ -45,18 +45,18 @@ def plan_shards(
     clips_per_shard: int,
     store: Path,
 ) -> list[PlannedShard]:
-    """Assign the clips that have a kind's stream to shards.
+    """Assign the clips that have the stream of a kind to shards.
 
-    A clip's name alone decides its shard, so that one clip more changes one shard only.
+    The shard depends on the name of the clip only, so an additional clip changes one shard only.
 
     Args:
         spec: the kind.
         records: all collected clips, with and without media.
-        modules: the modules whose code decides the features.
-        clips_per_shard: clips of a shard, about, at most.
+        modules: the modules whose code determines the features.
+        clips_per_shard: approximate maximum number of clips per shard.
         store: the folder of the store.
     """
-    # A power of two over all clips, with or without media: what is had later moves no other clip.
+    # A power of two for all clips, with or without media: later downloads move no other clip.
     n_shards = 1
     while n_shards * clips_per_shard < len(records):
         n_shards *= 2
@@ -74,13 +74,13 @@ def plan_shards(
 
 
 def shard_key(spec: FeatureSpec, records: Sequence[ClipRecord], *, modules: tuple[str, ...]) -> str:
-    """Hash all that decides a shard's values: its clips, the recipe and the code."""
+    """Hash everything that determines the values of a shard: clips, recipe and code."""
     made_of = [dict(spec.provenance), [asdict(record) for record in records]]
     return work_key(made_of, modules=modules)
 
 
 def missing_shards(shards: Sequence[PlannedShard]) -> list[PlannedShard]:
-    """Read the shards that the store has, and name those that are to be made."""
+    """Return the shards that are missing from the store or damaged."""
     return [shard for shard in shards if not is_valid_shard(shard.path, shard.key)]
 
 
@@ -91,13 +91,13 @@ def recover_shards(
     modules: tuple[str, ...],
     folder: Path,
 ) -> list[PlannedShard]:
-    """Put into the store what the project's last commit has of shards that are missing.
+    """Copy missing shards from the project's last commit into the store.
 
     Args:
         spec: the kind.
         missing: shards.
-        modules: the modules whose code decides the features.
-        folder: the output in which DVC has the kind's shards, relative to the project.
+        modules: the modules whose code determines the features.
+        folder: DVC's output with the shards of the kind, relative to the project.
 
     Returns:
         The shards that are still missing.
@@ -109,7 +109,7 @@ def recover_shards(
     for shard in missing:
         shard.path.parent.mkdir(parents=True, exist_ok=True)
         with work_folder(shard.path.parent) as work_dir:
-            # A name of its own: what DVC links to its cache must not be written into.
+            # Its own name: files that DVC links to its cache must not be modified.
             copy = work_dir / shard.file_name
             try:
                 committed.take(folder / shard.file_name, copy)
@@ -122,7 +122,7 @@ def recover_shards(
                 recovered.add(shard.number)
                 continue
             origin = read_origin(copy)
-        # What holds of one shard holds of all, except for the clips.
+        # All shards agree in everything except the clips.
         if not origin or origin.code != code_key(modules) or origin.provenance != spec.provenance:
             break
     if recovered:
@@ -133,7 +133,7 @@ def recover_shards(
 def explain_missing(
     spec: FeatureSpec, missing: Sequence[PlannedShard], *, modules: tuple[str, ...]
 ) -> str:
-    """Say how shards that are to be made differ from those of the last extraction."""
+    """Explain how missing shards differ from those of the last extraction."""
     code = code_key(modules)
     last = _last_keys(spec.kind)
     reasons = Counter(_reason(spec, shard, last.get(str(shard.number)), code) for shard in missing)
@@ -141,7 +141,7 @@ def explain_missing(
 
 
 def save_keys(kind: str, shards: Sequence[PlannedShard]) -> None:
-    """Keep the shards' keys, to tell the next extraction what has changed."""
+    """Save the keys of the shards, so that the next extraction can explain changes."""
     with atomic_write(_last_path(kind)) as part:
         part.write_text(json.dumps({str(shard.number): shard.key for shard in shards}), "utf-8")
 
