@@ -11,7 +11,6 @@ from avsed.dataset import ffmpeg
 from avsed.dataset.ffmpeg import DecodeError, ffmpeg_path
 from avsed.dataset.media import Image, read_media
 from avsed.framing import FRAME_HOP, N_FRAMES
-from avsed.prediction import windows
 from avsed.prediction.windows import WINDOW_HOP, Window, read_windows
 
 RATE = 16_000
@@ -143,6 +142,6 @@ def test_an_ffmpeg_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.Mo
     sleeper.write_text("#!/bin/sh\nexec sleep 60\n")
     sleeper.chmod(0o755)
     monkeypatch.setattr(ffmpeg, "ffmpeg_path", lambda: str(sleeper))
-    monkeypatch.setattr(windows, "TIME_LIMIT", 0.2)
+    monkeypatch.setattr(ffmpeg, "TIME_LIMIT", 0.2)
     with pytest.raises(DecodeError, match=r"audio: ffmpeg hangs after 0\.0 s"):
         next(read_windows(tmp_path / "any.wav", sample_rates=[RATE]))

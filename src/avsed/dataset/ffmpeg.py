@@ -1,4 +1,4 @@
-"""Run ffmpeg: again where it hangs, within its limits, and tell what is the file's doing."""
+"""Run ffmpeg with limits and retries, and separate bad input from machine failures."""
 
 import errno
 import os
@@ -10,87 +10,179 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import IO, TypeVar, cast
+from typing import IO, Self, TypeVar, cast
 
 import imageio_ffmpeg
 
 from avsed.errors import AvsedError
 
-TIME_LIMIT = 60  # seconds of one run of ffmpeg; a clip takes one at most
+# ffmpeg's threads deadlock now and then (seen with 9.0, once in a hundred runs of some commands),
+# so every wait has a limit, and short runs are repeated.
+TIME_LIMIT = 60  # seconds; decoding a clip takes one at most
 ATTEMPTS = 3
-MOST_SAID = 2**20  # bytes of ffmpeg's complaints that are kept
+MAX_STDERR = 2**20  # bytes of stderr that are kept
 MEMORY_LIMIT = 4 * 2**30  # bytes of one ffmpeg, on Linux
 
 R = TypeVar("R")
 
 
 class DecodeError(Exception):
-    """A media file, or one of its streams, cannot be decoded: a fact about the clip."""
+    """A media file, or one of its streams, cannot be decoded: a property of the clip."""
 
 
 @cache
 def ffmpeg_path() -> str:
-    """Find the system's ffmpeg; where there is none, the one of imageio-ffmpeg."""
+    """Find the system's ffmpeg, or else the one of imageio-ffmpeg."""
     return shutil.which("ffmpeg") or str(imageio_ffmpeg.get_ffmpeg_exe())
 
 
 def file_url(path: Path) -> str:
-    """Name a file so that ffmpeg takes it for one, even where it is called `http:a` or `-y`.
+    """Return a URL that ffmpeg reads as a file, even if its name is `http:a` or `-y`.
 
     Raises:
-        DecodeError: if the name cannot be written in UTF-8.
+        DecodeError: if the name is not valid UTF-8.
     """
     try:
         path.as_posix().encode("utf-8")
     except UnicodeEncodeError:
-        raise DecodeError("its path is no UTF-8 text; rename it") from None
+        raise DecodeError("its path is not valid UTF-8; rename it") from None
     return f"file:{path}"
 
 
-def start_ffmpeg(arguments: Sequence[str], **streams: int | IO[bytes]) -> "subprocess.Popen[bytes]":
-    """Start ffmpeg; it fails, as on a broken file, where it would take more than `MEMORY_LIMIT`.
+class Ffmpeg:
+    """A running ffmpeg, with limits on memory and time; use it as a context manager.
+
+    Attributes:
+        stdout: its standard output.
+    """
+
+    def __init__(self, arguments: Sequence[str]) -> None:
+        """Start ffmpeg.
+
+        Args:
+            arguments: without the executable.
+        """
+        self._process = _start(arguments, stdin=subprocess.DEVNULL)
+        self._stderr = _drain(cast(IO[bytes], self._process.stderr))
+        self._is_overdue = False
+        self.stdout = cast(IO[bytes], self._process.stdout)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self.stdout.close()
+        self._process.wait()
+        self._stderr()
+        cast(IO[bytes], self._process.stderr).close()
+
+    @contextmanager
+    def time_limit(self) -> Iterator[None]:
+        """Kill ffmpeg if the block takes longer than `TIME_LIMIT`."""
+        timer = threading.Timer(TIME_LIMIT, self._kill_overdue)
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def wait(self) -> None:
+        """Wait for the end of ffmpeg."""
+        self._process.wait()
+
+    @property
+    def is_hung(self) -> bool:
+        """Whether ffmpeg was killed because of the time limit."""
+        return self._is_overdue and self._process.returncode == -signal.SIGKILL
+
+    def finish(self, out_dir: Path | None) -> str:
+        """Wait for the end of ffmpeg and check how it ended.
+
+        Args:
+            out_dir: the folder that it writes to, if any.
+
+        Returns:
+            The first warning; empty if there is none.
+
+        Raises:
+            AvsedError: if ffmpeg was killed.
+            OSError: if the disk of `out_dir` is full.
+            DecodeError: if ffmpeg failed for another reason.
+        """
+        returncode = self._process.wait()
+        stderr = self._stderr()
+        log = stderr.decode("utf-8", "replace")
+        if returncode:
+            raise_if_machine_failed(
+                subprocess.CalledProcessError(returncode, self._process.args, stderr=stderr),
+                out_dir,
+            )
+            raise DecodeError(first_error(log))
+        return first_error(log) if log.strip() else ""
+
+    def _kill_overdue(self) -> None:
+        self._is_overdue = True
+        self._process.kill()
+
+
+def stream_ffmpeg(arguments: Sequence[str], consume: Callable[[IO[bytes]], R]) -> tuple[R, str]:
+    """Run ffmpeg and consume its output while it runs; run it again if it hangs.
 
     Args:
-        arguments: of the command, without the executable.
-        streams: its stdin, stdout and stderr, as of `subprocess.Popen`.
+        arguments: without the executable.
+        consume: reads the standard output.
+
+    Returns:
+        The result of `consume`, and ffmpeg's first warning; empty if there is none.
+
+    Raises:
+        AvsedError: if ffmpeg was killed.
+        OSError: if the disk of temporary files is full.
+        DecodeError: if ffmpeg failed for another reason, or hangs each time.
     """
-    process = subprocess.Popen([ffmpeg_path(), *arguments], **streams)  # type: ignore[call-overload]
-    if sys.platform == "linux":
-        resource.prlimit(process.pid, resource.RLIMIT_DATA, (MEMORY_LIMIT, MEMORY_LIMIT))
-    return cast("subprocess.Popen[bytes]", process)
+    for _ in range(ATTEMPTS):
+        with Ffmpeg(arguments) as process:
+            with process.time_limit():
+                result = consume(process.stdout)
+                process.wait()
+            if not process.is_hung:
+                return result, process.finish(Path(tempfile.gettempdir()))
+    raise DecodeError(f"ffmpeg takes more than {TIME_LIMIT} s")
 
 
 def run_ffmpeg(
-    arguments: Sequence[str], *, stdin: bytes = b"", out_dir: Path | None = None
+    arguments: Sequence[str],
+    *,
+    stdin: bytes = b"",
+    out_dir: Path | None = None,
+    time_limit: float | None = None,
 ) -> tuple[bytes, bytes]:
-    """Run ffmpeg, again if it hangs.
-
-    ffmpeg's threads block each other now and then (seen with 9.0, once in a hundred runs of some
-    commands), so that nothing may wait for it without end.
+    """Run ffmpeg to its end; run it again if it hangs.
 
     Args:
-        arguments: of the command, without the executable.
-        stdin: what it reads from its standard input.
-        out_dir: the folder that it writes into, if it does.
+        arguments: without the executable.
+        stdin: its standard input.
+        out_dir: the folder that it writes to, if any.
+        time_limit: seconds; None for `TIME_LIMIT`.
 
     Returns:
-        What it wrote to its standard output and to its standard error.
+        Its standard output and standard error.
 
     Raises:
-        AvsedError: if it was killed.
-        OSError: if the disk that it writes to is full.
-        subprocess.CalledProcessError: if it fails otherwise.
-        subprocess.TimeoutExpired: if it hangs each time.
+        AvsedError: if ffmpeg was killed.
+        OSError: if the disk of `out_dir` is full.
+        subprocess.CalledProcessError: if ffmpeg failed for another reason.
+        subprocess.TimeoutExpired: if ffmpeg hangs each time.
     """
     for attempt in range(ATTEMPTS):
-        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-        with start_ffmpeg(arguments, **pipes) as process:
+        with _start(arguments, stdin=subprocess.PIPE) as process:
             try:
-                output, log = process.communicate(stdin, timeout=TIME_LIMIT)
+                output, log = process.communicate(stdin, timeout=time_limit or TIME_LIMIT)
             except subprocess.TimeoutExpired:
                 if attempt == ATTEMPTS - 1:
                     raise
@@ -105,57 +197,26 @@ def run_ffmpeg(
     raise AssertionError("the last attempt returns or raises")
 
 
-def stream_ffmpeg(arguments: Sequence[str], consume: Callable[[IO[bytes]], R]) -> tuple[R, str]:
-    """Run ffmpeg, again if it hangs, and consume what it writes while it writes it.
+def _start(arguments: Sequence[str], *, stdin: int) -> "subprocess.Popen[bytes]":
+    """Start ffmpeg; above `MEMORY_LIMIT` its allocations fail, as for a broken file."""
+    process = subprocess.Popen(
+        [ffmpeg_path(), *arguments], stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    if sys.platform == "linux":
+        resource.prlimit(process.pid, resource.RLIMIT_DATA, (MEMORY_LIMIT, MEMORY_LIMIT))
+    return process
 
-    Returns:
-        What `consume` returns, and ffmpeg's first complaint, if it has any.
 
-    Raises:
-        AvsedError: if it was killed.
-        OSError: if the disk of temporary files is full.
-        DecodeError: if it fails otherwise, or hangs each time.
+def _drain(stream: IO[bytes]) -> Callable[[], bytes]:
+    """Read a stream in a thread, keeping `MAX_STDERR` bytes; return a function that waits for it.
+
+    The bytes are kept in memory: a file would lose the error message of a full disk.
     """
-    for _ in range(ATTEMPTS):
-        with start_ffmpeg(
-            arguments,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        ) as process:
-            said_at_end = drain(cast(IO[bytes], process.stderr))
-            started = time.monotonic()
-            timer = threading.Timer(TIME_LIMIT, process.kill)
-            timer.start()
-            try:
-                result = consume(cast(IO[bytes], process.stdout))
-                process.wait()
-            finally:
-                timer.cancel()
-                process.kill()
-                said = said_at_end()
-            if process.returncode == -signal.SIGKILL and time.monotonic() - started >= TIME_LIMIT:
-                continue
-            if process.returncode:
-                raise_if_machine_failed(
-                    subprocess.CalledProcessError(process.returncode, process.args, stderr=said),
-                    Path(tempfile.gettempdir()),
-                )
-                raise DecodeError(first_error(said.decode("utf-8", "replace")))
-            return result, first_error(said.decode("utf-8", "replace")) if said.strip() else ""
-    raise DecodeError(f"ffmpeg takes more than {TIME_LIMIT} s")
-
-
-def drain(stream: IO[bytes]) -> Callable[[], bytes]:
-    """Read what a program says beside its output in a thread; gives what waits for its end.
-
-    In memory: in a file, what it says of a disk that is full would be lost with all else.
-    """
-    said: list[bytes] = []
+    kept: list[bytes] = []
 
     def read() -> None:
-        said.append(stream.read(MOST_SAID))
-        while stream.read(MOST_SAID):
+        kept.append(stream.read(MAX_STDERR))
+        while stream.read(MAX_STDERR):
             pass
 
     thread = threading.Thread(target=read, daemon=True)
@@ -163,56 +224,55 @@ def drain(stream: IO[bytes]) -> Callable[[], bytes]:
 
     def wait() -> bytes:
         thread.join()
-        return b"".join(said)
+        return b"".join(kept)
 
     return wait
 
 
 def raise_if_machine_failed(error: subprocess.CalledProcessError, out_dir: Path | None) -> None:
-    """Stop where a failure says nothing of the clip, which would be left out for good.
+    """Raise if a failure is not the fault of the clip, which would be excluded for good.
 
     Args:
-        error: of ffmpeg.
-        out_dir: the folder that it writes into, if it does.
+        error: the failure of ffmpeg.
+        out_dir: the folder that it writes to, if any.
 
     Raises:
-        AvsedError: if it was killed.
-        OSError: if that folder's disk is full, or the largest file that is allowed too small.
+        AvsedError: if ffmpeg was killed.
+        OSError: if the disk of `out_dir` is full, or the limit on file sizes is too low.
     """
     if error.returncode == -signal.SIGXFSZ:
         raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(out_dir))
-    # A crash, on the other hand, is the clip's doing. Signals that ask it to end make it exit 255,
-    # as does, with a word, a decoder that gives up, or what must not be done, such as to follow a
-    # list of other files.
+    # A crash is the fault of the clip. ffmpeg exits with 255 if a signal asks it to end, but also,
+    # with a message, if a decoder gives up or an operation is forbidden, such as following a
+    # playlist.
     forbidden = b"Operation not permitted" in error.stderr
     if error.returncode == -signal.SIGKILL or (error.returncode == 255 and not forbidden):
         raise AvsedError(
-            "ffmpeg was ended by a signal, for want of memory perhaps; run the stage again"
+            "ffmpeg was ended by a signal, possibly for lack of memory; run the stage again"
         )
     for number in (errno.ENOSPC, errno.EDQUOT):
-        # Where it writes nothing, such words can come of a file's title only.
+        # If ffmpeg writes nothing, these words can only be from the title of a file.
         if out_dir and os.strerror(number).encode() in error.stderr:
             raise OSError(number, os.strerror(number), str(out_dir))
 
 
 def first_error(log: str) -> str:
-    """Give the first complaint of ffmpeg, without the addresses that it prints before it."""
+    """Return the first error or warning in ffmpeg's log, without the addresses before it."""
     if "matches no streams" in log:
         return "there is none"
-    lines = log.strip().splitlines()
     ignored = (
         "At least one output file",
         "Input #",
         "misdetection possible",
-        "AVOption max_pixels",  # where there is no picture to limit
+        "AVOption max_pixels",  # if there are no images to limit
     )
-    # What it describes is indented.
-    complaints = [
+    # Descriptions of the input are indented.
+    messages = [
         line
-        for line in lines
+        for line in log.strip().splitlines()
         if not line.startswith(" ") and not any(words in line for words in ignored)
     ]
-    if not complaints:
+    if not messages:
         return "nothing can be decoded"
-    # Addresses differ each time, and what is recorded of a clip decides which features are its own.
-    return re.sub(r"^(\[[^]]*\] ?)+", "", complaints[0]).strip().removeprefix("file:")
+    # Addresses differ between runs, but records of clips are part of the keys of their features.
+    return re.sub(r"^(\[[^]]*\] ?)+", "", messages[0]).strip().removeprefix("file:")

@@ -1,7 +1,7 @@
 """Decode audio and pictures of any container by ffmpeg (Section 4.2)."""
 
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any, Generic, Literal, TypeVar
@@ -145,23 +145,29 @@ def _read_samples(path: Path, sample_rate: int) -> NDArray[np.float32]:
     return samples[: n_samples(CLIP_DURATION, sample_rate)].astype(np.float32)
 
 
+def read_images(stream: IO[bytes]) -> Iterator[Image | None]:
+    """Yield the PPM images of a stream; None for an image equal to the one before it."""
+    previous = bytearray()
+    while stream.readline() == b"P6\n":
+        width, height = (int(field) for field in stream.readline().split())
+        stream.readline()  # the maximum value, 255
+        pixels = bytearray(width * height * 3)
+        if stream.readinto(pixels) < len(pixels):  # type: ignore[attr-defined]
+            return  # ffmpeg was killed
+        # A still scene repeats images to the bit.
+        is_repeated = pixels == previous
+        previous = pixels
+        yield None if is_repeated else np.frombuffer(pixels, np.uint8).reshape(height, width, 3)
+
+
 def _distinct_images(
     stream: IO[bytes], each_image: Callable[[Image], T] | None
 ) -> tuple[list[T], NDArray[np.intp]]:
-    """Read PPM pictures, and hand each on that differs from the one before it."""
+    """Convert the images that differ from the one before, and index them by frame."""
     images: list[T] = []
     index = []
-    previous = bytearray()
-    while each_image and stream.readline() == b"P6\n":
-        width, height = (int(field) for field in stream.readline().split())
-        stream.readline()  # the largest value, 255
-        pixels = bytearray(width * height * 3)
-        if stream.readinto(pixels) < len(pixels):  # type: ignore[attr-defined]
-            break  # ffmpeg was stopped
-        # A still scene repeats pictures to the bit.
-        if pixels != previous:
-            image = np.frombuffer(pixels, dtype=np.uint8).reshape(height, width, 3)
+    for image in read_images(stream) if each_image else ():
+        if image is not None and each_image:
             images.append(each_image(image))
-            previous = pixels
         index.append(len(images) - 1)
     return images, np.array(index[:N_FRAMES], dtype=np.intp)

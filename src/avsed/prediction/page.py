@@ -12,7 +12,7 @@ import numpy as np
 from jinja2 import Environment, StrictUndefined
 
 from avsed.dataset.annotations import Event
-from avsed.dataset.ffmpeg import TIME_LIMIT, ffmpeg_path, file_url, raise_if_machine_failed
+from avsed.dataset.ffmpeg import TIME_LIMIT, ffmpeg_path, file_url, run_ffmpeg
 from avsed.errors import AvsedError
 from avsed.prediction.predict import Prediction
 from avsed.runtime.files import atomic_write, work_folder
@@ -58,28 +58,21 @@ def write_page(prediction: Prediction, path: Path) -> None:
 
 def _encode(prediction: Prediction, folder: Path) -> Path:
     media_path = folder / "media.mp4"
-    command = [
-        *(ffmpeg_path(), "-loglevel", "error", "-i", file_url(prediction.path)),
+    arguments = [
+        *("-loglevel", "error", "-i", file_url(prediction.path)),
         *(_AUDIO if prediction.has_audio else ()),
         *(_VIDEO if prediction.has_video else ()),
         *("-movflags", "+faststart", str(media_path)),
     ]
     try:
-        subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            check=True,
-            timeout=TIME_LIMIT + prediction.duration,  # it is faster than playing
-        )
+        # Encoding is faster than playing.
+        run_ffmpeg(arguments, out_dir=folder, time_limit=TIME_LIMIT + prediction.duration)
     except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
-        if isinstance(error, subprocess.CalledProcessError):
-            raise_if_machine_failed(error, folder)
-        said = (error.stderr or b"").decode("utf-8", "replace").strip().splitlines()
-        reason = said[0] if said else f"{ffmpeg_path()} does not end"
+        stderr = (error.stderr or b"").decode("utf-8", "replace").strip().splitlines()
+        reason = stderr[0] if stderr else f"{ffmpeg_path()} does not end"
         raise AvsedError(
-            f"{prediction.path}: cannot be encoded for a browser ({reason}); an ffmpeg with "
-            "libx264 is needed, as is the packaged one"
+            f"{prediction.path}: cannot be encoded for a browser ({reason}); use an ffmpeg with "
+            "libx264, such as the packaged one"
         ) from None
     n_bytes = media_path.stat().st_size
     if n_bytes > LARGEST_MEDIA:
