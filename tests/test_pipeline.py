@@ -120,7 +120,7 @@ def test_features_of_other_parameters_are_refused_at_training(clone: Clone) -> N
     output = clone.run("python", "stages/train.py", "visual", fails=True)
     clone.run("git", "checkout", "-q", ".")
     assert output.strip() == (
-        "error: data/features/visual: was made with layer fc7, but the parameters say fc6; "
+        "error: data/features/visual: was computed with layer fc7, but the parameters say fc6; "
         "run `dvc repro extract`"
     )
 

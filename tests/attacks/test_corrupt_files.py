@@ -159,7 +159,7 @@ def test_an_undamaged_shard_of_other_values_is_refused(
         del file["features"]
         file["features"] = features
     append_checksum(path)
-    with pytest.raises(AvsedError, match=r"do not belong together\); run `dvc repro -f extract`"):
+    with pytest.raises(AvsedError, match=r"do not match\); run `dvc repro -f extract`"):
         read_features(tmp_path / "features", "auditory", ["a"])
 
 

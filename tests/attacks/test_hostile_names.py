@@ -54,7 +54,7 @@ def test_a_path_that_is_no_text_is_a_failure_of_its_clip() -> None:
     write_tone(Path("plain"), seconds=0.5)
     Path("plain").rename(folder / "a.wav")
     record = inspect_clip("a", folder / "a.wav")
-    assert (record.status, record.reason) == ("failed", "its path is no UTF-8 text; rename it")
+    assert (record.status, record.reason) == ("failed", "its path is not valid UTF-8; rename it")
 
 
 def test_a_file_of_any_length_is_a_file_whatever_its_name() -> None:

@@ -356,8 +356,8 @@ TIMES = {
     ("1", "1"): "must be 0 or more and before the offset",
 }
 DEFECTS = [
-    *(("unlabeled", name, "is no file name; use") for name in NAMES),
-    *(("test", f"{name}\t0\t1\tCat", "is no file name; use") for name in NAMES),
+    *(("unlabeled", name, "is not a valid file name; use") for name in NAMES),
+    *(("test", f"{name}\t0\t1\tCat", "is not a valid file name; use") for name in NAMES),
     *(("test", f"z.wav\t{a}\t{b}\tCat", words) for (a, b), words in TIMES.items()),
     *(
         ("weak", f"z.wav\t{label}", "is not among the classes")
@@ -369,12 +369,12 @@ DEFECTS = [
     ("weak", "z.wav\t , ,", "has no label"),
     ("weak", "z.wav\tCat\t", "has 3 fields; expected 2"),
     ("weak", "z.wav Cat", "has no label"),
-    ("weak", "\tCat", "is no file name"),
+    ("weak", "\tCat", "is not a valid file name"),
     ("unlabeled", "z.wav\tCat", "has 2 fields; expected 1"),
-    ("unlabeled", "f0.ogg", "is listed twice; keep one row of it"),
+    ("unlabeled", "f0.ogg", "is listed twice; remove one row"),
     ("test", "z.wav\t0\t1\tCat,Dog", "is not among the classes"),
     ("test", "z.wav\t0\t1", "has times but no event_label"),
-    ("test", "f0.mp4\t0\t1\tCat", "the same event is listed twice; keep one row of it"),
+    ("test", "f0.mp4\t0\t1\tCat", "the same event is listed twice; remove one row"),
 ]
 
 

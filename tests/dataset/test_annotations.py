@@ -79,9 +79,9 @@ def test_times_between_milliseconds_are_read_back(tmp_path: Path) -> None:
         ("weak", "a.wav\tCow", "line 2: 'Cow' is not among the classes Cat, Dog, Speech"),
         ("weak", "a.wav\t", "line 2: has no label"),
         ("weak", "a.wav\tCat\na.wav\tDog", "line 3: a.wav is listed twice"),
-        ("weak", "../a.wav\tCat", "line 2: '../a.wav' is no file name"),
-        ("weak", "/etc/passwd\tCat", "is no file name"),
-        ("weak", ".wav\tCat", "is no file name"),
+        ("weak", "../a.wav\tCat", "line 2: '../a.wav' is not a valid file name"),
+        ("weak", "/etc/passwd\tCat", "is not a valid file name"),
+        ("weak", ".wav\tCat", "is not a valid file name"),
         ("weak", "a.wav\tCat\tDog", "line 2: has 3 fields; expected 2"),
         ("test", "a.wav\t1\t2\tCow", "line 2: 'Cow' is not among the classes"),
         ("test", "a.wav\t2\t1\tCat", "from 2.0 s to 1.0 s"),
@@ -120,7 +120,7 @@ def test_classes_are_read_back_in_order(tmp_path: Path) -> None:
 
 def test_a_class_named_twice_is_refused(tmp_path: Path) -> None:
     write_classes(tmp_path, ("Cat", "Cat"))
-    with pytest.raises(AvsedError, match="names a class twice"):
+    with pytest.raises(AvsedError, match="lists a class twice"):
         read_classes(tmp_path)
 
 

@@ -86,7 +86,7 @@ def test_a_truncated_shard_is_refused_with_what_to_do(tmp_path: Path) -> None:
 def test_shards_of_different_parameters_are_refused(tmp_path: Path) -> None:
     write(tmp_path, 0, ["a"])
     write(tmp_path, 1, ["bb"], version=2)
-    with pytest.raises(AvsedError, match=r"part-00001.h5: was made by other parameters"):
+    with pytest.raises(AvsedError, match=r"part-00001.h5: has other parameters"):
         describe_shards(tmp_path / "features", "spectral")
 
 

@@ -292,7 +292,7 @@ def test_scores_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
     weights["classifier.bias"][:] = torch.nan
     save_weights(model_dir / "seed-00.safetensors", weights, curve)
     path = write_audio(tmp_path / "clip.wav", 0, 9999)
-    with pytest.raises(AvsedError, match=r"clip\.wav: its scores are no finite numbers"):
+    with pytest.raises(AvsedError, match=r"clip\.wav: its scores are NaN or infinite"):
         predict(load_model(model_dir, {}), path, DECISIONS)
 
 

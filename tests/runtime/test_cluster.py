@@ -359,7 +359,7 @@ def test_what_names_no_scheduler_is_an_error(
     if content is not None:
         path.write_text(content)
     monkeypatch.setenv(SCHEDULER_VARIABLE, str(path))
-    with pytest.raises(AvsedError, match=r"neither an address, such as tcp://head:8786"), connect():
+    with pytest.raises(AvsedError, match=r"neither an address such as tcp://head:8786"), connect():
         pass
 
 

@@ -71,7 +71,7 @@ def test_counts_errors_and_remarks_are_written_in_lines() -> None:
         "Cat             1                 1                  1           1            1",
         "Dog             0                 1                  1           1            2",
         "",
-        "error: weak.tsv, line 3: 'Cow' is not among the classes Cat, Dog; mend the label or add "
+        "error: weak.tsv, line 3: 'Cow' is not among the classes Cat, Dog; correct the label or add "
         "it to the classes",
         "remark: weak.tsv, line 2: repeats a label (Cat,Cat)",
         "1 error, 1 remark",

@@ -65,7 +65,7 @@ def test_a_reason_with_line_ends_is_a_row_all_the_same(tmp_path: Path) -> None:
 
 def test_a_clip_table_of_another_form_is_refused(tmp_path: Path) -> None:
     (tmp_path / "clips.csv").write_text("clip_id,file\na,a.mp4\n")
-    with pytest.raises(AvsedError, match=r"clips.csv: is no clip table .* `dvc repro collect`"):
+    with pytest.raises(AvsedError, match=r"clips.csv: is not a valid clip table .*collect`"):
         read_clips(tmp_path / "clips.csv")
 
 

@@ -1,8 +1,7 @@
-"""Clips, their annotations and the label vocabulary, read from and written to DCASE's TSV.
+"""Read and write clips, annotations and the label vocabulary in DCASE's TSV format.
 
-Four lists describe a data set: `weak` (tags only), `unlabeled`, and the strongly annotated
-`validation` and `test`. They name files as DCASE does, with an extension that does not count:
-the clip's id is the name without it.
+A data set has four lists: `weak` (tags only), `unlabeled`, and the strongly labeled `validation`
+and `test`. They contain file names as in DCASE; the clip ID is the name without its extension.
 """
 
 import csv
@@ -40,9 +39,9 @@ _HEADERS = {
     "validation": ["filename", "onset", "offset", "event_label"],
     "test": ["filename", "onset", "offset", "event_label"],
 }
-# A name becomes a path, so it must not be able to leave the folder it is put in.
+# A name becomes a path, so it must not lead out of its folder.
 _FILENAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_. -]{0,254}")
-# DCASE's names hold dots (Y<id>_<start>_<end>.wav), so not all that follows a dot is one.
+# DCASE's names contain dots (Y<id>_<start>_<end>.wav), so a dot may not begin an extension.
 _EXTENSION = re.compile(r"\.(?=\d*[A-Za-z])[A-Za-z0-9]{1,5}$")
 
 
@@ -51,8 +50,8 @@ class Event:
     """A sound with a start and an end.
 
     Attributes:
-        onset: seconds from the clip's start, 0 or more.
-        offset: seconds from the clip's start, after the onset (which is heard, this is not).
+        onset: seconds from the start of the clip, 0 or more (inclusive).
+        offset: seconds from the start of the clip, after the onset (exclusive).
         label: the event's class.
     """
 
@@ -63,12 +62,12 @@ class Event:
 
 @dataclass(frozen=True, kw_only=True)
 class AnnotatedClip:
-    """A clip with what its list says of it.
+    """A clip and its annotations.
 
     Attributes:
         clip_id: the clip's file name without extension.
         tags: classes present in the clip, sorted; None in the unlabeled list.
-        events: events by onset; None in the weak and the unlabeled list.
+        events: sorted by onset; None in the weak and the unlabeled list.
     """
 
     clip_id: str
@@ -77,20 +76,20 @@ class AnnotatedClip:
 
 
 def clip_id_of(filename: str) -> str:
-    """Drop the extension of a clip's file name."""
+    """Remove the extension from the file name of a clip."""
     return _EXTENSION.sub("", filename)
 
 
 def list_path(metadata_dir: Path, split: str) -> Path:
-    """Name the file of a split's list."""
+    """Return the path of a split's list."""
     return metadata_dir / f"{split}.tsv"
 
 
 def read_classes(metadata_dir: Path) -> tuple[str, ...]:
-    """Read the label vocabulary, one class a line, from `classes.txt`.
+    """Read the label vocabulary from `classes.txt`, one class per line.
 
     Raises:
-        AvsedError: if the file is missing, empty or names a class twice.
+        AvsedError: if the file is missing or empty, or lists a class twice.
     """
     path = metadata_dir / "classes.txt"
     try:
@@ -99,26 +98,26 @@ def read_classes(metadata_dir: Path) -> tuple[str, ...]:
         raise AvsedError(f"{path}: no such file; run `dvc repro prepare`") from None
     classes = tuple(line.strip() for line in lines if line.strip())
     if not classes:
-        raise AvsedError(f"{path}: names no class; write one class a line")
+        raise AvsedError(f"{path}: has no classes; write one class per line")
     if len(set(classes)) < len(classes):
-        raise AvsedError(f"{path}: names a class twice; each class stands once")
+        raise AvsedError(f"{path}: lists a class twice; list each class once")
     return classes
 
 
 def write_classes(metadata_dir: Path, classes: Sequence[str]) -> None:
-    """Write the label vocabulary, one class a line, to `classes.txt`."""
+    """Write the label vocabulary to `classes.txt`, one class per line."""
     with atomic_write(metadata_dir / "classes.txt") as part:
         part.write_text("".join(f"{name}\n" for name in classes), "utf-8")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ListReading:
-    """What a list holds, right and wrong.
+    """The content of a list, with its errors.
 
     Attributes:
-        clips: a clip for each file named, in the order in which the list first names them.
-        errors: what breaks the list's form, each with file and line.
-        warnings: what is odd but can be read, likewise.
+        clips: one clip per file, in the order of first appearance.
+        errors: format errors, each with file and line.
+        warnings: readable oddities, each with file and line.
     """
 
     clips: list[AnnotatedClip]
@@ -135,39 +134,38 @@ def read_list(metadata_dir: Path, split: str, classes: Sequence[str]) -> list[An
         classes: the label vocabulary.
 
     Returns:
-        A clip for each file named. A strong list's row without label stands for a clip without
-        events.
+        One clip per file. In a strong list, a row without label is a clip without events.
 
     Raises:
-        AvsedError: with file and line, if the list is missing or breaks its form.
+        AvsedError: if the list is missing or invalid, with file and line.
     """
     return read_list_file(list_path(metadata_dir, split), split, classes)
 
 
 def read_list_file(path: Path, split: str, classes: Sequence[str]) -> list[AnnotatedClip]:
-    """Read the clips of one split from a file of any name; otherwise as `read_list`."""
+    """Read the clips of one split from a file with any name; see `read_list`."""
     reading = examine_list(path, split, classes)
     if reading.errors:
         others = len(reading.errors) - 1
-        more = f" ({others} more: `avsed metadata check` names them all)" if others else ""
+        more = f" ({others} more: `avsed metadata check` lists all of them)" if others else ""
         raise AvsedError(reading.errors[0] + more)
     return reading.clips
 
 
 def examine_list(path: Path, split: str, classes: Sequence[str]) -> ListReading:
-    """Read a list to its end, whatever is wrong with its rows.
+    """Read a whole list and collect the errors in its rows.
 
     Args:
         path: the list.
-        split: one of `SPLITS`, which says the columns.
+        split: one of `SPLITS`; determines the columns.
         classes: the label vocabulary.
 
     Raises:
-        AvsedError: if the file is missing, no text, or has other columns.
+        AvsedError: if the file is missing, not text, or has other columns.
     """
     known = frozenset(classes)
     tags: dict[str, set[str]] = {}
-    events: dict[str, dict[Event, None]] = {}  # whose order counts; a list takes long to search
+    events: dict[str, dict[Event, None]] = {}  # a dict keeps the order; searching a list is slow
     errors: list[str] = []
     warnings: list[str] = []
     for line, fields in _rows(path, _HEADERS[split]):
@@ -176,7 +174,7 @@ def examine_list(path: Path, split: str, classes: Sequence[str]) -> ListReading:
             row = _named_fields(fields, _HEADERS[split], where)
             clip_id = _clip_id(row["filename"], where)
             if split in TRAINING_SPLITS and clip_id in tags:
-                raise AvsedError(f"{where}: {row['filename']} is listed twice; keep one row of it")
+                raise AvsedError(f"{where}: {row['filename']} is listed twice; remove one row")
             tags.setdefault(clip_id, set())
             events.setdefault(clip_id, {})
             if split == "weak":
@@ -186,7 +184,7 @@ def examine_list(path: Path, split: str, classes: Sequence[str]) -> ListReading:
                     warnings.append(f"{where}: repeats a label ({row['event_labels']})")
             elif split in STRONG_SPLITS and (event := _event(row, known, where)):
                 if event in events[clip_id]:
-                    raise AvsedError(f"{where}: the same event is listed twice; keep one row of it")
+                    raise AvsedError(f"{where}: the same event is listed twice; remove one row")
                 tags[clip_id].add(event.label)
                 events[clip_id][event] = None
         except AvsedError as error:
@@ -206,17 +204,17 @@ def examine_list(path: Path, split: str, classes: Sequence[str]) -> ListReading:
 
 
 def labels_used(path: Path, split: str) -> set[str]:
-    """Collect the labels of a list, for a data set whose vocabulary is not known.
+    """Collect the labels of a list, for a data set with unknown vocabulary.
 
     Args:
         path: the list.
-        split: one of `SPLITS`, which says the columns.
+        split: one of `SPLITS`; determines the columns.
 
     Returns:
-        Labels that a class can have; none for the unlabeled list.
+        Valid class labels; empty for the unlabeled list.
 
     Raises:
-        AvsedError: if the file is missing, no text, or has other columns.
+        AvsedError: if the file is missing, not text, or has other columns.
     """
     header = _HEADERS[split]
     if split == "unlabeled":
@@ -231,7 +229,7 @@ def labels_used(path: Path, split: str) -> set[str]:
 
 
 def write_list(metadata_dir: Path, split: str, clips: Iterable[AnnotatedClip]) -> None:
-    """Write the clips of one split in the form that `read_list` reads, and reads the same."""
+    """Write the clips of one split; `read_list` returns the same clips."""
     with (
         atomic_write(list_path(metadata_dir, split)) as part,
         part.open("w", encoding="utf-8", newline="") as file,
@@ -258,17 +256,17 @@ def _written_rows(clip: AnnotatedClip, split: str) -> list[list[str]]:
 
 
 def _seconds(time: float) -> str:
-    """Write a time in milliseconds as DCASE does, or in full where it is none of them."""
+    """Format a time with millisecond resolution as in DCASE, or in full if it is finer."""
     rounded = f"{time:.3f}"
     return rounded if float(rounded) == time else repr(time)
 
 
 def _lines(path: Path) -> list[str]:
-    """Read the lines of a text of any system: an editor's, not all that `splitlines` knows.
+    """Read lines ended by CR, LF or CRLF, as in editors; `splitlines` splits at more characters.
 
     Raises:
-        AvsedError: if the file is no text, or cannot be read.
-        FileNotFoundError: if there is none.
+        AvsedError: if the file is not text, or cannot be read.
+        FileNotFoundError: if there is no such file.
     """
     try:
         content = path.read_bytes()
@@ -292,7 +290,7 @@ def _rows(path: Path, header: list[str]) -> Iterable[tuple[int, list[str]]]:
         lines = _lines(path)
     except FileNotFoundError:
         raise AvsedError(
-            f"{path}: no such list; write one with the columns {', '.join(header)}"
+            f"{path}: no such list; create one with the columns {', '.join(header)}"
         ) from None
     if not lines or lines[0].split("\t") != header:
         found = show(", ".join(lines[0].split("\t"))) if lines else "nothing"
@@ -307,15 +305,15 @@ def _rows(path: Path, header: list[str]) -> Iterable[tuple[int, list[str]]]:
 def _named_fields(fields: list[str], header: list[str], where: str) -> dict[str, str]:
     if len(fields) > len(header):
         raise AvsedError(f"{where}: has {len(fields)} fields; expected {len(header)}")
-    padding = [""] * (len(header) - len(fields))  # editors drop the tabs of empty fields
+    padding = [""] * (len(header) - len(fields))  # editors strip the tabs of empty fields
     return dict(zip(header, fields + padding, strict=True))
 
 
 def _clip_id(filename: str, where: str) -> str:
     if not _FILENAME.fullmatch(filename):
         raise AvsedError(
-            f"{where}: {show(filename)} is no file name; use up to 255 letters, digits, spaces and "
-            ". _ - only, without folders"
+            f"{where}: {show(filename)} is not a valid file name; use up to 255 letters, digits, "
+            "spaces and . _ -, without folders"
         )
     return clip_id_of(filename)
 
@@ -325,7 +323,7 @@ def _labels(labels: Iterable[str], known: frozenset[str], where: str) -> set[str
     for label in sorted(found - known):
         raise AvsedError(
             f"{where}: {show(label)} is not among the classes {', '.join(sorted(known))}; "
-            "mend the label or add it to the classes"
+            "correct the label or add it to the classes"
         )
     if not found:
         raise AvsedError(f"{where}: has no label; clips without tags belong in unlabeled.tsv")
@@ -333,7 +331,7 @@ def _labels(labels: Iterable[str], known: frozenset[str], where: str) -> set[str
 
 
 def _event(row: dict[str, str], known: frozenset[str], where: str) -> Event | None:
-    """Read a strong list's event; None where the row stands for a clip without any."""
+    """Parse an event of a strong list; None if the row is a clip without events."""
     if not row["event_label"]:
         if row["onset"] or row["offset"]:
             raise AvsedError(f"{where}: has times but no event_label; name the event's class")
@@ -355,10 +353,10 @@ def _event(row: dict[str, str], known: frozenset[str], where: str) -> Event | No
 
 
 def _number(text: str) -> float:
-    """Read a number as others write it, not as Python's source does.
+    """Parse a decimal number; unlike float(), reject underscores and the like.
 
     Raises:
-        ValueError: if it is none.
+        ValueError: if it is not a number.
     """
     if "_" in text:
         raise ValueError(text)

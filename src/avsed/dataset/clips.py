@@ -1,4 +1,4 @@
-"""The collected clips: one media file each, and `clips.csv` that says what is in it."""
+"""The table of collected clips, `clips.csv`: one media file per clip and its streams."""
 
 import csv
 from collections.abc import Iterable, Mapping
@@ -20,15 +20,15 @@ class ClipRecord:
 
     Attributes:
         clip_id: the clip's file name without extension.
-        file: name of its media file in the clips' folder; empty unless the status is ok.
-        status: ok; unavailable (there is no media) or failed (it cannot be decoded, or was not had
-            this time).
-        reason: why not ok, why a stream is missing, or that the file is cut short; empty otherwise.
-            Of clips from YouTube, a word or two for reports, a colon and what was said.
+        file: name of its media file in the folder of clips; empty unless the status is ok.
+        status: ok; unavailable (there is no media); failed (could not be decoded or downloaded;
+            the next run retries).
+        reason: why the status is not ok, or a warning about a missing stream or damage; else
+            empty. For clips from YouTube: a category for reports, a colon and the message.
         has_audio: whether its audio can be decoded.
-        has_video: whether its pictures can be decoded.
+        has_video: whether its images can be decoded.
         duration: seconds, at most 10; 0 unless ok.
-        sha256: of the media file, in hexadecimal; empty unless ok.
+        sha256: SHA-256 of the media file, in hexadecimal; empty unless ok.
     """
 
     clip_id: str
@@ -41,14 +41,14 @@ class ClipRecord:
     sha256: str
 
     def __post_init__(self) -> None:
-        """Refuse what no clip is; records are read from files.
+        """Check the values, since records are read from files.
 
         Raises:
-            ValueError: if the status is none, or the file or the duration does not go with it.
+            ValueError: if the status is invalid, or the file or duration does not match it.
         """
         if self.status not in get_args(Status):
             raise ValueError(f"status is {show(self.status)}")
-        # Media are looked for in the clips' folder, and nowhere else.
+        # Media are read from the folder of clips only.
         is_name = Path(self.file).name == self.file != ".." and "\0" not in self.file
         if not is_name or bool(self.file) != (self.status == "ok"):
             raise ValueError(f"file is {show(self.file)}")
@@ -62,12 +62,12 @@ def missing_clip(clip_id: str, reason: str) -> ClipRecord:
 
 
 def failed_clip(clip_id: str, reason: str) -> ClipRecord:
-    """Record a clip whose media were not had, or cannot be decoded."""
+    """Record a clip whose media could not be downloaded or decoded."""
     return _without_media(clip_id, "failed", reason)
 
 
 def reason_category(reason: str) -> str:
-    """Give what reports call a reason: what stands before its colon."""
+    """Return the category of a reason for reports: the part before its colon."""
     return reason.split(":")[0]
 
 
@@ -85,7 +85,7 @@ def _without_media(clip_id: str, status: Status, reason: str) -> ClipRecord:
 
 
 def write_clips(path: Path, records: Iterable[ClipRecord]) -> None:
-    """Write `clips.csv`, whole or not at all, sorted by clip."""
+    """Write `clips.csv` atomically, sorted by clip."""
     with atomic_write(path) as part, part.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(
             file, [field.name for field in fields(ClipRecord)], lineterminator="\n"
@@ -95,7 +95,7 @@ def write_clips(path: Path, records: Iterable[ClipRecord]) -> None:
             row = asdict(record)
             row["has_audio"] = int(record.has_audio)
             row["has_video"] = int(record.has_video)
-            row["reason"] = " ".join(record.reason.split())  # csv writes some line ends unquoted
+            row["reason"] = " ".join(record.reason.split())  # csv does not quote all line ends
             writer.writerow(row)
 
 
@@ -103,7 +103,7 @@ def read_clips(path: Path) -> list[ClipRecord]:
     """Read `clips.csv`.
 
     Raises:
-        AvsedError: if it is missing or not as `write_clips` writes it, with the line.
+        AvsedError: if it is missing or invalid, with the line.
     """
     records: dict[str, ClipRecord] = {}
     where = f"{path}"
@@ -117,11 +117,13 @@ def read_clips(path: Path) -> list[ClipRecord]:
                 where = f"{path}, line {rows.line_num}"
                 record = _record(dict(zip(names, row, strict=True)))
                 if record.clip_id in records:
-                    raise ValueError(f"{show(record.clip_id)} stands twice")
+                    raise ValueError(f"{show(record.clip_id)} is listed twice")
                 records[record.clip_id] = record
     except (OSError, ValueError, csv.Error) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise AvsedError(f"{where}: is no clip table ({reason}); run `dvc repro collect`") from None
+        raise AvsedError(
+            f"{where}: is not a valid clip table ({reason}); run `dvc repro collect`"
+        ) from None
     return list(records.values())
 
 

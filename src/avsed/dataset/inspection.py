@@ -1,4 +1,4 @@
-"""Probe a media file and record what can be decoded of it."""
+"""Probe a media file and record its streams."""
 
 import re
 import subprocess
@@ -11,7 +11,7 @@ from avsed.dataset.media import MAX_PIXELS, TOLERANCE, read_media
 from avsed.framing import CLIP_DURATION, IMAGE_RATE
 from avsed.runtime.files import file_sha256
 
-PROBE_SAMPLE_RATE = 16_000  # Hz; only counted
+PROBE_SAMPLE_RATE = 16_000  # Hz; samples are only counted
 _STREAM = re.compile(r"^\s*Stream #\d+:\d+.*?: (Audio|Video): (?!none)(?!.*\(attached pic\))", re.M)
 _PLAYLIST = re.compile(r"^Input #0, (concat|dash|hls|imf)\b", re.M)
 _DURATION = re.compile(r"^  Duration: (\d+):(\d+):(\d+\.\d+)(?:, start: (-?\d+\.\d+))?", re.M)
@@ -19,15 +19,15 @@ _DURATION = re.compile(r"^  Duration: (\d+):(\d+):(\d+\.\d+)(?:, start: (-?\d+\.
 
 @dataclass(frozen=True, kw_only=True)
 class Streams:
-    """What a media file holds.
+    """The streams of a media file.
 
     Attributes:
         has_audio: whether audio can be decoded.
-        has_video: whether pictures can be decoded.
-        duration: seconds of audio; of pictures where there is none, or where they last longer by
-            more than `TOLERANCE`; at most `CLIP_DURATION`.
-        warning: why a stream that the container names cannot be decoded, or what else is wrong with
-            the file: damage, an early end; else empty.
+        has_video: whether images can be decoded.
+        duration: seconds of audio; of video if there is no audio, or if it is longer by more than
+            `TOLERANCE`; at most `CLIP_DURATION`.
+        warning: why a stream in the container cannot be decoded, or other problems of the file
+            such as damage or an early end; else empty.
     """
 
     has_audio: bool
@@ -38,11 +38,11 @@ class Streams:
 
 @dataclass(frozen=True, kw_only=True)
 class Header:
-    """What a media file says of itself.
+    """The description in the header of a media file.
 
     Attributes:
-        streams: the kinds of streams that it names, of "Audio" and "Video".
-        duration: seconds from its first time stamp on; 0 where it does not say.
+        streams: subset of "Audio" and "Video".
+        duration: seconds from the first time stamp; 0 if unknown.
     """
 
     streams: frozenset[str]
@@ -50,13 +50,13 @@ class Header:
 
 
 def probe(path: Path) -> Streams:
-    """Decode a media file's streams, to see what there is of them.
+    """Decode a media file to find its streams and their durations.
 
     Raises:
         DecodeError: if no stream can be decoded.
     """
     header = read_header(path)
-    if not header.streams:  # but subtitles, data, or codecs that ffmpeg does not know
+    if not header.streams:  # only subtitles, data or unknown codecs
         raise DecodeError("has neither audio nor video")
     media = read_media(
         path,
@@ -65,59 +65,59 @@ def probe(path: Path) -> Streams:
     )
     n_samples = sum(len(waveform) for waveform in media.waveforms.values())
     audio = n_samples / PROBE_SAMPLE_RATE
-    pictures = len(media.image_index) / float(IMAGE_RATE)
+    video = len(media.image_index) / float(IMAGE_RATE)
     warnings = list(media.errors.values())
     if media.warning:
         warnings.append(f"damaged: {media.warning}")
-    elif pictures and not audio:
-        # The last picture stays until the end, which only the container knows.
-        pictures = max(pictures, min(header.duration, CLIP_DURATION))
-    if not audio and not pictures:
+    elif video and not audio:
+        # The last image is held until the end, which is only in the header.
+        video = max(video, min(header.duration, CLIP_DURATION))
+    if not audio and not video:
         raise DecodeError("; ".join(warnings))
     lasts = min(header.duration, CLIP_DURATION)
-    for what, seconds in (("its audio ends", audio), ("its pictures end", pictures)):
+    for what, seconds in (("its audio ends", audio), ("its video ends", video)):
         if seconds and lasts > seconds + TOLERANCE:
             warnings.append(f"{what} at {seconds:.1f} s of {header.duration:.1f} s")
     if _is_cut_wav(path):
         warnings.append("is shorter than its header says")
-    duration = pictures if pictures > audio + TOLERANCE else audio or pictures
+    duration = video if video > audio + TOLERANCE else audio or video
     return Streams(
         has_audio=audio > 0,
-        has_video=pictures > 0,
+        has_video=video > 0,
         duration=min(duration, CLIP_DURATION),
         warning="; ".join(warnings),
     )
 
 
 def _is_cut_wav(path: Path) -> bool:
-    """Tell whether a WAV file lacks some of its end, of which ffmpeg says nothing."""
+    """Return whether a WAV file is truncated, which ffmpeg does not report."""
     with path.open("rb") as file:
         form, size = file.read(4), int.from_bytes(file.read(4), "little")
-    # Programs that write to a pipe put some number of that size.
+    # Programs that write to a pipe use a number of that size.
     return form == b"RIFF" and path.stat().st_size < 8 + size < 2**31 - 2**16
 
 
 def read_header(path: Path) -> Header:
-    """Read what a media file says of itself, without decoding it.
+    """Read the header of a media file without decoding it.
 
     Raises:
-        DecodeError: if it is no media file, or a playlist, whose media may lie anywhere.
+        DecodeError: if it is not a media file, or is a playlist, whose media can be anywhere.
     """
     try:
         run_ffmpeg(["-hide_banner", "-max_pixels", str(MAX_PIXELS), "-i", file_url(path)])
     except subprocess.CalledProcessError as error:
-        # ffmpeg describes its input before it complains that no output is given.
+        # ffmpeg describes its input before it reports that no output is given.
         described = error.stderr.decode("utf-8", "replace")
     except subprocess.TimeoutExpired:
         raise DecodeError(f"ffmpeg takes more than {TIME_LIMIT} s") from None
     if "Stream #" not in described:
         raise DecodeError(first_error(described))
     if _PLAYLIST.search(described):
-        raise DecodeError("is a list of other files; put the media themselves in its place")
+        raise DecodeError("is a playlist of other files; replace it by the media")
     duration = _DURATION.search(described)
     hours, minutes, seconds, start = duration.groups() if duration else ("0", "0", "0", None)
     end = int(hours) * 3600 + int(minutes) * 60 + float(seconds)
-    # Matroska counts from 0 even where its time stamps do not.
+    # Matroska's duration counts from 0 even if its time stamps do not.
     first = float(start or 0.0)
     return Header(
         streams=frozenset(_STREAM.findall(described)),
@@ -126,7 +126,7 @@ def read_header(path: Path) -> Header:
 
 
 def inspect_clip(clip_id: str, path: Path) -> ClipRecord:
-    """Decode a clip's media file and record what is in it."""
+    """Decode the media file of a clip and record its streams."""
     try:
         streams = probe(path)
     except DecodeError as error:

@@ -1,4 +1,4 @@
-"""The features of the clips of one list, as tensors."""
+"""Load the features of the clips of one list as tensors."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,21 +30,21 @@ class ClipFeatures:
 
 
 def require_made_by(features_dir: Path, kind: str, section: Section) -> None:
-    """Refuse features that were made by other parameters.
+    """Check that features were computed with the current parameters.
 
     Raises:
-        AvsedError: naming the parameter, and the stage to run.
+        AvsedError: if a parameter differs, with the stage to run.
     """
     provenance, _ = describe_shards(features_dir, kind)
     asked = section.model_dump()
     if asked.pop("precision", "auto") == "float32":
         asked["dtype"] = "torch.float32"
     if asked.get("weights") not in (None, "random", "pretrained"):
-        del asked["weights"]  # a file's path; its hash was in the key of the stage
+        del asked["weights"]  # the path of a file, whose hash was in the key of the features
     for name, value in asked.items():
         if name in provenance and provenance[name] != value:
             raise AvsedError(
-                f"{features_dir / kind}: was made with {name} {provenance[name]}, but the "
+                f"{features_dir / kind}: was computed with {name} {provenance[name]}, but the "
                 f"parameters say {value}; run `dvc repro extract`"
             )
 

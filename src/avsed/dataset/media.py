@@ -1,4 +1,4 @@
-"""Decode audio and pictures of any container by ffmpeg (Section 4.2)."""
+"""Decode the audio and images of any container with ffmpeg (Section 4.2)."""
 
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,8 +14,8 @@ from avsed.dataset.ffmpeg import DecodeError, file_url, stream_ffmpeg
 from avsed.framing import CLIP_DURATION, IMAGE_RATE, N_FRAMES, n_samples
 from avsed.runtime.files import work_folder
 
-TOLERANCE = 1.0  # seconds by which streams may be shorter than their container says
-MAX_PIXELS = 8192 * 4320  # of a picture: 8K; what the header of a damaged file says has no bound
+TOLERANCE = 1.0  # seconds by which streams may be shorter than the header claims
+MAX_PIXELS = 8192 * 4320  # of an image: 8K; headers of damaged files can claim any size
 T = TypeVar("T")
 Image = NDArray[np.uint8]
 Stream = Literal["audio", "video"]
@@ -23,15 +23,15 @@ Stream = Literal["audio", "video"]
 
 @dataclass(frozen=True, kw_only=True)
 class Media(Generic[T]):
-    """What one pass over a media file decodes.
+    """The decoded streams of a media file.
 
     Attributes:
         waveforms: Hz to (n_samples,), at most 10 s; full scale is 1.
-        images: what became of the pictures that differ from the one before.
-        image_index: (n_images,) the picture of each frame that the stream reaches, as an index of
-            `images`.
+        images: the converted images that differ from the one before.
+        image_index: (n_frames,) the image of each frame that the stream reaches, as an index
+            into `images`.
         errors: streams that cannot be decoded, and why.
-        warning: what ffmpeg said first of what it could decode nevertheless; else empty.
+        warning: first ffmpeg warning about a file that was decoded; else empty.
     """
 
     waveforms: Mapping[int, NDArray[np.float32]] = field(default_factory=dict)
@@ -49,16 +49,16 @@ def read_media(
 ) -> Media[T]:
     """Decode the first 10 s of a media file in one pass (Section 4.2).
 
-    Audio is mixed to one channel and resampled by ffmpeg; a stream that starts late is preceded by
-    silence, so that sample 0 is second 0 of the container. Of the pictures, each frame gets the
-    one nearest in time to its onset, `IMAGE_RATE` a second, turned as the container says; a stream
-    that starts late starts with its first picture.
+    ffmpeg mixes the audio to one channel and resamples it; a late start is filled with silence, so
+    that sample 0 is second 0 of the container. Each frame, `IMAGE_RATE` per second, gets the image
+    nearest in time to its onset, rotated as specified by the container; before a late start, it
+    gets the first image.
 
     Args:
         path: a media file.
-        sample_rates: Hz; none to leave the audio alone.
-        each_image: called with each picture, (height, width, 3) RGB in its own size, that differs
-            from the one before it; None to leave the pictures alone.
+        sample_rates: Hz; empty to skip audio.
+        each_image: converts each image, (height, width, 3) RGB in its own size, that differs from
+            the one before it; None to skip images.
 
     Raises:
         AvsedError: if ffmpeg was killed.
@@ -70,7 +70,7 @@ def read_media(
         if not sample_rates or not each_image:
             stream: Stream = "video" if each_image else "audio"
             return Media(errors={stream: f"{stream}: {error}"})
-    # One stream can spoil the pass for the other.
+    # Decode the streams apart: an error in one can stop the other.
     audio: Media[T] = read_media(path, sample_rates=sample_rates)
     video = read_media(path, each_image=each_image)
     return replace(video, waveforms=audio.waveforms, errors={**audio.errors, **video.errors})
@@ -93,11 +93,11 @@ def _one_pass(
         waveforms = {rate: _read_samples(path, rate) for rate, path in samples.items()}
     errors: dict[Stream, str] = {}
     if any(waveform.size == 0 for waveform in waveforms.values()):
-        errors["audio"] = "audio: no sample can be decoded"
+        errors["audio"] = "audio: no samples can be decoded"
     elif not all(np.isfinite(waveform).all() for waveform in waveforms.values()):
-        errors["audio"] = "audio: holds samples that are no finite numbers"
+        errors["audio"] = "audio: contains NaN or infinite samples"
     if each_image and not images:
-        errors["video"] = "video: no picture can be decoded"
+        errors["video"] = "video: no images can be decoded"
     return Media(
         waveforms={} if "audio" in errors else waveforms,
         images=images,
@@ -108,35 +108,35 @@ def _one_pass(
 
 
 def media_input(path: Path, **options: float) -> Any:
-    """Give a file as ffmpeg's input."""
-    # Without a new filter graph when a stream changes its form half way: the graph would count time
-    # from 0 again. Pictures are brought to the first one's size; such audio is an error.
+    """Return a file as an input of ffmpeg."""
+    # A new filter graph after a change of format would count time from 0 again. Without one, images
+    # are scaled to the size of the first, and a change of the audio format is an error.
     return ffmpeg.input(file_url(path), **options, reinit_filter=0, max_pixels=MAX_PIXELS)
 
 
 def audio_output(source: Any, sample_rate: int, path: Path) -> Any:
-    """Give the mean of all channels at one rate, from time 0 and without gaps, as float32."""
-    # `async` fills what timestamps leave out, `first_pts` what lies before the first of them, and
-    # `rematrix_maxval` makes one channel the mean of two: their sum times 0.71 is ffmpeg's own way.
+    """Return an output with the mean of all channels from time 0, without gaps, as float32."""
+    # `async` fills gaps between time stamps and `first_pts` the time before the first one.
+    # `rematrix_maxval` makes mono the mean of two channels; ffmpeg's default is 0.71 times the sum.
     filling = {"async": 1, "first_pts": 0, "rematrix_maxval": 1.0}
     resampled = source.audio.filter("aresample", sample_rate, **filling)
     return resampled.output(str(path), format="f32le", acodec="pcm_f32le", ac=1)
 
 
 def image_output(source: Any) -> Any:
-    """Give each frame its nearest picture, as PPM.
+    """Return an output with the image nearest to the onset of each frame, as PPM.
 
-    A picture is nearest from half way between it and the one before. So each is moved there, and a
-    frame takes the last picture that has come by its onset.
+    An image is the nearest one from the midpoint between it and the image before. Its time stamp is
+    moved to that midpoint, and a frame takes the last image up to its onset.
     """
     rate = f"{IMAGE_RATE.numerator}/{IMAGE_RATE.denominator}"
     nearest = (
-        source.video.filter("scale")  # to the first picture's size, if that changes half way
-        .filter("settb", "AVTB")  # microseconds: half way needs a fine time base
+        source.video.filter("scale")  # to the size of the first image, if the size changes
+        .filter("settb", "AVTB")  # microseconds: midpoints need a fine time base
         .filter("setpts", "if(N,(PTS+PREV_INPTS)/2,PTS)")
         .filter("fps", rate, start_time=0, round="up")
     )
-    # PPM says each picture's size, which rotation and odd files may change on the way.
+    # PPM contains the size of each image, which rotation and unusual files can change.
     return nearest.output("pipe:", format="image2pipe", vcodec="ppm", pix_fmt="rgb24")
 
 

@@ -1,4 +1,4 @@
-"""HDF5 shards of features: read and write them."""
+"""Read and write HDF5 shards of features."""
 
 import json
 import math
@@ -22,7 +22,7 @@ from avsed.runtime.store import store_dir
 
 CLIPS_PER_SHARD = 256
 
-# Half or more of VGG16's features are zeros; writing costs some 5 ms a clip, reading 2.
+# At least half of VGG16's features are zeros; writing takes 5 ms per clip, reading 2.
 COMPRESSION = hdf5plugin.Blosc(cname="zstd", clevel=1, shuffle=hdf5plugin.Blosc.SHUFFLE)
 Provenance = Mapping[str, str | int | float]
 
@@ -34,11 +34,11 @@ class Shard:
     Attributes:
         clip_ids: n clips.
         features: (n, n_frames, dims) float16.
-        valid_frames: (n,) frames of the network that the clip's media reach into.
+        valid_frames: (n,) frames covered by the media of the clip.
         left_out: clips whose media could not be read, and why.
-        provenance: the extractor, its parameters and its weights' hash.
-        code: hash of the code that made it.
-        key: hash of all that made the shard.
+        provenance: the extractor, its parameters and the hash of its weights.
+        code: hash of the code that computed it.
+        key: hash of everything that determines the shard.
     """
 
     clip_ids: tuple[str, ...]
@@ -52,12 +52,12 @@ class Shard:
 
 @dataclass(frozen=True, kw_only=True)
 class ShardOrigin:
-    """What a shard was made from.
+    """The clips, parameters and code of a shard.
 
     Attributes:
-        clip_ids: its clips, with those left out.
-        provenance: as of the shard.
-        code: as of the shard.
+        clip_ids: its clips, including excluded ones.
+        provenance: see `Shard`.
+        code: see `Shard`.
     """
 
     clip_ids: frozenset[str]
@@ -66,12 +66,12 @@ class ShardOrigin:
 
 
 def kinds_in(features_dir: Path) -> list[str]:
-    """List the kinds of features that a folder has."""
+    """List the kinds of features in a folder."""
     return sorted(path.name for path in features_dir.glob("*") if path.is_dir())
 
 
 def write_shard(path: Path, shard: Shard) -> None:
-    """Write a shard, whole or not at all, one compressed chunk a clip."""
+    """Write a shard atomically, with one compressed chunk per clip."""
     with new_hdf5(path, libver=("v110", "v110")) as file:
         _, n_frames, dims = shard.features.shape
         chunked = {"chunks": (1, n_frames, dims), **COMPRESSION} if shard.clip_ids else {}
@@ -85,7 +85,7 @@ def write_shard(path: Path, shard: Shard) -> None:
 
 
 def is_valid_shard(path: Path, key: str) -> bool:
-    """Tell whether a file is the shard of a key and undamaged; reads all of it."""
+    """Return whether a file is the undamaged shard of a key; read all of it."""
     try:
         with open_verified(path) as file:
             return bool(file.attrs.get("key") == key)
@@ -94,7 +94,7 @@ def is_valid_shard(path: Path, key: str) -> bool:
 
 
 def read_origin(path: Path) -> ShardOrigin | None:
-    """Read what a shard was made from; None where it cannot be read."""
+    """Read the origin of a shard; None if the file cannot be read."""
     try:
         with open_verified(path) as file:
             return ShardOrigin(
@@ -109,7 +109,7 @@ def read_origin(path: Path) -> ShardOrigin | None:
 
 
 def read_left_out(path: Path) -> dict[str, str]:
-    """Read which clips a shard lacks, and why."""
+    """Read the excluded clips of a shard, and why they were excluded."""
     with open_verified(path) as file:
         left_out: dict[str, str] = json.loads(file.attrs["left_out"])
         return left_out
@@ -120,14 +120,14 @@ def open_shards(features_dir: Path, kind: str) -> Iterator[list[h5py.File]]:
     """Open all shards of one kind of features for reading.
 
     Raises:
-        AvsedError: if there is none, or one cannot be read.
+        AvsedError: if there are none, or one cannot be read.
     """
     files: list[h5py.File] = []
     paths = sorted((features_dir / kind).glob("part-*.h5"))
     if not paths:
         raise AvsedError(
-            f"{features_dir / kind}: has no features; run `dvc repro extract`, which says in "
-            "left_out.csv why of clips that have none"
+            f"{features_dir / kind}: has no features; run `dvc repro extract`; left_out.csv "
+            "lists the excluded clips"
         )
     try:
         for path in paths:
@@ -146,35 +146,35 @@ def open_shards(features_dir: Path, kind: str) -> Iterator[list[h5py.File]]:
 
 
 def _require_shard(file: h5py.File, first: h5py.File) -> None:
-    """Refuse an undamaged file that is no shard, or none of the same features."""
+    """Check that an undamaged file is a shard of the same features as the first."""
     features, clip_ids, frames = (file[name] for name in ("features", "clip_id", "valid_frames"))
     for name in ("left_out", "provenance", "code", "key"):
         file.attrs[name]
     if features.dtype != np.float16 or not len(features) == len(clip_ids) == len(frames):
-        raise ValueError("its clips, features and numbers of frames do not belong together")
+        raise ValueError("its clips, features and numbers of frames do not match")
     if (
         len(clip_ids)
         and len(first["clip_id"])
         and features.shape[1:] != first["features"].shape[1:]
     ):
-        raise ValueError(f"its features are of other sizes than those of {first.filename}")
+        raise ValueError(f"its features have another shape than those of {first.filename}")
 
 
 def describe_shards(features_dir: Path, kind: str) -> tuple[Provenance, list[str]]:
-    """Say what the shards of one kind of features were made by.
+    """Read the provenance of the shards of one kind of features.
 
     Returns:
-        Their provenance, and the key of each.
+        The common provenance, and the key of each shard.
 
     Raises:
-        AvsedError: if a shard cannot be read, or was made by other parameters than the rest.
+        AvsedError: if a shard cannot be read, or has other parameters than the rest.
     """
     with open_shards(features_dir, kind) as files:
         provenances = [json.loads(file.attrs["provenance"]) for file in files]
         for file, provenance in zip(files, provenances, strict=True):
             if provenance != provenances[0]:
                 raise AvsedError(
-                    f"{file.filename}: was made by other parameters than the shards before it; "
+                    f"{file.filename}: has other parameters than the shards before it; "
                     "run `dvc repro -f extract`"
                 )
         return provenances[0], [str(file.attrs["key"]) for file in files]
@@ -183,7 +183,7 @@ def describe_shards(features_dir: Path, kind: str) -> tuple[Provenance, list[str
 def read_features(
     features_dir: Path, kind: str, clip_ids: Sequence[str]
 ) -> tuple[NDArray[np.float16], NDArray[np.int16]]:
-    """Read the features of clips, which must all be there.
+    """Read the features of clips that all have features.
 
     Args:
         features_dir: the folder of all kinds.
@@ -192,11 +192,10 @@ def read_features(
 
     Returns:
         (n, n_frames, dims) features and (n,) valid frames, in the order of `clip_ids`. Features
-        that would fill half of the free memory lie in a file of the store, which the system reads
-        when they are used, and which is gone with the process.
+        larger than half of the free memory are mapped from a temporary file in the store.
 
     Raises:
-        AvsedError: if a shard cannot be read, or neither memory nor the store has room.
+        AvsedError: if a shard cannot be read, or neither memory nor disk space suffices.
     """
     wanted = {clip_id: i for i, clip_id in enumerate(clip_ids)}
     with open_shards(features_dir, kind) as files:
@@ -214,7 +213,7 @@ def read_features(
 
 
 def _room_for(shape: tuple[int, ...], source: Path) -> NDArray[np.float16]:
-    """Give an array: in memory, or in a file where that would take more than half of it."""
+    """Allocate an array in memory, or in a file if it needs more than half of the free memory."""
     n_bytes = math.prod(shape) * np.dtype(np.float16).itemsize
     n_free = free_memory()
     if n_bytes <= n_free / 2:
@@ -229,16 +228,16 @@ def _room_for(shape: tuple[int, ...], source: Path) -> NDArray[np.float16]:
     if n_bytes > n_on_disk:
         raise AvsedError(
             f"{too_many}, and than the {n_on_disk / 1e9:,.2f} GB of disk that are free in {store}; "
-            "make room there, or let AVSED_STORE name a folder on a larger disk"
+            "make room there, or set AVSED_STORE to a folder on a larger disk"
         )
     print(f"{too_many}; they are read from a file in {store}", flush=True)
     with name_disk_errors(store), tempfile.TemporaryFile(dir=store) as file:
-        if hasattr(os, "posix_fallocate"):  # or a disk that fills up would kill the process
+        if hasattr(os, "posix_fallocate"):  # otherwise a full disk would kill the process
             os.posix_fallocate(file.fileno(), 0, n_bytes)
         return np.memmap(file, np.float16, "r+", shape=shape)
 
 
 def clips_with_features(features_dir: Path, kind: str) -> set[str]:
-    """Name the clips that have features of one kind."""
+    """Return the clips that have features of one kind."""
     with open_shards(features_dir, kind) as files:
         return {clip_id for file in files for clip_id in file["clip_id"].asstr()[:]}

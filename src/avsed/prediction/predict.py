@@ -171,7 +171,7 @@ def predict(
 
     Raises:
         AvsedError: if it is no media file, lacks a stream that the model needs, or its scores are
-            no finite numbers.
+            NaN or infinite.
     """
     if not path.is_file():
         what = "is a folder; name the files in it" if path.is_dir() else "no such file"
@@ -191,7 +191,7 @@ def predict(
     except DecodeError as error:
         raise AvsedError(f"{path}: cannot be decoded ({error}); convert or repair it") from None
     if not all(np.isfinite(window.frame_scores).all() for window in scores):
-        raise AvsedError(f"{path}: its scores are no finite numbers; train the model again")
+        raise AvsedError(f"{path}: its scores are NaN or infinite; train the model again")
     duration = max(frame_onset(window.first_frame) + window.duration for window in scores)
     frame_scores = join_windows([(window.first_frame, window.frame_scores) for window in scores])
     clip_scores = np.max([window.clip_scores for window in scores], axis=0)
