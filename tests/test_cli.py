@@ -19,7 +19,7 @@ def test_the_command_checks_a_folder_and_loads_no_torch(tmp_path: Path) -> None:
     write_classes(tmp_path, ("Cat",))
     command = [sys.executable, "-X", "importtime", "-m", "avsed.cli", "metadata", "check"]
     ended = subprocess.run([*command, str(tmp_path)], capture_output=True, text=True, check=True)
-    assert ended.stdout.endswith("\n0 errors, 0 remarks\n")
+    assert ended.stdout.endswith("\n0 errors, 0 warnings\n")
     assert "avsed.sources.check_lists" in ended.stderr
     assert "torch" not in ended.stderr
 

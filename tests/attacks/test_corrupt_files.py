@@ -296,7 +296,7 @@ def test_a_bad_download_is_refused_and_leaves_nothing(
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     published = PublishedWeights(f"{server}/{trouble}/weights.pth", "0" * 64)
     with pytest.raises(
-        AvsedError, match=r"weights.pth: cannot be fetched .* put the file into"
+        AvsedError, match=r"weights.pth: cannot be downloaded .* put the file into"
     ) as (caught):
         load_weights(torch.nn.Linear(2, 3), "pretrained", published)
     assert "\n" not in str(caught.value)

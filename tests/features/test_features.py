@@ -241,7 +241,7 @@ def test_a_file_that_is_not_the_published_one_is_refused(
     published: PublishedWeights, tmp_path: Path
 ) -> None:
     torch.save(torch.nn.Linear(2, 3).state_dict(), tmp_path / "layer.pth")
-    with pytest.raises(AvsedError, match=r"layer.pth: cannot be fetched .*[hH]ash"):
+    with pytest.raises(AvsedError, match=r"layer.pth: cannot be downloaded .*[hH]ash"):
         load_weights(torch.nn.Linear(2, 3), "pretrained", published)
     assert not published.path.exists()
 
@@ -267,7 +267,7 @@ def test_pretrained_weights_that_cannot_be_fetched_are_never_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    with pytest.raises(AvsedError, match=r"cannot be fetched .* put the file into"):
+    with pytest.raises(AvsedError, match=r"cannot be downloaded .* put the file into"):
         load_weights(torch.nn.Linear(2, 3), "pretrained", NOWHERE)
 
 

@@ -339,7 +339,7 @@ def test_other_weights_than_the_models_are_refused(
     edit_card(model_dir, "auditory", weights="pretrained")
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
-    with pytest.raises(AvsedError, match="cannot be fetched"):
+    with pytest.raises(AvsedError, match="cannot be downloaded"):
         load_model(model_dir, {})
 
 

@@ -42,7 +42,7 @@ def check(
     return check_metadata(paths, classes)
 
 
-def remarks_on(rows: Mapping[str, list[str]]) -> list[str]:
+def warnings_on(rows: Mapping[str, list[str]]) -> list[str]:
     found = check(rows)
     assert found.errors == []
     return found.warnings
@@ -71,10 +71,10 @@ def test_counts_errors_and_remarks_are_written_in_lines() -> None:
         "Cat             1                 1                  1           1            1",
         "Dog             0                 1                  1           1            2",
         "",
-        "error: weak.tsv, line 3: 'Cow' is not among the classes Cat, Dog; correct the label or add "
-        "it to the classes",
-        "remark: weak.tsv, line 2: repeats a label (Cat,Cat)",
-        "1 error, 1 remark",
+        "error: weak.tsv, line 3: 'Cow' is not among the classes Cat, Dog; correct the label or "
+        "add it to the classes",
+        "warning: weak.tsv, line 2: repeats a label (Cat,Cat)",
+        "1 error, 1 warning",
     ]
 
 
@@ -102,19 +102,19 @@ def test_a_list_that_cannot_be_read_or_is_empty_is_one_error_beside_the_others(
     }
     assert first.startswith(expected.get(text, "weak.tsv: has no clips"))
     assert second.startswith("test.tsv, line 2: the event lasts from 2.0 s to 1.0 s")
-    assert format_check(found)[-1] == "2 errors, 0 remarks"
+    assert format_check(found)[-1] == "2 errors, 0 warnings"
 
 
 def test_a_folder_without_any_list_is_still_described() -> None:
     found = check_metadata({split: Path(f"{split}.tsv") for split in SPLITS}, None)
     assert len(found.errors) == 4
-    assert format_check(found)[-1] == "4 errors, 0 remarks"
+    assert format_check(found)[-1] == "4 errors, 0 warnings"
 
 
 def test_a_clip_in_two_lists_is_an_error() -> None:
     found = check({"unlabeled": ["u1.wav", "w1.mp4"]})
     assert found.errors == [
-        "unlabeled.tsv and weak.tsv: both list w1; a clip belongs to one of them"
+        "unlabeled.tsv and weak.tsv: both list w1; remove the clip from one of them"
     ]
     assert found.warnings == []
 
@@ -134,14 +134,14 @@ def test_without_a_vocabulary_two_labels_in_a_strong_row_are_an_error() -> None:
 
 def test_up_to_five_rows_that_repeat_a_label_are_remarked_one_by_one() -> None:
     rows = [f"w{n}.wav\tDog,Cat,Dog" for n in range(5)]
-    assert remarks_on({"weak": rows}) == [
+    assert warnings_on({"weak": rows}) == [
         f"weak.tsv, line {line}: repeats a label (Dog,Cat,Dog)" for line in range(2, 7)
     ]
 
 
 def test_more_rows_that_repeat_a_label_are_one_remark() -> None:
     rows = [f"w{n}.wav\tDog,Cat,Dog" for n in range(6)]
-    assert remarks_on({"weak": rows}) == [
+    assert warnings_on({"weak": rows}) == [
         "weak.tsv, line 2: repeats a label (Dog,Cat,Dog); so do 5 more rows of this list"
     ]
 
@@ -149,14 +149,14 @@ def test_more_rows_that_repeat_a_label_are_one_remark() -> None:
 def test_overlaps_of_one_class_are_counted_by_pairs_and_by_clips() -> None:
     # The second event overlaps both others, which only touch; the dog's overlaps no dog's.
     rows = ["a.wav\t0\t2\tCat", "a.wav\t1\t4\tCat", "a.wav\t2\t3\tCat", "a.wav\t0\t9\tDog"]
-    assert remarks_on({"test": [*rows, "b.wav\t0\t2\tDog", "b.wav\t0\t1\tDog"]}) == [
+    assert warnings_on({"test": [*rows, "b.wav\t0\t2\tDog", "b.wav\t0\t1\tDog"]}) == [
         "test.tsv: 3 overlaps of two events of one class, in 2 clips (a, b)"
     ]
 
 
 def test_three_of_many_clips_without_events_are_named() -> None:
     rows = [*ROWS["validation"], *(f"{name}.wav\t\t\t" for name in "abcd")]
-    assert remarks_on({"validation": rows}) == [
+    assert warnings_on({"validation": rows}) == [
         "validation.tsv: 4 clips without events, scored all the same (a, b, c, ...)"
     ]
 
@@ -170,7 +170,7 @@ def test_what_a_list_lacks_is_not_remarked_where_its_rows_cannot_be_read() -> No
 def test_events_past_the_end_of_a_clip_are_remarked_with_the_largest_excess() -> None:
     six_seconds = "Yabcdefghij-_30.000_36.000.wav"
     rows = [*ROWS["test"], "a.wav\t9\t10.115\tCat", f"{six_seconds}\t5\t6.25\tCat"]
-    assert remarks_on({"test": rows}) == [
+    assert warnings_on({"test": rows}) == [
         "test.tsv: 1 clip nominally shorter than 10 s (Yabcdefghij-_30.000_36.000)",
         "test.tsv: 2 events past the clip's end by up to 0.250 s, cut at 10 s, in 2 clips "
         "(a, Yabcdefghij-_30.000_36.000)",
@@ -179,7 +179,7 @@ def test_events_past_the_end_of_a_clip_are_remarked_with_the_largest_excess() ->
 
 def test_events_after_the_end_of_a_clip_are_remarked() -> None:
     rows = [*ROWS["test"], "a.wav\t10\t11\tCat", "b.wav\t9\t10\tCat"]
-    assert remarks_on({"test": rows}) == [
+    assert warnings_on({"test": rows}) == [
         "test.tsv: 1 event wholly after the clip's end, dropped from 10 s on, in 1 clip (a)"
     ]
 
@@ -190,13 +190,13 @@ def test_clips_of_youtube_shorter_than_ten_seconds_are_remarked() -> None:
         "Yabcdefghij1_0.000_10.000.wav",
         "Yshort_0.000_3.000.wav",
     ]
-    assert remarks_on({"unlabeled": rows}) == [
+    assert warnings_on({"unlabeled": rows}) == [
         "unlabeled.tsv: 1 clip nominally shorter than 10 s (Yabcdefghij0_0.000_9.999)"
     ]
 
 
 def test_classes_without_a_clip_are_remarked_where_labels_are_known() -> None:
-    assert remarks_on({"weak": ["w1.wav\tCat"], "test": ["t1.wav\t\t\t"]}) == [
+    assert warnings_on({"weak": ["w1.wav\tCat"], "test": ["t1.wav\t\t\t"]}) == [
         "weak.tsv: 1 class without a clip (Dog)",
         "test.tsv: 1 clip without events, scored all the same (t1)",
         "test.tsv: 2 classes without a clip (Cat, Dog)",
@@ -210,14 +210,14 @@ def test_a_video_of_youtube_in_two_clips_is_remarked_within_and_across_lists() -
         "weak": [f"{first}.wav\tCat,Dog"],
         "unlabeled": [f"{second}.wav", f"{third}.wav", f"{other}.wav"],
     }
-    assert remarks_on(rows) == [
+    assert warnings_on(rows) == [
         f"weak.tsv and unlabeled.tsv: 1 YouTube video with clips in both ({first} and {second})",
         f"unlabeled.tsv: 1 YouTube video with several clips ({second} and {third})",
     ]
 
 
 def test_names_that_differ_only_in_case_are_remarked() -> None:
-    assert remarks_on({"unlabeled": ["u1.wav", "U1.wav", "W1.wav"]}) == [
+    assert warnings_on({"unlabeled": ["u1.wav", "U1.wav", "W1.wav"]}) == [
         "weak.tsv and unlabeled.tsv: 1 pair of names that differ only in upper and lower case, one "
         "file on some file systems (w1 and W1)",
         "unlabeled.tsv: 1 pair of names that differ only in upper and lower case, one file on some "

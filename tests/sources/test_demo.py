@@ -14,12 +14,12 @@ from avsed.dataset.annotations import DCASE_2018_CLASSES, SPLITS, Event, read_li
 from avsed.dataset.ffmpeg import ffmpeg_path
 from avsed.errors import AvsedError
 from avsed.framing import n_samples
-from avsed.sources.demo.pictures import (
-    PICTURE_RATE,
+from avsed.sources.demo.images import (
+    DRAWING_RATE,
     SILENT_SHARE,
     VISIBLE_SHARE,
     appearances,
-    draw_pictures,
+    draw_images,
 )
 from avsed.sources.demo.render import VIDEO_RATE, render_audio, render_clip
 from avsed.sources.demo.scenes import Scene, annotated, compose
@@ -71,7 +71,7 @@ def test_same_seed_gives_same_scenes_and_another_seed_others() -> None:
 def test_same_scene_gives_same_samples_and_pictures() -> None:
     first, again = compose({"test": 2}, 3)["test"][1], compose({"test": 2}, 3)["test"][1]
     np.testing.assert_array_equal(render_audio(first), render_audio(again))
-    np.testing.assert_array_equal(draw_pictures(first), draw_pictures(again))
+    np.testing.assert_array_equal(draw_images(first), draw_images(again))
 
 
 def test_a_plan_depends_neither_on_later_clips_nor_on_other_splits() -> None:
@@ -176,12 +176,12 @@ def test_sources_are_seen_within_their_events_and_silent_objects_are_not_heard()
 def test_pictures_differ_where_an_object_appears() -> None:
     one = next(s for s in compose({"test": 20}, 3)["test"] if len(appearances(s)) == 1)
     (shown,) = appearances(one)
-    pictures = draw_pictures(one)
-    middles = (np.arange(len(pictures)) + 0.5) / PICTURE_RATE
+    images = draw_images(one)
+    middles = (np.arange(len(images)) + 0.5) / DRAWING_RATE
     visible = (middles >= shown.onset) & (middles < shown.offset)
-    empty = pictures[~visible]
+    empty = images[~visible]
     assert (empty == empty[0]).all()
-    assert (pictures[visible] != empty[0]).any(axis=(1, 2, 3)).all()
+    assert (images[visible] != empty[0]).any(axis=(1, 2, 3)).all()
 
 
 @pytest.mark.parametrize("duration", [4.321, 10.0])
@@ -199,11 +199,11 @@ def test_held_pictures_are_decoded_to_the_same_picture(tmp_path: Path) -> None:
     one = compose({"test": 3}, 3)["test"][2]
     render_clip(one, tmp_path / "clip.mp4")
     raw = decode(tmp_path / "clip.mp4", "-f", "rawvideo", "-pix_fmt", "rgb24")
-    pictures = np.frombuffer(raw, np.uint8).reshape(-1, *draw_pictures(one).shape[1:])
-    assert len(pictures) == pytest.approx(VIDEO_RATE * one.duration, abs=1)
-    drawn = np.repeat(draw_pictures(one), VIDEO_RATE // PICTURE_RATE, axis=0)[: len(pictures)]
-    assert np.abs(pictures.astype(int) - drawn).mean() < 5
-    n_changes = (pictures[1:] != pictures[:-1]).any(axis=(1, 2, 3)).sum()
+    images = np.frombuffer(raw, np.uint8).reshape(-1, *draw_images(one).shape[1:])
+    assert len(images) == pytest.approx(VIDEO_RATE * one.duration, abs=1)
+    drawn = np.repeat(draw_images(one), VIDEO_RATE // DRAWING_RATE, axis=0)[: len(images)]
+    assert np.abs(images.astype(int) - drawn).mean() < 5
+    n_changes = (images[1:] != images[:-1]).any(axis=(1, 2, 3)).sum()
     assert n_changes < 50
 
 

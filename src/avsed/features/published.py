@@ -46,7 +46,7 @@ def find_weights(weights: str, published: PublishedWeights) -> Path | None:
         The file; None if the weights are random.
 
     Raises:
-        AvsedError: if there is no such file, it cannot be fetched, or it is another than the
+        AvsedError: if there is no such file, it cannot be downloaded, or it is another than the
             published one.
     """
     if weights == "random":
@@ -79,11 +79,11 @@ def _fetch(published: PublishedWeights) -> Path:
         if path.is_file() and file_sha256(path) != published.sha256:
             raise AvsedError(
                 f"{path}: is not the published file (its SHA-256 is not "
-                f"{published.sha256[:8]}...), and {published.url} cannot be fetched ({reason})"
+                f"{published.sha256[:8]}...), and {published.url} cannot be downloaded ({reason})"
             ) from None
         raise AvsedError(
-            f"{published.url}: cannot be fetched ({reason}); put the file into {path.parent}, or "
-            "give its path as the weights"
+            f"{published.url}: cannot be downloaded ({reason}); put the file into "
+            f"{path.parent}, or give its path as the weights"
         ) from None
     return path
 

@@ -74,7 +74,7 @@ class Prediction:
     Attributes:
         path: the file.
         has_audio: whether its audio can be decoded, used by the model or not.
-        has_video: likewise its pictures.
+        has_video: likewise its images.
         duration: seconds that were scored.
         classes: K labels.
         frame_scores: (T, K) in [0, 1]; frame k as in `framing`, T of them in the duration.

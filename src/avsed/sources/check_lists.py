@@ -1,4 +1,4 @@
-"""Say what is wrong and what is odd in the lists of a data set (Section 4.1)."""
+"""Check the lists of a data set for errors and oddities (Section 4.1)."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -20,23 +20,23 @@ from avsed.framing import CLIP_DURATION
 from avsed.sources.youtube.lists import Segment, segment_of
 
 _N_EXAMPLES = 3
-_N_ROWS_NAMED = 5  # rows with one and the same oddity; of more, only the first is named
+_N_ROWS_NAMED = 5  # rows with the same oddity; of more, only the first is reported
 
 
 @dataclass(frozen=True, kw_only=True)
 class MetadataCheck:
-    """What the lists of a data set hold, right, odd and wrong.
+    """The content of the lists of a data set, with errors and warnings.
 
     Attributes:
-        paths: split to list, also of the lists that cannot be read.
+        paths: split to list, including unreadable lists.
         classes: the label vocabulary.
-        classes_known: False if the vocabulary was gathered from the lists themselves.
-        errors: what stops the pipeline, a line each with the file.
-        warnings: what is odd but accepted, a line each with the file.
-        n_clips: split to clips, of the lists that can be read; likewise below.
-        n_events: strong split to events.
-        class_clips: labeled split to class to the clips that have it.
-        class_events: strong split to class to events.
+        classes_known: False if the vocabulary was collected from the lists.
+        errors: problems that stop the pipeline, one line each with the file.
+        warnings: accepted oddities, one line each with the file.
+        n_clips: split to the number of clips, for readable lists; likewise below.
+        n_events: strong split to the number of events.
+        class_clips: labeled split to class to the number of clips.
+        class_events: strong split to class to the number of events.
     """
 
     paths: Mapping[str, Path]
@@ -51,11 +51,11 @@ class MetadataCheck:
 
 
 def check_metadata(paths: Mapping[str, Path], classes: Sequence[str] | None) -> MetadataCheck:
-    """Read all lists of a data set to their ends.
+    """Read and check all lists of a data set.
 
     Args:
         paths: split to list.
-        classes: the label vocabulary; None takes every label of the lists for a class.
+        classes: the label vocabulary; if None, every label in the lists is a class.
     """
     known = tuple(classes) if classes is not None else _gather_classes(paths)
     clips: dict[str, list[AnnotatedClip]] = {}
@@ -69,7 +69,7 @@ def check_metadata(paths: Mapping[str, Path], classes: Sequence[str] | None) -> 
             continue
         clips[split] = reading.clips
         errors += _list_errors(path, reading)
-        warnings += _list_remarks(path, reading, known)
+        warnings += _list_warnings(path, reading, known)
     clip_ids = {split: [clip.clip_id for clip in clips[split]] for split in clips}
     events = {
         split: _count_events(clips[split], known) for split in STRONG_SPLITS if split in clips
@@ -88,7 +88,7 @@ def check_metadata(paths: Mapping[str, Path], classes: Sequence[str] | None) -> 
 
 
 def format_check(check: MetadataCheck) -> list[str]:
-    """Describe a check in lines of text: counts, then errors, then remarks."""
+    """Format a check as lines of text: counts, errors, warnings."""
     lists = [
         [
             f"{split}: {check.paths[split]}",
@@ -107,8 +107,8 @@ def format_check(check: MetadataCheck) -> list[str]:
             "",
         ]
     lines += [f"error: {error}" for error in check.errors]
-    lines += [f"remark: {warning}" for warning in check.warnings]
-    total = f"{_plural(len(check.errors), 'error')}, {_plural(len(check.warnings), 'remark')}"
+    lines += [f"warning: {warning}" for warning in check.warnings]
+    total = f"{_plural(len(check.errors), 'error')}, {_plural(len(check.warnings), 'warning')}"
     return [*lines, total]
 
 
@@ -127,7 +127,7 @@ def _class_rows(check: MetadataCheck) -> list[list[str]]:
 def _gather_classes(paths: Mapping[str, Path]) -> tuple[str, ...]:
     found: set[str] = set()
     for split, path in paths.items():
-        with suppress(AvsedError):  # said when the list is examined
+        with suppress(AvsedError):  # reported when the list is read
             found |= labels_used(path, split)
     return tuple(sorted(found))
 
@@ -138,10 +138,10 @@ def _list_errors(path: Path, reading: ListReading) -> list[str]:
     return [f"{path}: has no clips; add at least one"]
 
 
-def _list_remarks(path: Path, reading: ListReading, classes: Sequence[str]) -> list[str]:
-    """Find what is odd within one list."""
-    found = [*_short_clips(reading.clips), *_event_remarks(reading.clips)]
-    # Rows that cannot be read may hold what seems to be missing.
+def _list_warnings(path: Path, reading: ListReading, classes: Sequence[str]) -> list[str]:
+    """Find oddities within one list."""
+    found = [*_short_clips(reading.clips), *_event_warnings(reading.clips)]
+    # Unreadable rows may contain what seems to be missing.
     if not reading.errors and reading.clips:
         found += [*_clips_without_events(reading.clips), *_unused_classes(reading.clips, classes)]
     return _repeated_labels(reading.warnings) + [f"{path}: {warning}" for warning in found]
@@ -158,9 +158,9 @@ def _short_clips(clips: Sequence[AnnotatedClip]) -> list[str]:
     return [_clips(short, f" nominally shorter than {CLIP_DURATION:g} s")] if short else []
 
 
-def _event_remarks(clips: Sequence[AnnotatedClip]) -> list[str]:
-    """Find events of one class that overlap, and events that leave their clip."""
-    overlaps: list[str] = []  # the clip of each; likewise below
+def _event_warnings(clips: Sequence[AnnotatedClip]) -> list[str]:
+    """Find overlapping events of one class, and events that end after their clip."""
+    overlaps: list[str] = []  # with the clip of each; likewise below
     late: list[str] = []
     long: list[str] = []
     excess = 0.0
@@ -186,7 +186,7 @@ def _event_remarks(clips: Sequence[AnnotatedClip]) -> list[str]:
 
 
 def _overlap(first: Event, second: Event) -> bool:
-    """Compare two events, in the order of their onsets."""
+    """Return whether two events, sorted by onset, overlap."""
     return first.label == second.label and second.onset < first.offset
 
 
@@ -206,9 +206,9 @@ def _unused_classes(clips: Sequence[AnnotatedClip], classes: Sequence[str]) -> l
 
 
 def _shared_clips(paths: Mapping[str, Path], clip_ids: Mapping[str, list[str]]) -> list[str]:
-    """Refuse a clip in two lists: what is trained on must not be tested on."""
+    """Find clips in two lists, so that no training clip is tested on."""
     return [
-        f"{paths[second]} and {paths[first]}: both list {clip_id}; a clip belongs to one of them"
+        f"{paths[second]} and {paths[first]}: both list {clip_id}; remove the clip from one of them"
         for first, second in combinations(clip_ids, 2)
         for clip_id in sorted(set(clip_ids[first]).intersection(clip_ids[second]))
     ]
@@ -241,7 +241,7 @@ def _like_pairs(
     """Find different clips with the same key.
 
     Returns:
-        Two splits, or one twice, to two such clips for each key.
+        Pair of splits, or one split twice, to two such clips per key.
     """
     groups: dict[str, dict[str, list[str]]] = {}
     for split, names in clip_ids.items():
@@ -260,7 +260,7 @@ def _like_pairs(
 def _segment(clip_id: str) -> Segment | None:
     try:
         return segment_of(clip_id)
-    except AvsedError:  # a name of another form
+    except AvsedError:  # a name of another format
         return None
 
 
@@ -284,7 +284,7 @@ def _files(paths: Mapping[str, Path], first: str, second: str) -> str:
 
 
 def _clips(clip_ids: Sequence[str], what: str = "") -> str:
-    """Count and name distinct clips, and say what is odd in them."""
+    """Format a warning about distinct clips, with their number and examples."""
     distinct = list(dict.fromkeys(clip_ids))
     return f"{_plural(len(distinct), 'clip')}{what} {_examples(distinct)}"
 
@@ -299,7 +299,7 @@ def _plural(count: int, noun: str, plural: str = "") -> str:
 
 
 def _table(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Align columns: the first to the left, the others to the right."""
+    """Format a table: the first column left-aligned, the others right-aligned."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return [
         "  ".join(

@@ -74,7 +74,7 @@ def _refuse_shared_clips(lists: dict[str, list[AnnotatedClip]]) -> None:
         for clip in clips:
             if clip.clip_id in seen:
                 raise AvsedError(
-                    f"{split}.tsv and {seen[clip.clip_id]}.tsv: both list {clip.clip_id}; a clip "
-                    "belongs to one of them"
+                    f"{split}.tsv and {seen[clip.clip_id]}.tsv: both list {clip.clip_id}; remove "
+                    "the clip from one of them"
                 )
             seen[clip.clip_id] = split

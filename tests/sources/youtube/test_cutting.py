@@ -107,13 +107,13 @@ def test_a_clip_at_the_videos_end_is_shorter(whole: Path, tmp_path: Path) -> Non
     assert record.duration == pytest.approx(6.0, abs=0.05)
 
 
-@pytest.mark.parametrize(("audio", "pictures"), [(24.0, 30.0), (30.0, 24.0)])
+@pytest.mark.parametrize(("audio", "images"), [(24.0, 30.0), (30.0, 24.0)])
 def test_sound_may_end_before_the_pictures_and_the_other_way_round(
-    audio: float, pictures: float, tmp_path: Path
+    audio: float, images: float, tmp_path: Path
 ) -> None:
     source = tmp_path / "uneven.mp4"
-    picture = ("-f", "lavfi", "-i", f"testsrc=duration={pictures}:size=64x48:rate=10")
-    make(source, *picture, "-f", "lavfi", "-i", f"sine=duration={audio}")
+    image = ("-f", "lavfi", "-i", f"testsrc=duration={images}:size=64x48:rate=10")
+    make(source, *image, "-f", "lavfi", "-i", f"sine=duration={audio}")
     record = cut_clip(video(source), segment(20.0), tmp_path / "clip.mp4")
     assert (record.status, record.has_audio, record.has_video) == ("ok", True, True)
 

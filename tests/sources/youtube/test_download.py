@@ -41,9 +41,9 @@ ROBOT_CHECK = "Sign in to confirm you\u2019re not a bot"
 def video(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """Make a video of 30 s, as bright as its second."""
     path = tmp_path_factory.mktemp("site") / "video.mp4"
-    picture = "nullsrc=size=64x48:rate=10:duration=30,geq=lum='40+6*floor(T)':cb=128:cr=128"
+    image = "nullsrc=size=64x48:rate=10:duration=30,geq=lum='40+6*floor(T)':cb=128:cr=128"
     sound = ("-f", "lavfi", "-i", "sine=frequency=440:duration=30")
-    command = [ffmpeg_path(), "-v", "error", "-f", "lavfi", "-i", picture, *sound, str(path)]
+    command = [ffmpeg_path(), "-v", "error", "-f", "lavfi", "-i", image, *sound, str(path)]
     subprocess.run(command, check=True)
     return path.read_bytes()
 
@@ -378,7 +378,7 @@ def test_another_video_than_was_asked_for_is_refused(
         answer = youtube.extract
         monkeypatch.setattr(youtube, "extract", lambda url: answer(url) | {"id": ids("other")[0]})
         (record,) = fetch(clips("asked"), tmp_path, YOUTUBE).values()
-    assert record.reason == "not delivered: the site gave no file of this video"
+    assert record.reason == "not delivered: the site delivered no file of this video"
 
 
 @pytest.mark.parametrize(
@@ -542,14 +542,14 @@ def test_the_smallest_sufficient_formats_are_taken(
     with open_site({}) as site:
         youtube = FakeYoutube(site, monkeypatch)
         single = youtube.format("18", "single", "avc1", "mp4a", 360)
-        pictures = youtube.format("134", "pictures", "avc1", "none", 360)
+        images = youtube.format("134", "images", "avc1", "none", 360)
         large = youtube.format("137", "large", "avc1", "none", 1080)
         sound = youtube.format("140", "sound", "none", "mp4a")
-        offered = ([single, pictures, large, sound], [large, sound], [pictures], [sound])
+        offered = ([single, images, large, sound], [large, sound], [images], [sound])
         youtube.formats = dict(zip(ids(*names), offered, strict=True))
         site.answers = {
             "single": serve(video),
-            "pictures": serve(streams["v"]),
+            "images": serve(streams["v"]),
             "large": serve(streams["v"]),
             "sound": serve(streams["a"]),
         }
@@ -694,4 +694,4 @@ def test_it_is_said_beforehand_how_long_it_takes(
     with open_site({}) as site, pytest.raises(AvsedError):
         download = DOWNLOAD.model_copy(update={"sleep": 0.09})
         fetch(clips(*names), tmp_path, site.site, download)
-    assert "20 of 20 clips to ask YouTube for, one every 0.09 s" in capsys.readouterr().out
+    assert "20 of 20 clips to download from YouTube, one every 0.09 s" in capsys.readouterr().out

@@ -80,7 +80,7 @@ def test_a_clips_name_says_its_video_and_its_place(
     clip_id: str, video_id: str | None, start: float, duration: float
 ) -> None:
     if video_id is None:
-        with pytest.raises(AvsedError, match="is no clip of YouTube"):
+        with pytest.raises(AvsedError, match="is not a clip from YouTube"):
             segment_of(clip_id)
     else:
         segment = segment_of(clip_id)
@@ -104,14 +104,16 @@ def test_a_changed_list_is_refused(published: Path) -> None:
 
 def test_a_missing_list_says_where_to_fetch_it(published: Path) -> None:
     (published / FILES["weak"]).unlink()
-    with pytest.raises(AvsedError, match=r"weak.csv: no such list; fetch it from https://.*weak"):
+    with pytest.raises(
+        AvsedError, match=r"weak.csv: no such list; download it from https://.*weak"
+    ):
         find_lists(str(published))
 
 
 def test_a_list_that_names_no_clip_of_youtube_is_refused(published: Path) -> None:
     path = published / FILES["unlabeled"]
     path.write_text("filename\ndog.wav\n")
-    with pytest.raises(AvsedError, match="dog: is no clip of YouTube"):
+    with pytest.raises(AvsedError, match="dog: is not a clip from YouTube"):
         read_published({split: published / name for split, name in FILES.items()})
 
 
@@ -132,7 +134,7 @@ def test_another_list_at_the_published_address_is_refused(
     (published / FILES["weak"]).write_text("filename\tevent_labels\n")
     with served(published) as address:
         monkeypatch.setattr(lists, "PUBLISHED_AT", (address,))
-        with pytest.raises(AvsedError, match=r"weak.csv: cannot be fetched .*hash"):
+        with pytest.raises(AvsedError, match=r"weak.csv: cannot be downloaded .*hash"):
             find_lists("published")
     assert not (store_dir() / "dcase2018" / FILES["weak"]).exists()
 
@@ -147,7 +149,7 @@ def test_without_a_network_it_says_which_file_to_put_where(
         with pytest.raises(AvsedError) as caught:
             find_lists("published")
         message = str(caught.value)
-        assert f"{address}{FILES[split]}: cannot be fetched" in message
+        assert f"{address}{FILES[split]}: cannot be downloaded" in message
         assert f"put it at {place / name}" in message
         assert "\n" not in message
         (place / name).parent.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Demo clips as media: a scene's sound, and an mp4 file of sound and pictures."""
+"""Encode demo clips: the audio of a scene, and an mp4 file with audio and images."""
 
 import io
 import subprocess
@@ -14,19 +14,19 @@ from avsed.dataset.ffmpeg import ffmpeg_path, run_ffmpeg
 from avsed.errors import AvsedError
 from avsed.framing import n_samples
 from avsed.runtime.files import name_disk_errors, work_folder
-from avsed.sources.demo.pictures import HEIGHT, PICTURE_RATE, WIDTH, draw_pictures
+from avsed.sources.demo.images import DRAWING_RATE, HEIGHT, WIDTH, draw_images
 from avsed.sources.demo.scenes import Scene
 from avsed.sources.demo.sounds import SAMPLE_RATE, background, synthesize
 
-VIDEO_RATE = 12  # video frames per second: each picture is held for six
+VIDEO_RATE = 12  # video frames per second: each image is held for six
 
-_SOUND_STREAM = 1  # of the scene's seed, apart from the pictures'
+_SOUND_STREAM = 1  # spawn key of the scene's seed, separate from that of the images
 _EVENT_LEVELS = (-8.0, 0.0)  # dB
 _RAMP = 0.005  # seconds
-_PEAK = 0.9  # that no clip passes
+_PEAK = 0.9  # maximum of every clip
 _CODECS = {"vcodec": "libx264", "acodec": "aac"}
-# A constant quantiser that drops small changes, and no B-frames: a held picture then costs no
-# bits and is decoded to the very same picture.
+# A constant quantizer that drops small changes, and no B-frames: a held image then costs no
+# bits and is decoded to the same image.
 _X264 = {
     "preset": "veryfast",
     "qp": 24,
@@ -36,7 +36,7 @@ _X264 = {
 
 
 def render_audio(scene: Scene) -> NDArray[np.float32]:
-    """Render a scene's sound: its events, each of its own level, over its background.
+    """Render the audio of a scene: its events at their levels over the background.
 
     Returns:
         (samples,) at `sounds.SAMPLE_RATE`, mono, inside -1 to 1.
@@ -53,7 +53,7 @@ def render_audio(scene: Scene) -> NDArray[np.float32]:
 
 
 def render_clip(scene: Scene, path: Path) -> None:
-    """Render a scene to an mp4 file; the same scene gives the same file.
+    """Render a scene to an mp4 file; the same scene produces the same file.
 
     Args:
         scene: what to render.
@@ -65,41 +65,41 @@ def render_clip(scene: Scene, path: Path) -> None:
     """
     with work_folder(path.parent) as folder:
         audio_path, part = folder / "audio.wav", folder / path.name
-        # In memory first: libsndfile's own errors do not say that a disk is full.
+        # In memory first: libsndfile's errors do not report a full disk.
         sound = io.BytesIO()
         soundfile.write(sound, render_audio(scene), SAMPLE_RATE, subtype="PCM_16", format="WAV")
         with name_disk_errors(path):
             audio_path.write_bytes(sound.getbuffer())
-        _encode(draw_pictures(scene), audio_path, part, scene.duration)
+        _encode(draw_images(scene), audio_path, part, scene.duration)
         part.replace(path)
 
 
 def _gain(level: float) -> float:
-    """Convert dB to a factor of amplitude."""
+    """Convert dB to an amplitude factor."""
     return float(10 ** (level / 20))
 
 
-def _encode(pictures: NDArray[np.uint8], audio_path: Path, path: Path, duration: float) -> None:
-    # Repeated here and not by ffmpeg, which hangs now and then when it is to cut what it repeats.
-    held = np.repeat(pictures, VIDEO_RATE // PICTURE_RATE, axis=0)
+def _encode(images: NDArray[np.uint8], audio_path: Path, path: Path, duration: float) -> None:
+    # Repeated here and not by ffmpeg, which sometimes hangs when it cuts repeated images.
+    held = np.repeat(images, VIDEO_RATE // DRAWING_RATE, axis=0)
     frames = held[: round(duration * VIDEO_RATE)]
     try:
         run_ffmpeg(
             _command(audio_path, path).get_args(), stdin=frames.tobytes(), out_dir=path.parent
         )
     except subprocess.CalledProcessError as error:
-        raise AvsedError(_complaint(path, error.stderr.decode(errors="replace"))) from error
+        raise AvsedError(_explain_failure(path, error.stderr.decode(errors="replace"))) from error
     except subprocess.TimeoutExpired:
         raise AvsedError(f"{path}: {ffmpeg_path()} hangs; run the stage again") from None
 
 
 def _command(audio_path: Path, path: Path) -> Any:
-    """Build ffmpeg's command; it reads the pictures from its standard input."""
+    """Build ffmpeg's command, which reads the images from standard input."""
     video = ffmpeg.input(
         "pipe:",
         format="rawvideo",
         pix_fmt="rgb24",
-        s=f"{WIDTH}x{HEIGHT}",  # as `video_size`, ffmpeg-python would want a pair
+        s=f"{WIDTH}x{HEIGHT}",  # ffmpeg-python requires a pair for `video_size`
         framerate=VIDEO_RATE,
     )
     return (
@@ -111,7 +111,7 @@ def _command(audio_path: Path, path: Path) -> Any:
             **_X264,
             pix_fmt="yuv420p",
             audio_bitrate="96k",
-            # One thread and no dates or versions: the same scene must give the same bytes.
+            # One thread, no dates and no versions: the same scene must produce the same bytes.
             threads=1,
             flags="+bitexact",
             fflags="+bitexact",
@@ -121,14 +121,14 @@ def _command(audio_path: Path, path: Path) -> Any:
     )
 
 
-def _complaint(path: Path, stderr: str) -> str:
-    """Say in one line why ffmpeg failed."""
+def _explain_failure(path: Path, stderr: str) -> str:
+    """Explain in one line why ffmpeg failed."""
     for codec in _CODECS.values():
         if f"Unknown encoder '{codec}'" in stderr:
             return (
                 f"{ffmpeg_path()}: has no encoder {codec}; take this ffmpeg out of PATH so that "
                 "the packaged one is used"
             )
-    # The first error is the cause; those after it say what could not be done because of it.
+    # The first error is the cause; later ones are its consequences.
     reason = next((line for line in stderr.splitlines() if line.strip()), "it does not say why")
     return f"{path}: cannot be written by {ffmpeg_path()}: {reason.strip()}"

@@ -1,4 +1,4 @@
-"""The plan of the demo data set: which clip has which events, drawn from a seed."""
+"""Plan the demo data set: the events of each clip, drawn from a seed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,19 +22,19 @@ _SHORT_CLIP_DURATIONS = (4.0, 9.9)
 _BACKGROUND_LEVELS = (-34.0, -16.0)  # dB
 _N_CLASSES_SHARES = (0.5, 0.35, 0.15)  # of the clips with 1, 2 and 3 classes
 _MOST_EVENTS = 4
-_GAP = 0.5  # seconds between two events of a class: less would be heard as one event
+_GAP = 0.5  # seconds between two events of a class: closer ones would be heard as one
 _PLACEMENTS_TRIED = 20
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scene:
-    """What a demo clip is made of.
+    """The plan of a demo clip.
 
     Attributes:
         clip_id: in DCASE's form, `Y<11 characters>_<start>_<end>`.
         duration: seconds, at most `CLIP_DURATION`.
         events: events by onset, those of one class apart.
-        seed: what sound and picture are drawn from.
+        seed: seed of the audio and the images.
         background_level: dB relative to an event of full level.
     """
 
@@ -46,7 +46,7 @@ class Scene:
 
 
 def compose(n_clips: Mapping[str, int], seed: int) -> dict[str, list[Scene]]:
-    """Plan the clips of each split, every class in about as many clips.
+    """Plan the clips of each split, with each class in about equally many clips.
 
     A clip's plan does not depend on how many clips follow it, nor on the other splits.
 
@@ -61,7 +61,7 @@ def compose(n_clips: Mapping[str, int], seed: int) -> dict[str, list[Scene]]:
 
 
 def annotated(scene: Scene, split: str) -> AnnotatedClip:
-    """Give what the list of a split says of a scene."""
+    """Return the annotations of a scene for the list of a split."""
     if split == "unlabeled":
         return AnnotatedClip(clip_id=scene.clip_id)
     return AnnotatedClip(
@@ -90,7 +90,7 @@ def _rng(seed: int, *key: int) -> np.random.Generator:
 
 
 def _deal(deck: list[str], n_classes: int, rng: np.random.Generator) -> list[str]:
-    """Draw different classes from the top of a deck, which more decks join when it lacks one."""
+    """Draw different classes from a shuffled deck, which is refilled when needed."""
     labels: list[str] = []
     while len(labels) < n_classes:
         if set(deck) <= set(labels):
@@ -101,7 +101,7 @@ def _deal(deck: list[str], n_classes: int, rng: np.random.Generator) -> list[str
 
 
 def _compose_clip(name: str, labels: list[str], rng: np.random.Generator) -> Scene:
-    """Compose a clip in which each of the classes is heard at least once."""
+    """Compose a clip with at least one event of each class."""
     duration = CLIP_DURATION
     if rng.random() < _SHORT_CLIP_SHARE:
         duration = round(rng.uniform(*_SHORT_CLIP_DURATIONS), 3)
@@ -124,7 +124,7 @@ def _compose_clip(name: str, labels: list[str], rng: np.random.Generator) -> Sce
 def _place(
     label: str, duration: float, events: list[Event], rng: np.random.Generator
 ) -> Event | None:
-    """Draw an event apart from those of its class; None where there is hardly room for it."""
+    """Draw an event apart from others of its class; None if there is no room."""
     shortest, longest = _BRIEF_DURATIONS if label in _BRIEF_CLASSES else _STEADY_DURATIONS
     for _ in range(_PLACEMENTS_TRIED):
         length = rng.uniform(shortest, min(longest, duration))

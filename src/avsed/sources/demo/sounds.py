@@ -28,7 +28,7 @@ _Wave = NDArray[np.float64]
 
 
 def synthesize(label: str, duration: float, rng: np.random.Generator) -> Samples:
-    """Synthesise a sound of a class, heard from its first to its last sample.
+    """Synthesize a sound of a class that is audible from the first to the last sample.
 
     Args:
         label: one of the DCASE 2018 classes.
@@ -42,7 +42,7 @@ def synthesize(label: str, duration: float, rng: np.random.Generator) -> Samples
 
 
 def background(duration: float, rng: np.random.Generator) -> Samples:
-    """Synthesise steady noise of a random colour between white and brown.
+    """Synthesize steady noise of a random color between white and brown.
 
     Args:
         duration: seconds, more than 0.
@@ -83,7 +83,7 @@ def _cat(n: int, rng: np.random.Generator) -> _Wave:
 
 
 def _dishes(n: int, rng: np.random.Generator) -> _Wave:
-    """Knock at three dishes, each with inharmonic modes of its own."""
+    """Knock at three dishes, each with its own inharmonic modes."""
     time = np.arange(n_samples(0.4, SAMPLE_RATE)) / SAMPLE_RATE
     hits = rng.random((3, n)) < rng.uniform(1, 2.5) / SAMPLE_RATE
     # The event starts with a knock and rings to its end.
@@ -116,7 +116,7 @@ def _frying(n: int, rng: np.random.Generator) -> _Wave:
 
 
 def _running_water(n: int, rng: np.random.Generator) -> _Wave:
-    """Bubble: bands of noise that swell each for itself."""
+    """Bubble: bands of noise that swell independently."""
     edges = np.geomspace(rng.uniform(250, 400), 7000, 6)
     noise = _noise(n, rng)
     bands = [
@@ -200,7 +200,7 @@ def _tone(pitch: _Wave, overtones: _Wave) -> _Wave:
 
 
 def _hump(pitch: float, center: float, width: float) -> _Wave:
-    """Give the amplitudes of a pitch's harmonics that lie within a width of a center, in Hz."""
+    """Return the amplitudes of harmonics within a width around a center, in Hz."""
     frequencies = pitch * np.arange(1, _HIGHEST_HARMONIC // pitch)
     return np.exp(-0.5 * ((frequencies - center) / width) ** 2)
 

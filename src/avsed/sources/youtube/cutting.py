@@ -1,4 +1,4 @@
-"""Cut a clip out of a fetched video into one small mp4 file, and check what is in it."""
+"""Cut a clip from a downloaded video into a small mp4 file, and check the result."""
 
 import subprocess
 from pathlib import Path
@@ -12,11 +12,11 @@ from avsed.sources.youtube.failures import FetchError, Outcome
 from avsed.sources.youtube.fetching import Video
 from avsed.sources.youtube.lists import Segment
 
-LARGEST_SIDE = 360  # pixels of the shorter side, where no smaller video was offered
-TOLERANCE = 1.0  # seconds that a clip may miss at its end: sites round their videos' durations
-SHORTEST = 0.2  # seconds of a clip that are worth having
+LARGEST_SIDE = 360  # pixels of the shorter side, if no smaller video was offered
+TOLERANCE = 1.0  # seconds that a clip may lack at its end: sites round durations
+SHORTEST = 0.2  # minimum seconds of a useful clip
 
-# Even sides, which H.264 wants, and the picture's proportions.
+# Even sides, as H.264 requires, and the original aspect ratio.
 _SMALLER = "if(gt(iw,ih),{landscape},{portrait})"
 _WIDTH = _SMALLER.format(landscape="-2", portrait=f"trunc(min({LARGEST_SIDE},iw)/2)*2")
 _HEIGHT = _SMALLER.format(landscape=f"trunc(min({LARGEST_SIDE},ih)/2)*2", portrait="-2")
@@ -32,18 +32,19 @@ _ENCODING = {
 
 
 def cut_clip(video: Video, segment: Segment, path: Path) -> ClipRecord:
-    """Cut a clip, encoded anew so that it starts where it was asked to and not at a keyframe.
+    """Cut a clip, re-encoding it so that it starts at the exact time and not at a keyframe.
 
     Args:
-        video: the fetched file.
-        segment: the part of the video that is wanted.
+        video: the downloaded file.
+        segment: the part of the video to cut.
         path: an mp4 file to write, in a folder that exists.
 
     Returns:
-        The clip's record; it has video, and is as long as asked or as the video allows.
+        The record of the clip, which has video and the requested or the longest possible
+        duration.
 
     Raises:
-        FetchError: if the file is damaged, lacks pictures, or ends before the clip.
+        FetchError: if the file is damaged, has no video, or ends before the clip.
         OSError: if a disk is full.
     """
     try:
@@ -67,7 +68,7 @@ def cut_clip(video: Video, segment: Segment, path: Path) -> ClipRecord:
             Outcome.TEMPORARY, "damaged", warning[0] if warning else "ffmpeg failed"
         ) from None
     except subprocess.TimeoutExpired:
-        raise FetchError(Outcome.TEMPORARY, "damaged", "ffmpeg hangs on it") from None
+        raise FetchError(Outcome.TEMPORARY, "damaged", "ffmpeg hangs") from None
 
     record = inspect_clip(segment.clip_id, path)
     if record.status != "ok":
@@ -75,7 +76,7 @@ def cut_clip(video: Video, segment: Segment, path: Path) -> ClipRecord:
     if not record.has_video:
         raise FetchError(Outcome.TEMPORARY, "damaged", record.reason)
     expected = min(segment.duration, ends - segment.start) if ends else segment.duration
-    # Sound may end before the pictures, and the other way round.
+    # Audio and video may end at different times.
     reached = max(record.duration, read_header(path).duration)
     if reached < expected - TOLERANCE:
         raise FetchError(Outcome.TEMPORARY, "damaged", f"ends {expected - reached:.1f} s too early")

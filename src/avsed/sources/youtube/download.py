@@ -1,4 +1,4 @@
-"""Fetch all clips from YouTube: slowly, over days, through failures and kills (Section 4.1)."""
+"""Download all clips from YouTube, resuming after failures and kills (Section 4.1)."""
 
 import os
 import shutil
@@ -16,7 +16,9 @@ from avsed.sources.youtube.lists import segment_of
 from avsed.sources.youtube.recovery import recover_clips
 from avsed.sources.youtube.scheduling import RetryPolicy, Schedule
 
-VIDEO_TO_REQUEST = 16  # the pause between videos, in pauses between requests; as yt-dlp advises
+VIDEO_TO_REQUEST = (
+    16  # the pause between videos as a multiple of the pause between requests, as yt-dlp advises
+)
 
 
 def download_clips(
@@ -28,23 +30,23 @@ def download_clips(
     site: Site = YOUTUBE,
     retry_policy: RetryPolicy | None = None,
 ) -> list[ClipRecord]:
-    """Fetch the clips that neither the store nor the last commit has.
+    """Download the clips that are neither in the store nor in the last commit.
 
     Args:
         clip_ids: clips, named `Y<video id>_<start>_<end>`.
-        download: cookies, proxy and pace.
-        clips_dir: DVC's output for their media; becomes an mp4 file for each.
-        table_path: DVC's output for their records, which is read in the last commit only.
-        site: where to ask.
+        download: cookies, proxy and rate.
+        clips_dir: DVC's output for the media; gets one mp4 file per clip.
+        table_path: DVC's output for the records; only read from the last commit.
+        site: the video site.
         retry_policy: waits, attempts and limits.
 
     Returns:
-        A record of each clip: ok; unavailable, whose video is gone; or failed, which is tried
-        again in the next run.
+        One record per clip: ok; unavailable, if the video is gone; or failed, which the next run
+        retries.
 
     Raises:
-        AvsedError: if the site refuses this address, or nothing can be reached. What was fetched
-            is kept, and no clip is recorded as gone for it.
+        AvsedError: if the site blocks this address, or cannot be reached. Downloaded clips are
+            kept, and no clip is recorded as gone because of it.
     """
     retry_policy = retry_policy or RetryPolicy()
     access = Access(
@@ -60,7 +62,7 @@ def download_clips(
         ledger.reconcile(clip_ids)
         recover_clips(ledger, clip_ids, clips_dir=clips_dir, table_path=table_path)
         if download.cookies:
-            ledger.ask_again_for_age_restricted()
+            ledger.retry_age_restricted()
         wanted = [segment for segment in segments if not ledger.is_settled(segment.clip_id)]
         failed: dict[str, FetchError] = {}
         if wanted:
@@ -84,14 +86,15 @@ def _announce(n_wanted: int, n_clips: int, download: Download) -> None:
     minutes = n_wanted * download.sleep / 60
     time_needed = f"{minutes / 60:.0f} hours" if minutes > 90 else f"{minutes:.0f} minutes"
     print(
-        f"{n_wanted:,} of {n_clips:,} clips to ask YouTube for, one every {download.sleep:g} s: "
-        f"{time_needed} or more. It may be stopped at any time; the same command goes on.",
+        f"{n_wanted:,} of {n_clips:,} clips to download from YouTube, one every "
+        f"{download.sleep:g} s: {time_needed} or more. "
+        "You can stop at any time; the same command continues.",
         flush=True,
     )
 
 
 def _offer_ffmpeg() -> None:
-    """Put ffmpeg into PATH: for parts of videos, yt-dlp looks for it there only."""
+    """Add ffmpeg to PATH: yt-dlp looks for it only there to download parts of videos."""
     if shutil.which("ffmpeg") is None:
         link = store_dir() / "bin" / "ffmpeg"
         link.parent.mkdir(parents=True, exist_ok=True)

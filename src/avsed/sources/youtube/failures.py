@@ -1,7 +1,7 @@
-"""Tell apart why a video was not had: gone, perhaps gone, blocked, throttled, or not this time.
+"""Classify failed downloads: gone, possibly gone, blocked, throttled, temporary.
 
-YouTube's reason stands in yt-dlp's message as YouTube words it, in English. Only what says of the
-video that it is gone may be recorded as such; a robot check is a fact about the address.
+yt-dlp's message contains YouTube's reason in English. Only reasons that refer to the video itself
+are recorded as gone; a bot check refers to the address.
 """
 
 import errno
@@ -22,19 +22,19 @@ from avsed.errors import DISK_TROUBLE
 
 
 class Outcome(Enum):
-    """What follows from a failure."""
+    """The consequence of a failure."""
 
-    GONE = "gone"  # for good: recorded, and not tried again
-    UNCONFIRMED = "unconfirmed"  # gone, unless nothing else is answered either
-    BLOCKED = "blocked"  # the address is refused, whatever the video
-    THROTTLED = "throttled"  # likewise, for a while
-    TEMPORARY = "temporary"  # tried again
+    GONE = "gone"  # permanent: recorded, and not retried
+    UNCONFIRMED = "unconfirmed"  # gone, unless nothing else can be downloaded either
+    BLOCKED = "blocked"  # the address is blocked, for all videos
+    THROTTLED = "throttled"  # the address is blocked for a while
+    TEMPORARY = "temporary"  # retried
 
 
 AGE_RESTRICTED = "age-restricted"
 
-# What a message says, what follows, and what to call it in reports. The first that fits counts:
-# a refused address may also read "unavailable", and a country's copyright case is the country's.
+# Words of a message, the outcome, and the category for reports. The first match counts: messages
+# about blocked addresses can also contain "unavailable".
 ERROR_PATTERNS: tuple[tuple[str, Outcome, str], ...] = (
     ("not a bot", Outcome.BLOCKED, "robot check"),
     ("captcha challenge", Outcome.BLOCKED, "robot check"),
@@ -62,9 +62,9 @@ ERROR_PATTERNS: tuple[tuple[str, Outcome, str], ...] = (
     ("requires payment", Outcome.GONE, "members only"),
     ("DRM protected", Outcome.GONE, "protected"),
     ("live stream recording is not available", Outcome.GONE, "removed"),
-    # What is left of "sign in" asks for it before any video.
+    # Other messages with "sign in" require it for any video.
     ("Please sign in", Outcome.BLOCKED, "robot check"),
-    ("not available on this app", Outcome.TEMPORARY, "not delivered"),  # of yt-dlp's disguise
+    ("not available on this app", Outcome.TEMPORARY, "not delivered"),  # of yt-dlp's client
     ("Giving up after", Outcome.TEMPORARY, "network"),
     ("Video unavailable", Outcome.UNCONFIRMED, "unavailable"),
     ("video is unavailable", Outcome.UNCONFIRMED, "unavailable"),
@@ -73,9 +73,9 @@ ERROR_PATTERNS: tuple[tuple[str, Outcome, str], ...] = (
     ("no longer available", Outcome.UNCONFIRMED, "unavailable"),
 )
 
-LEAST_ROOM = 2**20  # bytes without which nothing can be fetched
+LEAST_ROOM = 2**20  # bytes of disk space needed for a download
 _LONGEST_REASON = 200  # characters
-# Where yt-dlp's own advice, meant for its command line, begins.
+# The beginning of yt-dlp's advice about its own command line.
 _ADVICE = re.compile(
     r"\.? Use --cookies| You might want to use a VPN| It is recommended to use"
     r"|;? please report this issue| \(caused by "
@@ -84,13 +84,13 @@ _ADVICE = re.compile(
 
 @dataclass(eq=False)
 class FetchError(Exception):
-    """A clip was not had.
+    """A clip could not be downloaded.
 
     Attributes:
-        outcome: what follows.
+        outcome: the consequence.
         category: a word or two for reports.
-        reason: what was said, in one line.
-        retry_after: seconds that the server asks to wait for.
+        reason: the message, in one line.
+        retry_after: seconds to wait, as requested by the server.
     """
 
     outcome: Outcome
@@ -104,7 +104,7 @@ class FetchError(Exception):
 
 
 def explain(error: Exception) -> FetchError:
-    """Say what follows from an exception of yt-dlp."""
+    """Classify an exception of yt-dlp."""
     reason = one_line(str(error))
     if any(isinstance(cause, GeoRestrictedError) for cause in _causes(error)):
         return FetchError(Outcome.GONE, "blocked in this country", reason)
@@ -120,18 +120,18 @@ def explain(error: Exception) -> FetchError:
     wait = _seconds(refusal.response.headers.get("Retry-After", ""))
     if refusal.status == 429:
         return FetchError(Outcome.THROTTLED, "rate limit", reason, wait)
-    # Only of the video's page: addresses of its media run out, and are then asked for anew.
+    # For the page of the video only: URLs of media expire and are then requested again.
     if refusal.status in (404, 410) and "unable to download webpage" in said:
         return FetchError(Outcome.UNCONFIRMED, "not found", reason)
     return FetchError(Outcome.TEMPORARY, "network", reason, wait)
 
 
 def disk_trouble(error: BaseException, folder: Path) -> OSError | None:
-    """Find out whether an exception of yt-dlp comes of a disk that is full or closed to us.
+    """Return the disk error behind an exception of yt-dlp, if there is one.
 
     Args:
         error: the exception.
-        folder: in which it writes.
+        folder: the folder that yt-dlp writes to.
     """
     number = next(
         (
@@ -141,14 +141,14 @@ def disk_trouble(error: BaseException, folder: Path) -> OSError | None:
         ),
         None,
     )
-    # The programs that it calls do not say why they fail.
+    # The programs that yt-dlp calls do not report why they fail.
     if number is None and shutil.disk_usage(folder).free < LEAST_ROOM:
         number = errno.ENOSPC
     return OSError(number, os.strerror(number), str(folder)) if number else None
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Walk through all exceptions behind one; yt-dlp keeps them in several places."""
+    """Yield all exceptions behind one; yt-dlp keeps them in several attributes."""
     waiting: list[object] = [error]
     seen: set[int] = set()
     while waiting:
@@ -167,7 +167,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def one_line(message: str) -> str:
-    """Keep what was said: no address of yt-dlp's help, no control characters, straight quotes."""
+    """Clean a message: remove URLs of yt-dlp's help and control characters, straighten quotes."""
     line = re.sub(r"[\x00-\x20\x7f-\xa0]+", " ", message.replace("\u2019", "'")).strip()
     line = re.sub(r"^ERROR: ", "", line)
     line = re.sub(r"^\[[\w:]+\] (\S+: )?", "", line)
@@ -176,7 +176,7 @@ def one_line(message: str) -> str:
 
 
 def _seconds(retry_after: str) -> float:
-    """Read a Retry-After header: seconds, or a date."""
+    """Parse a Retry-After header: seconds or a date."""
     if re.fullmatch(r"[0-9]{1,6}", retry_after.strip()):
         return float(retry_after)
     try:

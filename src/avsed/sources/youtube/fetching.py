@@ -1,4 +1,4 @@
-"""Fetch one video by yt-dlp, whole unless it is very long, into a folder of its own."""
+"""Download one video with yt-dlp into its own folder, whole unless it is very long."""
 
 import io
 import time
@@ -18,22 +18,22 @@ from avsed.errors import AvsedError
 from avsed.sources.youtube.failures import FetchError, Outcome, disk_trouble, explain, one_line
 from avsed.sources.youtube.lists import Segment
 
-# At most 360p with audio; whatever there is where that is not offered. Some sessions get a single
-# file of both streams.
+# At most 360p with audio, or any format if that is not offered. Some sessions get a single file
+# with both streams.
 FORMAT = "bv[height<=360]+ba/b[height<=360]/bv+ba/b"
 FORMAT_SORT = ("+res:360", "vcodec:h264", "acodec:aac")
-LONG_VIDEO = 2 * 3600  # seconds; of longer ones only the clip's part is asked for
+LONG_VIDEO = 2 * 3600  # seconds; only the part of the clip is requested from longer videos
 SOCKET_TIMEOUT = 30  # seconds without a byte
 TIME_LIMIT = 1800  # seconds of one video's download
 
 
 @dataclass(frozen=True, kw_only=True)
 class Site:
-    """Where videos are asked for.
+    """A site of videos.
 
     Attributes:
-        address: of a video's page, with `{video_id}` in it.
-        extractor: yt-dlp's extractor for it; no other is let in.
+        address: URL of the page of a video, with `{video_id}`.
+        extractor: yt-dlp's extractor for the site; others are disabled.
     """
 
     address: str
@@ -45,15 +45,15 @@ YOUTUBE = Site(address="https://www.youtube.com/watch?v={video_id}", extractor="
 
 @dataclass(frozen=True, kw_only=True)
 class Access:
-    """How videos are asked for.
+    """Settings of the requests.
 
     Attributes:
-        site: where.
-        cookies: the text of a cookies.txt, as `read_cookies` gives it.
-        proxy: address of a proxy.
+        site: the video site.
+        cookies: the text of a cookies.txt, from `read_cookies`.
+        proxy: URL of a proxy.
         pause: seconds between the requests for one video.
-        long_video: seconds; of longer videos only the clip's part is fetched.
-        socket_timeout: seconds to wait for a byte.
+        long_video: seconds; only the part of the clip is downloaded from longer videos.
+        socket_timeout: seconds without a byte.
     """
 
     site: Site
@@ -66,12 +66,12 @@ class Access:
 
 @dataclass(frozen=True, kw_only=True)
 class Video:
-    """A fetched file.
+    """A downloaded file.
 
     Attributes:
         path: the file.
-        start: the second of the video at which the file starts: 0 unless a part was fetched.
-        duration: seconds of the whole video as the site says; None where it does not.
+        start: the second of the video at which the file starts; 0 unless a part was downloaded.
+        duration: seconds of the whole video according to the site; None if unknown.
     """
 
     path: Path
@@ -80,20 +80,20 @@ class Video:
 
 
 def fetch_video(segment: Segment, folder: Path, access: Access) -> Video:
-    """Fetch the video of a clip.
+    """Download the video of a clip.
 
     Args:
         segment: the clip.
-        folder: an empty folder, in which the file is written.
-        access: how to ask.
+        folder: an empty folder for the file.
+        access: settings of the requests.
 
     Raises:
-        FetchError: if it was not had.
+        FetchError: if the download failed.
         OSError: if a disk is full.
     """
 
     def wanted_parts(info: Mapping[str, Any], _: YoutubeDL) -> Iterable[Mapping[str, float]]:
-        # ffmpeg, which fetches parts, knows no SOCKS: it would go around the proxy.
+        # ffmpeg downloads parts but does not support SOCKS: it would bypass the proxy.
         is_by_socks = (access.proxy or "").startswith("socks")
         if is_by_socks or (info.get("duration") or 0) <= access.long_video:
             return [{}]
@@ -106,31 +106,33 @@ def fetch_video(segment: Segment, folder: Path, access: Access) -> Video:
     files = info.get("requested_downloads") or []
     path = Path(files[0]["filepath"]) if files and files[0].get("filepath") else None
     if info.get("id") != segment.video_id or path is None or not path.is_file():
-        raise FetchError(Outcome.TEMPORARY, "not delivered", "the site gave no file of this video")
+        raise FetchError(
+            Outcome.TEMPORARY, "not delivered", "the site delivered no file of this video"
+        )
     return Video(
         path=path, start=files[0].get("section_start") or 0.0, duration=info.get("duration")
     )
 
 
 def read_cookies(path: Path) -> str:
-    """Read a cookies.txt, which must hold cookies of YouTube.
+    """Read a cookies.txt with cookies of YouTube.
 
     Raises:
-        AvsedError: if it cannot be read, or holds none.
+        AvsedError: if it cannot be read, or has no such cookies.
     """
     try:
         text = path.read_text("utf-8-sig")
         cookies = YoutubeDLCookieJar(io.StringIO(text))
-        # What it says of lines that it cannot read would show cookies in logs.
+        # Messages about invalid lines would show cookies in logs.
         with redirect_stderr(io.StringIO()), warnings.catch_warnings(action="ignore"):
             cookies.load()
-    except LoadError:  # whose message would show them, too
+    except LoadError:  # its message would show them, too
         cookies = YoutubeDLCookieJar()
     except (OSError, UnicodeDecodeError) as error:
         raise AvsedError(f"download.cookies: {path} cannot be read ({error})") from None
     if not any(cookie.domain.endswith("youtube.com") for cookie in cookies):
         raise AvsedError(
-            f"download.cookies: {path} holds no cookies of youtube.com in Netscape's form; export "
+            f"download.cookies: {path} has no cookies of youtube.com in Netscape format; export "
             "them from a browser that is signed in there"
         )
     return text
@@ -138,7 +140,7 @@ def read_cookies(path: Path) -> str:
 
 def _options(folder: Path, access: Access) -> dict[str, Any]:
     return {
-        # Names come from here alone, never from a title.
+        # File names are set here, never by a title.
         "outtmpl": {"default": str(folder / "video.%(ext)s")},
         "format": FORMAT,
         "format_sort": list(FORMAT_SORT),
@@ -158,7 +160,7 @@ def _options(folder: Path, access: Access) -> dict[str, Any]:
         "allowed_extractors": [access.site.extractor],
         "noplaylist": True,
         "proxy": access.proxy,
-        # yt-dlp writes to the file that it is given; it gets a copy.
+        # yt-dlp writes to the given file, so it gets a copy.
         "cookiefile": io.StringIO(access.cookies) if access.cookies else None,
         "quiet": True,
         "noprogress": True,
@@ -180,13 +182,13 @@ def _ask(segment: Segment, options: dict[str, Any], site: Site, folder: Path) ->
             raise trouble from None
         if isinstance(error, YoutubeDLError):
             raise explain(error) from None
-        # A fault of yt-dlp with one video must not end a run of days.
+        # A bug of yt-dlp with one video must not stop a run of days.
         reason = f"yt-dlp fails with {type(error).__name__}: {one_line(str(error))}"
         raise FetchError(Outcome.TEMPORARY, "not delivered", reason) from error
 
 
 def _time_limit() -> Callable[[Mapping[str, Any]], None]:
-    """Make a hook of yt-dlp that ends a download which trickles."""
+    """Return a hook for yt-dlp that stops a download after `TIME_LIMIT`."""
     end = time.monotonic() + TIME_LIMIT
 
     def check(_: Mapping[str, Any]) -> None:
@@ -197,9 +199,9 @@ def _time_limit() -> Callable[[Mapping[str, Any]], None]:
 
 
 class _Silence:
-    """A log of yt-dlp that says nothing: what matters comes as an exception."""
+    """A silent logger for yt-dlp; errors are raised as exceptions."""
 
     def debug(self, message: str) -> None:
-        """Drop a message."""
+        """Ignore a message."""
 
     info = warning = error = debug

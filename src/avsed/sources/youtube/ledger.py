@@ -1,7 +1,7 @@
-"""What is known of each clip, kept across runs: its media, or that its video is gone.
+"""Records of clips across runs: their media, or that their video is gone.
 
-A folder of the store. Downloads are not named by a hash of the code that made them, as other work
-is: an edit must not cost days. Clips cut by another recipe would go into another folder.
+The ledger is a folder of the store. Unlike other items of the store, downloads are not keyed by the
+code, since an edit must not cost days. Another way of cutting clips would need another folder.
 """
 
 import json
@@ -23,46 +23,48 @@ from avsed.sources.youtube.failures import AGE_RESTRICTED
 
 
 class Ledger:
-    """Records of clips, one JSON object a line, added as they come; the last of a clip counts.
+    """Records of clips, one JSON object per line; the last record of a clip counts.
 
-    A line that was cut off by a kill does not count, and its clip is looked at anew.
+    A line that was truncated by a kill is ignored, and its clip is inspected again.
     """
 
     def __init__(self) -> None:
-        """Read what is known, from the store."""
+        """Read the records of the store."""
         self.work_dir = _folder() / "work"
         self.path = _folder() / "ledger.jsonl"
         _clips_dir().mkdir(parents=True, exist_ok=True)
         self.path.touch()
         text = self.path.read_text("utf-8", errors="replace")
-        if text and not text.endswith("\n"):  # or the next record would stand behind half a one
+        if text and not text.endswith(
+            "\n"
+        ):  # otherwise the next record would be appended to half a line
             self._append("\n")
         self.records = {record.clip_id: record for record in _records(text)}
 
     def add(self, record: ClipRecord) -> None:
-        """Record a clip that was had, or that is gone for good."""
+        """Record a clip that was downloaded or is gone."""
         self.records[record.clip_id] = record
         self._append(json.dumps(asdict(record)) + "\n")
 
     def is_settled(self, clip_id: str) -> bool:
-        """Tell whether a clip need not be asked for."""
+        """Return whether a clip needs no download."""
         return clip_id in self.records and self.records[clip_id].status != "failed"
 
     def retry(self, clip_id: str) -> None:
-        """Have a clip that was gone asked for again."""
+        """Let a clip that was gone be retried."""
         self.add(failed_clip(clip_id, self.records[clip_id].reason))
 
-    def ask_again_for_age_restricted(self) -> None:
-        """Have clips asked for again that were not had for want of cookies."""
+    def retry_age_restricted(self) -> None:
+        """Let clips be retried that failed for lack of cookies."""
         for clip_id, record in list(self.records.items()):
             if record.status == "unavailable" and reason_category(record.reason) == AGE_RESTRICTED:
                 self.retry(clip_id)
 
     def reconcile(self, clip_ids: Collection[str]) -> None:
-        """Hold records against files, before anything is fetched.
+        """Reconcile records with the files on disk before downloading.
 
-        Media that a kill left without record are looked at; records whose media are lost or
-        damaged are dropped. What an earlier run left unfinished is removed.
+        Media that a kill left without a record are inspected; records whose media are missing or
+        damaged are dropped. Unfinished files of earlier runs are deleted.
         """
         shutil.rmtree(self.work_dir, ignore_errors=True)
         self.work_dir.mkdir(parents=True, exist_ok=True)
@@ -95,19 +97,19 @@ class Ledger:
 
 
 def media_path(clip_id: str) -> Path:
-    """Name a clip's media file in the store."""
+    """Return the path of a clip's media file in the store."""
     return _clips_dir() / f"{clip_id}.mp4"
 
 
 @contextmanager
 def open_ledger(*, waits: bool) -> Iterator[Ledger]:
-    """Open the store's ledger; one process at a time has it.
+    """Open the ledger of the store, locked for this process.
 
     Args:
-        waits: whether to wait for another process that has it.
+        waits: whether to wait for another process that has it open.
 
     Raises:
-        AvsedError: if another process has it, and `waits` is false.
+        AvsedError: if another process has it open, and `waits` is false.
     """
     folder = _folder()
     folder.mkdir(parents=True, exist_ok=True)
@@ -126,14 +128,14 @@ def open_ledger(*, waits: bool) -> Iterator[Ledger]:
 
 
 def retry_gone(category: str | None, records: Iterable[ClipRecord]) -> int:
-    """Have clips whose videos were gone asked for again by the next run.
+    """Let the next run retry clips whose videos were gone.
 
     Args:
-        category: as reports call the reason, such as "private"; None for all.
-        records: those of `clips.csv`, which knows of clips that the store does not.
+        category: category of the reason in reports, such as "private"; None for all.
+        records: those of `clips.csv`, which can have clips that the store lacks.
 
     Returns:
-        How many.
+        The number of clips.
 
     Raises:
         AvsedError: if a run is downloading, or no clip is gone for this reason.

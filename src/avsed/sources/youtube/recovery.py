@@ -1,4 +1,4 @@
-"""Take clips over from the project's last commit, by DVC, instead of asking YouTube again."""
+"""Recover clips of the project's last commit from DVC instead of downloading them again."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,18 +16,18 @@ from avsed.sources.youtube.ledger import Ledger, media_path
 def recover_clips(
     ledger: Ledger, clip_ids: Sequence[str], *, clips_dir: Path, table_path: Path
 ) -> None:
-    """Put into the store what the last commit has of the clips that the ledger lacks.
+    """Copy clips that the ledger lacks from the last commit into the store.
 
-    Does nothing outside of a stage that DVC runs.
+    Outside of a stage run by DVC, do nothing.
 
     Args:
-        ledger: what the store has.
-        clip_ids: the clips that are wanted.
-        clips_dir: DVC's output that has their media, relative to the project.
+        ledger: the records of the store.
+        clip_ids: the requested clips.
+        clips_dir: DVC's output with their media, relative to the project.
         table_path: the committed `clips.csv`, likewise.
 
     Raises:
-        AvsedError: if DVC has a remote, and clips that were committed do not come from it.
+        AvsedError: if DVC has a remote that lacks committed clips.
     """
     lacking = set(clip_ids) - ledger.records.keys()
     committed = open_last_commit() if lacking else None
@@ -38,7 +38,7 @@ def recover_clips(
         committed.take(table_path, copy)
         records = [record for record in read_clips(copy) if record.clip_id in lacking]
     except (FileNotFoundError, OutOfReachError, AvsedError):
-        return  # a commit without clips, or of a version with another table
+        return  # a commit without clips, or with another table format
     for record in records:
         if record.status == "unavailable":
             ledger.add(record)
@@ -55,7 +55,7 @@ def _recover_media(
     progress: tqdm[NoReturn] = tqdm(total=len(records), desc="from DVC", unit="clip")
     with progress:
         for record in records:
-            # A name of its own: what DVC links to its cache must not be written into.
+            # Its own name: files that DVC links to its cache must not be modified.
             copy = ledger.work_dir / f"committed-{record.clip_id}.mp4"
             try:
                 committed.take(clips_dir / f"{record.clip_id}.mp4", copy)
@@ -76,6 +76,6 @@ def _recover_media(
         raise AvsedError(
             f"{n_lost:,} clips of the last commit came neither from DVC's cache "
             f"nor from its remote {committed.remote!r} "
-            f"({' '.join(reason.split()) or 'other content'}); mend it and run `dvc pull collect`, "
-            "or have them asked of YouTube again: `dvc remote default --unset`"
+            f"({' '.join(reason.split()) or 'other content'}); repair it and run "
+            "`dvc pull collect`, or download them again: `dvc remote default --unset`"
         )

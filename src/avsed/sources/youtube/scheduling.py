@@ -1,7 +1,7 @@
-"""Ask for videos in turn: at a pace, again after failures, and no further once refused.
+"""Download queue with rate limit, retries and a stop when the site blocks us.
 
-Videos are fetched and cut in threads; all that is decided or recorded happens in the thread that
-calls. A clip is recorded once its media lie in the store, so that a kill loses those in work only.
+Videos are downloaded and cut in threads; decisions and records are made in the calling thread. A
+clip is recorded once its media are in the store, so a kill loses only clips in progress.
 """
 
 import queue
@@ -36,7 +36,7 @@ from avsed.sources.youtube.fetching import (
 from avsed.sources.youtube.ledger import Ledger, media_path
 from avsed.sources.youtube.lists import Segment, segment_of
 
-OVERDUE = 2 * TIME_LIMIT  # seconds after which a fetch is given up
+OVERDUE = 2 * TIME_LIMIT  # seconds after which a download is given up
 LOOK_AGAIN = 5.0  # seconds
 
 _REFUSALS = (Outcome.BLOCKED, Outcome.THROTTLED)
@@ -44,16 +44,16 @@ _REFUSALS = (Outcome.BLOCKED, Outcome.THROTTLED)
 
 @dataclass(frozen=True, kw_only=True)
 class RetryPolicy:
-    """How long to wait, and how much to bear.
+    """Waits and limits of the download.
 
     Attributes:
-        attempts: at a clip, before it counts as failed in this run.
-        backoff: seconds before the second attempt; doubled for each further one, give or take
-            half at random.
+        attempts: attempts per clip and run.
+        backoff: seconds before the second attempt; doubled for each further one, with a random
+            jitter of half.
         longest_backoff: seconds.
         socket_timeout: seconds without a byte.
-        long_video: seconds; of longer videos only a part is fetched.
-        in_a_row: clips in a row, without one had between them, whose failure ends the run.
+        long_video: seconds; only a part of longer videos is downloaded.
+        max_consecutive: outcome to the number of consecutive failures that stops the run.
     """
 
     attempts: int = 4
@@ -73,16 +73,16 @@ class RetryPolicy:
 
 @dataclass(order=True)
 class _Wanted:
-    """A clip to fetch, not before its time."""
+    """A clip to download, not before its time."""
 
-    due: float  # of time.monotonic(); likewise below
+    due: float  # time.monotonic(); likewise below
     segment: Segment = field(compare=False)
     attempts: int = field(default=0, compare=False)
     started: float = field(default=0.0, compare=False)
 
 
 class Schedule:
-    """One run over the clips that are wanted."""
+    """One run over the requested clips."""
 
     def __init__(
         self,
@@ -97,7 +97,7 @@ class Schedule:
         self.access = access
         self.retry_policy = retry_policy
         fresh = [_Wanted(due=0.0, segment=segment) for segment in wanted]
-        random.shuffle(fresh)  # all splits grow alike, and no run begins as another did
+        random.shuffle(fresh)  # so that all splits grow evenly, and runs start with different clips
         self.fresh = deque(fresh)
         self.retries: list[_Wanted] = []  # a heap
         self.results: queue.SimpleQueue[tuple[_Wanted, ClipRecord | BaseException]] = (
@@ -105,18 +105,18 @@ class Schedule:
         )
         self.running: dict[str, _Wanted] = {}
         self.next_start = 0.0
-        # Outcome to clips that ended so since another was had, and when.
+        # Outcome to the clips that failed so since the last success, with the time.
         self.max_consecutive: dict[Outcome, dict[str, float]] = {outcome: {} for outcome in Outcome}
         self.failed: dict[str, FetchError] = {}
 
     def fetch_all(self, n_clips: int) -> dict[str, FetchError]:
-        """Fetch until every clip is had, gone or failed; returns the failed ones."""
+        """Download until every clip is done, gone or failed; return the failed ones."""
         progress: tqdm[NoReturn] = tqdm(
             total=n_clips,
             initial=n_clips - len(self.fresh),
             desc="clips",
             unit="clip",
-            mininterval=1 if sys.stderr.isatty() else 60,  # a line each, in a log
+            mininterval=1 if sys.stderr.isatty() else 60,  # one line each in a log
         )
         with progress:
             while self.fresh or self.retries or self.running:
@@ -126,7 +126,7 @@ class Schedule:
                     wanted, result = self.results.get(timeout=self._until_next_start())
                 except queue.Empty:
                     continue
-                # One that was given up may still end.
+                # A download that was given up may still end.
                 if self.running.pop(wanted.segment.clip_id, None):
                     progress.update(self._settle(wanted, result))
                     progress.set_postfix_str(self._state(), refresh=False)
@@ -134,7 +134,7 @@ class Schedule:
         return self.failed
 
     def _give_up_overdue(self) -> None:
-        """Give up fetches that hang where no other limit ends them; their threads stay behind."""
+        """Give up downloads that hang despite all other limits; their threads are abandoned."""
         long_ago = time.monotonic() - OVERDUE
         for wanted in self.running.values():
             if wanted.started < long_ago:
@@ -142,7 +142,7 @@ class Schedule:
                 self.results.put((wanted, error))
 
     def _judge_the_last(self) -> None:
-        """Find out whether the last failures are the videos' or the address's."""
+        """Determine whether the last failures are due to the videos or to the address."""
         suspects = [
             error
             for clip_id, error in self.failed.items()
@@ -170,7 +170,7 @@ class Schedule:
             self._pause(self.download.sleep * random.uniform(0.75, 1.25))  # noqa: S311
 
     def _until_next_start(self) -> float | None:
-        """Seconds until another clip may be started, or a result is looked for again."""
+        """Seconds until the next clip may start, or until the next check for results."""
         if len(self.running) >= self.download.jobs or not (self.fresh or self.retries):
             return LOOK_AGAIN
         due = 0.0 if self.fresh else self.retries[0].due
@@ -180,7 +180,7 @@ class Schedule:
         self.next_start = max(self.next_start, time.monotonic() + seconds)
 
     def _fetch(self, wanted: _Wanted) -> None:
-        """Fetch and cut one clip, in a thread of its own."""
+        """Download and cut one clip; runs in its own thread."""
         segment = wanted.segment
         result: ClipRecord | BaseException
         try:
@@ -190,14 +190,14 @@ class Schedule:
                 result = cut_clip(video, segment, part)
                 part.replace(media_path(segment.clip_id))
         except FetchError as error:
-            result = replace(error)  # without its traceback, which holds whole pages
-        except BaseException as error:  # handed to the thread that decides
+            result = replace(error)  # without its traceback, which contains whole pages
+        except BaseException as error:  # passed to the calling thread
             result = error
         self.results.put((wanted, result))
 
     @contextmanager
     def _own_folder(self) -> Iterator[Path]:
-        # Not tempfile.TemporaryDirectory: what cannot be removed now is removed by the next run.
+        # Not tempfile.TemporaryDirectory: the next run deletes files that cannot be deleted now.
         folder = Path(mkdtemp(dir=self.ledger.work_dir))
         try:
             yield folder
@@ -205,7 +205,7 @@ class Schedule:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _settle(self, wanted: _Wanted, result: ClipRecord | BaseException) -> int:
-        """Record a result, or plan another attempt; returns how many clips are done by it."""
+        """Record a result or schedule a retry; return the number of clips that are done."""
         clip_id = wanted.segment.clip_id
         if isinstance(result, ClipRecord):
             self.ledger.add(result)
@@ -229,7 +229,7 @@ class Schedule:
         return 0
 
     def _plan_another(self, wanted: _Wanted, error: FetchError) -> None:
-        # What refuses the address grows with each clip that it refuses.
+        # The backoff grows with each clip that is blocked.
         n_refused = len(self.max_consecutive[error.outcome]) if error.outcome in _REFUSALS else 0
         backoff = self.retry_policy.backoff * 2 ** (max(n_refused, wanted.attempts) - 1)
         jitter = random.uniform(0.5, 1.5)  # noqa: S311
@@ -240,9 +240,9 @@ class Schedule:
         heappush(self.retries, wanted)
 
     def _trust(self, since: float) -> None:
-        """Take the failures before a time, when a video was still had after them, for the videos'.
+        """Attribute failures before a time to the videos, since a later download succeeded.
 
-        What one answer tells of the address, another that was asked for earlier does not.
+        A success says nothing about requests that were started after it.
         """
         for outcome, times in self.max_consecutive.items():
             for clip_id in [clip_id for clip_id, failed in times.items() if failed <= since]:
@@ -252,7 +252,7 @@ class Schedule:
                     self.ledger.add(missing_clip(clip_id, str(self.failed.pop(clip_id))))
 
     def _can_still_download(self) -> bool:
-        """Fetch again what was had before, to tell a gone video from a blocked address."""
+        """Download an earlier video again, to distinguish a gone video from a blocked address."""
         had = [clip_id for clip_id, record in self.ledger.records.items() if record.status == "ok"]
         for clip_id in had[-3:]:
             since = time.monotonic()
@@ -266,7 +266,7 @@ class Schedule:
         return False
 
     def _count(self, clip_id: str, error: FetchError) -> None:
-        """Count a failure, and end the run if too many clips fail in a row."""
+        """Count a failure; stop the run after too many consecutive ones."""
         clip_ids = self.max_consecutive[error.outcome]
         clip_ids[clip_id] = time.monotonic()
         waits_too_long = error.retry_after > self.retry_policy.longest_backoff
@@ -281,18 +281,17 @@ class Schedule:
         n_had = sum(record.status == "ok" for record in self.ledger.records.values())
         return AvsedError(
             f"{n_videos} videos in a row: {error}. {_remedy(error)} {n_had:,} clips are kept, "
-            "none was recorded as gone for this, and the same command goes on"
+            "none was recorded as gone because of this; the same command continues"
         )
 
 
 def _remedy(error: FetchError) -> str:
     if error.outcome is Outcome.TEMPORARY:
         return (
-            "Check the network, and that yt-dlp is the newest (pip install --upgrade "
-            "'yt-dlp[default,deno]')."
+            "Check the network, and update yt-dlp (pip install --upgrade 'yt-dlp[default,deno]')."
         )
     wait = f"wait {error.retry_after / 60:.0f} minutes, " if error.retry_after else "wait an hour, "
     return (
-        f"YouTube seems to refuse this address: {wait}give the cookies of a signed-in browser "
+        f"YouTube seems to block this address: {wait}give the cookies of a signed-in browser "
         "(download.cookies), go slower (download.sleep) or use another address (download.proxy)."
     )

@@ -1,6 +1,6 @@
-"""Pictures of a scene: a room, and in it most of what is heard and some of what is not.
+"""Images of a scene: a room, and in it most of what is heard and some of what is not.
 
-Vision helps to recognise a sound without giving it away. Some sources stay out of the picture,
+Vision helps to recognize a sound without giving it away. Some sources stay out of the image,
 some objects in it are silent, and two pairs of classes look much alike: blender and vacuum
 cleaner, cat and dog.
 """
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from avsed.dataset.annotations import DCASE_2018_CLASSES, Event
 from avsed.sources.demo.scenes import Scene
 
-PICTURE_RATE = 2  # pictures per second: a scene changes at no other time
+DRAWING_RATE = 2  # images per second: a scene changes at no other time
 WIDTH, HEIGHT = 160, 120  # pixels
 VISIBLE_SHARE = 0.75  # of the events
 SILENT_SHARE = 0.25  # of the clips: those with an object that is not heard
@@ -22,7 +22,7 @@ SILENT_SHARE = 0.25  # of the clips: those with an object that is not heard
 _PARTLY_VISIBLE_SHARE = 0.3  # of the visible events
 _LEAST_VISIBLE_PART = 0.5  # of such an event's length
 _SHORTEST_SILENT = 1.0  # seconds
-_MOVING_SHARE = 0.5  # of the pictures: those in which an object has moved
+_MOVING_SHARE = 0.5  # of the images: those in which an object has moved
 _SIZES = (70, 100)  # pixels, the side of an object's square
 _APPEARANCE_STREAM, _DRAWING_STREAM = 2, 3  # apart from each other and from the sound's
 
@@ -32,7 +32,7 @@ _Color = tuple[int, int, int]
 
 @dataclass(frozen=True, kw_only=True)
 class Appearance:
-    """An object's stay in the picture.
+    """The time that an object is in the image.
 
     Attributes:
         label: the class that the object looks like.
@@ -48,7 +48,7 @@ class Appearance:
 
 
 def appearances(scene: Scene) -> tuple[Appearance, ...]:
-    """Say which objects the pictures of a scene show, and when."""
+    """Return the objects that the images of a scene show, and when."""
     rng = np.random.default_rng([scene.seed, _APPEARANCE_STREAM])
     shown = []
     for event in scene.events:
@@ -64,24 +64,24 @@ def appearances(scene: Scene) -> tuple[Appearance, ...]:
     return tuple(shown)
 
 
-def draw_pictures(scene: Scene) -> NDArray[np.uint8]:
-    """Draw a scene's pictures, one at each multiple of 1 / `PICTURE_RATE` seconds.
+def draw_images(scene: Scene) -> NDArray[np.uint8]:
+    """Draw the images of a scene, one at each multiple of 1 / `DRAWING_RATE` seconds.
 
     Returns:
-        (pictures, `HEIGHT`, `WIDTH`, 3) RGB.
+        (n_images, `HEIGHT`, `WIDTH`, 3) RGB.
     """
     rng = np.random.default_rng([scene.seed, _DRAWING_STREAM])
-    instants = np.arange(0, scene.duration, 1 / PICTURE_RATE)
-    pictures = np.repeat(_room(rng)[None], len(instants), axis=0)
+    instants = np.arange(0, scene.duration, 1 / DRAWING_RATE)
+    images = np.repeat(_room(rng)[None], len(instants), axis=0)
     for appearance in appearances(scene):
         sprite = _Sprite(int(rng.integers(*_SIZES)), rng)
         _LOOKS[appearance.label](sprite)
         places = _wander(sprite.size, len(instants), rng)
-        middles = instants + 0.5 / PICTURE_RATE
+        middles = instants + 0.5 / DRAWING_RATE
         visible = (middles >= appearance.onset) & (middles < appearance.offset)
         for number in np.flatnonzero(visible):
-            sprite.paste(pictures[number], *places[number])
-    return pictures
+            sprite.paste(images[number], *places[number])
+    return images
 
 
 def _appear(
@@ -117,10 +117,10 @@ def _room(rng: np.random.Generator) -> NDArray[np.uint8]:
     return lit
 
 
-def _wander(size: int, n_pictures: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Draw the object's top left corner in each picture: (pictures, 2), inside the picture."""
+def _wander(size: int, n_images: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Draw the top left corner of the object in each image: (n_images, 2), inside the image."""
     room = np.array([HEIGHT - size, WIDTH - size])
-    steps = rng.integers(-1, 2, (n_pictures, 2)) * (rng.random((n_pictures, 1)) < _MOVING_SHARE)
+    steps = rng.integers(-1, 2, (n_images, 2)) * (rng.random((n_images, 1)) < _MOVING_SHARE)
     return np.clip(rng.integers(room) + np.cumsum(steps, axis=0), 0, room)
 
 
@@ -151,8 +151,8 @@ class _Sprite:
         inside: _Mask = across & (self.y >= top) & (self.y < bottom)
         return inside
 
-    def paste(self, picture: NDArray[np.uint8], top: int, left: int) -> None:
-        ground = picture[top : top + self.size, left : left + self.size]
+    def paste(self, image: NDArray[np.uint8], top: int, left: int) -> None:
+        ground = image[top : top + self.size, left : left + self.size]
         ground[self._drawn] = self._colors[self._drawn]
 
 
@@ -166,7 +166,7 @@ def _alarm(sprite: _Sprite) -> None:
 
 
 def _blender(sprite: _Sprite) -> None:
-    """Draw a grey jug that widens to its top, on a dark base."""
+    """Draw a gray jug that widens to its top, on a dark base."""
     jug = (np.abs(sprite.x) < 0.45 - 0.2 * sprite.y) & (np.abs(sprite.y + 0.2) < 0.75)
     sprite.paint((165, 175, 185), jug)
     sprite.paint((110, 160, 80), jug & (sprite.y > -0.2))
@@ -174,7 +174,7 @@ def _blender(sprite: _Sprite) -> None:
 
 
 def _vacuum_cleaner(sprite: _Sprite) -> None:
-    """Draw a grey body on a dark base, with a tube."""
+    """Draw a gray body on a dark base, with a tube."""
     sprite.paint((165, 170, 180), sprite.disc(-0.15, 0.1, 0.6, 0.8))
     sprite.paint((60, 60, 70), sprite.box(-0.75, 0.5, 0.5, 1))
     sprite.paint((80, 80, 90), np.abs(sprite.x - 0.75 - 0.15 * sprite.y) < 0.1)
