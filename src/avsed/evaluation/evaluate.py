@@ -1,6 +1,7 @@
 """Evaluate all seeds of a variant on validation and test (Section 4.3.2)."""
 
 import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from tqdm import tqdm
@@ -9,13 +10,14 @@ from avsed.dataset.annotations import read_classes, read_list
 from avsed.dataset.clips import read_clips
 from avsed.evaluation.counts import CountedClips, write_counts
 from avsed.evaluation.system import (
+    Reference,
     SystemResult,
     Thresholds,
     choose_thresholds,
     compute_metrics,
     find_reference,
 )
-from avsed.model.scores import read_scores
+from avsed.model.scores import ScoredSplit, read_scores
 from avsed.params import Evaluation, Postprocess
 from avsed.runtime.files import atomic_write
 
@@ -56,21 +58,10 @@ def evaluate_variant(
         split: find_reference(scored, lists[split], durations=durations, classes=classes)
         for split, scored in splits.items()
     }
-    thresholds: dict[str, Thresholds] = {}
-    results: dict[str, dict[str, SystemResult]] = {split: {} for split in splits}
-    for number, scores in tqdm(splits["validation"].seeds.items(), scores_path.stem, unit="seed"):
-        seed = str(number)
-        thresholds[seed] = choose_thresholds(
-            scores, references["validation"], postprocess=postprocess, params=params
+    with tqdm(splits["validation"].seeds, scores_path.stem, unit="seed") as seeds:
+        thresholds, results = _evaluate_seeds(
+            seeds, splits, references, postprocess=postprocess, params=params
         )
-        for split, scored in splits.items():
-            results[split][seed] = compute_metrics(
-                scored.seeds[number],
-                references[split],
-                thresholds=thresholds[seed],
-                postprocess=postprocess,
-                params=params,
-            )
     evaluation: dict[str, object] = {
         split: {
             "n_clips": len(splits[split].clip_ids),
@@ -92,6 +83,37 @@ def evaluate_variant(
             seeds={seed: result.counts for seed, result in results["test"].items()},
         ),
     )
+
+
+def _evaluate_seeds(
+    seeds: Iterable[int],
+    splits: Mapping[str, ScoredSplit],
+    references: Mapping[str, Reference],
+    *,
+    postprocess: Postprocess,
+    params: Evaluation,
+) -> tuple[dict[str, Thresholds], dict[str, dict[str, SystemResult]]]:
+    """Return the thresholds by seed, and the results by split and seed."""
+    thresholds: dict[str, Thresholds] = {}
+    results: dict[str, dict[str, SystemResult]] = {split: {} for split in splits}
+    for number in seeds:
+        seed = str(number)
+        # Thresholds are chosen on validation only; test must not influence them.
+        thresholds[seed] = choose_thresholds(
+            splits["validation"].seeds[number],
+            references["validation"],
+            postprocess=postprocess,
+            params=params,
+        )
+        for split, scored in splits.items():
+            results[split][seed] = compute_metrics(
+                scored.seeds[number],
+                references[split],
+                thresholds=thresholds[seed],
+                postprocess=postprocess,
+                params=params,
+            )
+    return thresholds, results
 
 
 def _by_class(thresholds: Thresholds, classes: tuple[str, ...]) -> dict[str, dict[str, float]]:
