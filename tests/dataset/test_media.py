@@ -1,5 +1,6 @@
 """Decoding: real files, broken files, and files with streams missing or late."""
 
+import io
 import re
 import subprocess
 import time
@@ -8,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from avsed.dataset import ffmpeg
+from avsed.dataset import ffmpeg, media
 from avsed.dataset.ffmpeg import DecodeError, ffmpeg_path
 from avsed.dataset.inspection import probe
 from avsed.dataset.media import read_media
@@ -211,6 +212,14 @@ def test_a_picture_that_stands_still_is_handed_on_once(tmp_path: Path) -> None:
     assert (decoded.image_index[:30] == 0).all()
     assert len(handed_on) == len(set(decoded.image_index)) < 20
     assert len(decoded.image_index) == 46
+
+
+@pytest.mark.parametrize("n_bytes", range(17))
+def test_a_truncated_image_ends_the_stream(n_bytes: int) -> None:
+    first, second = b"P6\n1 2\n255\nabcdef", b"P6\n1 2\n255\nghijkl"
+    images = list(media.read_images(io.BytesIO(first + second[:n_bytes])))
+    assert [image.tolist() for image in images if image is not None] == [[[[*b"abc"]], [[*b"def"]]]]
+    assert len(images) == 1
 
 
 def test_one_pass_gives_what_a_pass_for_each_stream_gives(clip_path: Path) -> None:

@@ -146,14 +146,19 @@ def _read_samples(path: Path, sample_rate: int) -> NDArray[np.float32]:
 
 
 def read_images(stream: IO[bytes]) -> Iterator[Image | None]:
-    """Yield the PPM images of a stream; None for an image equal to the one before it."""
+    """Yield the PPM images of a stream; None for an image equal to the one before it.
+
+    A truncated image ends the stream, as after the end of a killed ffmpeg.
+    """
     previous = bytearray()
     while stream.readline() == b"P6\n":
-        width, height = (int(field) for field in stream.readline().split())
-        stream.readline()  # the maximum value, 255
+        size = stream.readline()
+        if stream.readline() != b"255\n":  # the maximum value
+            return
+        width, height = (int(number) for number in size.split())
         pixels = bytearray(width * height * 3)
         if stream.readinto(pixels) < len(pixels):  # type: ignore[attr-defined]
-            return  # ffmpeg was killed
+            return
         # A still scene repeats images to the bit.
         is_repeated = pixels == previous
         previous = pixels
