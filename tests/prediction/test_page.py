@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from avsed.dataset import ffmpeg
 from avsed.dataset.annotations import Event
-from avsed.dataset.ffmpeg import run_ffmpeg
+from avsed.dataset.ffmpeg import ffmpeg_path, run_ffmpeg
 from avsed.errors import AvsedError
 from avsed.prediction import page as page_module
 from avsed.prediction.page import write_page
@@ -177,6 +178,25 @@ def test_the_page_is_written_whole_and_escaped(tmp_path: Path) -> None:
     assert LABEL not in page
     assert not re.search(r"(src|href)=\"(?!data:)", page)
     assert [file.name for file in tmp_path.glob("page*")] == ["page.html"]
+
+
+def test_a_retry_replaces_the_partial_file_of_an_ffmpeg_that_hung(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prediction = replace(predicted(film(tmp_path / "film.mkv", "-t", "0.2")), duration=0.2)
+    write_page(prediction, tmp_path / "expected.html")
+    once, script = tmp_path / "once", tmp_path / "ffmpeg"
+    leave_part_and_hang = 'for out; do :; done; echo part > "$out"; exec sleep 9'
+    script.write_text(
+        f"#!/bin/sh\nif mkdir {once}; then {leave_part_and_hang}; fi\n"
+        f'exec {ffmpeg_path()} "$@"\n'
+    )
+    script.chmod(0o755)
+    monkeypatch.setattr(ffmpeg, "ffmpeg_path", lambda: str(script))
+    monkeypatch.setattr(page_module, "TIME_LIMIT", 1.0)
+    write_page(prediction, tmp_path / "page.html")
+    assert once.exists()
+    assert (tmp_path / "page.html").read_bytes() == (tmp_path / "expected.html").read_bytes()
 
 
 @pytest.mark.parametrize(

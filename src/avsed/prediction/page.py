@@ -59,7 +59,8 @@ def write_page(prediction: Prediction, path: Path) -> None:
 def _encode(prediction: Prediction, folder: Path) -> Path:
     media_path = folder / "media.mp4"
     arguments = [
-        *("-loglevel", "error", "-i", file_url(prediction.path)),
+        # A hung attempt can leave a part of the file; without -y, ffmpeg keeps it and exits with 0.
+        *("-y", "-loglevel", "error", "-i", file_url(prediction.path)),
         *(_AUDIO if prediction.has_audio else ()),
         *(_VIDEO if prediction.has_video else ()),
         *("-movflags", "+faststart", str(media_path)),
