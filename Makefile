@@ -18,9 +18,9 @@ demo-small: install
 	$(RUN) dvc exp run $(SMALL:%=-S profiles/demo.yaml:dataset.%) -S profiles/demo.yaml:train.steps=2
 	@cat reports/table.md
 
-# In two processes; tests/conftest.py says which tests stay together.
+# In two processes of one core each; tests/conftest.py says which tests stay together.
 test: install
-	$(RUN) python -m pytest -n 2
+	OMP_NUM_THREADS=1 $(RUN) python -m pytest -n 2
 
 lint: install
 	$(RUN) ruff check .

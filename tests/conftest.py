@@ -27,8 +27,6 @@ ROOT = Path(__file__).parents[1]
 
 # One of several processes that run tests side by side (pytest-xdist).
 IS_WORKER = "PYTEST_XDIST_WORKER" in os.environ
-if IS_WORKER:  # threads that wait for each other would take the cores from the other processes
-    os.environ["OMP_NUM_THREADS"] = "1"
 # Files whose tests share what takes long to set up, by what that is. They are started first.
 SHARED_BY = {
     "tests/test_docs.py": "demo",
@@ -131,7 +129,10 @@ def features_of(extractor: Extractor, path: Path, duration: float) -> NDArray[np
 
 @pytest.fixture(autouse=True)
 def one_core() -> None:
-    """Compute on one core in each of several processes; training changes the setting."""
+    """Compute on one core in each of several processes, also after a test of training.
+
+    Threads that wait for each other would take the cores from the other processes.
+    """
     if IS_WORKER:
         torch.set_num_threads(1)
 
