@@ -182,7 +182,7 @@ def readme_outputs(readme: Clone) -> dict[str, str]:
             "avsed predict talk.mp3 --model data/models/spectral": "talk.mp3",
             "avsed predict film.mp4 --model data/models/spectral+visual "
             "--plot film.png --html film.html": "film.mp4",
-            "avsed --help": "exit status",
+            "avsed --help": "Exit status",
             'eval "$(avsed completion -s bash)"': "",
         },
         NAME="$(dvc exp list --name-only)",
