@@ -323,7 +323,7 @@ def test_a_piece_of_work_that_kills_its_workers_is_given_up(dask: Dask) -> None:
         dask.start_worker(f"worker-{n}")
     with connect() as machines:
         assert machines is not None
-        with pytest.raises(AvsedError, match="workers died at one piece of work"):
+        with pytest.raises(AvsedError, match="workers died repeatedly on the same task"):
             list(machines.map(sys.modules["os"]._exit, [(1,)]))
 
 
