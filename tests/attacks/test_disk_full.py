@@ -171,9 +171,9 @@ def score(inputs: Path, work: Path) -> None:
 
 def evaluate(inputs: Path, work: Path) -> None:
     evaluate_variant(
-        inputs / "run" / "scores" / "spectral.h5",
-        metadata_dir=inputs / "run",
-        clips_path=inputs / "run" / "clips.csv",
+        inputs / "run" / "data" / "scores" / "spectral.h5",
+        metadata_dir=inputs / "run" / "data" / "metadata",
+        clips_path=inputs / "run" / "data" / "clips.csv",
         postprocess=PARAMS.postprocess,
         params=PARAMS.evaluation,
         out_path=work / "evaluation.json",
