@@ -1,9 +1,5 @@
-"""Shards and the store of unfinished work."""
+"""Shards: writing, reading, damage, and features larger than the free memory."""
 
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import h5py
@@ -19,9 +15,7 @@ from avsed.dataset.shards import (
     write_shard,
 )
 from avsed.errors import AvsedError
-from avsed.runtime.files import atomic_write
-from avsed.runtime.store import source_files, store_dir
-from tests.conftest import ROOT
+from avsed.runtime.store import store_dir
 from tests.helpers.control_groups import leave_memory
 
 
@@ -93,58 +87,6 @@ def test_shards_of_different_parameters_are_refused(tmp_path: Path) -> None:
 def test_missing_features_say_which_stage_to_run(tmp_path: Path) -> None:
     with pytest.raises(AvsedError, match="run `dvc repro extract`"):
         clips_with_features(tmp_path, "visual")
-
-
-def test_what_fails_half_way_leaves_what_was_there(tmp_path: Path) -> None:
-    path = tmp_path / "item"
-    path.write_text("old")
-    with pytest.raises(RuntimeError), atomic_write(path) as part:
-        part.write_text("half")
-        raise RuntimeError
-    assert path.read_text() == "old"
-    assert list(tmp_path.glob("item*")) == [path]
-
-
-def test_source_files_follow_imports_of_the_package() -> None:
-    names = {path.name for path in source_files("avsed.features.spectral")}
-    assert names == {
-        "spectral.py",
-        "extractor.py",
-        "framing.py",
-        "media.py",
-        "ffmpeg.py",
-    }
-
-
-# Prints the keys of the code behind features, seeds and a hash of work that depends on it.
-PRINT_KEYS = """
-from avsed.runtime.store import code_key
-print(code_key(("avsed.training.seed_group",)))
-print(code_key(("avsed.features.visual", "avsed.features.extraction.batching")))
-"""
-
-
-def test_a_comment_in_the_runtime_changes_no_key_and_one_elsewhere_does(tmp_path: Path) -> None:
-    package = shutil.copytree(ROOT / "src" / "avsed", tmp_path / "avsed")
-
-    def keys() -> list[str]:
-        command = [sys.executable, "-c", PRINT_KEYS]
-        environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-        return subprocess.run(
-            command, env=environment, capture_output=True, text=True, check=True
-        ).stdout.split()
-
-    def comment(path: Path) -> None:
-        path.write_text(path.read_text() + "# a comment\n")
-
-    before = keys()
-    for path in (package / "runtime").glob("*.py"):
-        comment(path)
-    for name in ("cli", "commands", "config", "errors", "params"):
-        comment(package / f"{name}.py")
-    assert keys() == before
-    comment(package / "framing.py")
-    assert not set(keys()) & set(before)
 
 
 def test_features_beyond_half_of_the_free_memory_lie_in_a_file_and_are_the_same(

@@ -188,8 +188,7 @@ def test_a_retry_replaces_the_partial_file_of_an_ffmpeg_that_hung(
     once, script = tmp_path / "once", tmp_path / "ffmpeg"
     leave_part_and_hang = 'for out; do :; done; echo part > "$out"; exec sleep 9'
     script.write_text(
-        f"#!/bin/sh\nif mkdir {once}; then {leave_part_and_hang}; fi\n"
-        f'exec {ffmpeg_path()} "$@"\n'
+        f'#!/bin/sh\nif mkdir {once}; then {leave_part_and_hang}; fi\nexec {ffmpeg_path()} "$@"\n'
     )
     script.chmod(0o755)
     monkeypatch.setattr(ffmpeg, "ffmpeg_path", lambda: str(script))

@@ -1,8 +1,12 @@
-"""What a kill leaves half written is removed by a later run, and by no sooner one."""
+"""Atomic writes: failures keep the old file, and later runs delete files of killed ones."""
 
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+
+from avsed.runtime.files import atomic_write
 
 WRITER = """
 import sys, time
@@ -46,3 +50,13 @@ def test_a_later_writer_removes_what_a_killed_one_left_and_not_what_is_in_work(
     assert slow.returncode == 0
     assert path.read_text() == "slow"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_write_that_fails_keeps_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "item"
+    path.write_text("old")
+    with pytest.raises(RuntimeError), atomic_write(path) as part:
+        part.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "old"
+    assert list(tmp_path.glob("item*")) == [path]
