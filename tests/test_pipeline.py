@@ -190,7 +190,7 @@ def test_an_edit_of_a_figure_runs_the_report_and_nothing_else(clone: Clone) -> N
             "profiles/demo.yaml",
             "random(?=\nvisual)",
             "/nowhere/vggish.pth",
-            "/nowhere/vggish.pth: weights not found; give pretrained, random or the path",
+            "/nowhere/vggish.pth: weights not found; use pretrained, random or the path",
         ),
     ],
 )
