@@ -29,17 +29,18 @@ from avsed.dataset.ffmpeg import ffmpeg_path
 from avsed.dataset.inspection import inspect_clip
 from avsed.dataset.media import read_media
 from avsed.dataset.shards import write_shard
-from avsed.features import auditory, spectral, visual
+from avsed.features import spectral
 from avsed.features.extraction import batching, extract
 from avsed.features.extraction.batching import decode_clip
 from avsed.features.extraction.extract import extract_features
 from avsed.features.extractor import Extractor, Recipe
+from avsed.features.networks import vgg16, vggish
 from avsed.params import Auditory, Section, Spectral, Visual
 from avsed.runtime.device import choose_device
 
 PAPER_CLIPS = 15_494
 N_FILES = 8  # distinct files; more clips read them again
-MODULES = {"spectral": spectral, "auditory": auditory, "visual": visual}
+MODULES = {"spectral": spectral, "auditory": vggish, "visual": vgg16}
 
 
 def params_of(precision: str) -> dict[str, Section]:
@@ -48,6 +49,7 @@ def params_of(precision: str) -> dict[str, Section]:
         "spectral": Spectral(window_length=2048, log_floor=1e-5),
         "auditory": Auditory.model_validate(
             {
+                "network": "vggish",
                 "alignment": "paper",
                 "activation": "relu",
                 "precision": precision,
@@ -56,6 +58,7 @@ def params_of(precision: str) -> dict[str, Section]:
         ),
         "visual": Visual.model_validate(
             {
+                "network": "vgg16",
                 "layer": "fc7",
                 "precision": precision,
                 "resize_size": 256,
@@ -103,7 +106,7 @@ def timed_recipe(kind: str, params: Section, clock: Clock) -> Recipe:
         )
 
     make_extractor.__module__ = module.__name__  # the module whose code determines the features
-    return Recipe(make_extractor, params)
+    return Recipe(kind, make_extractor, params)
 
 
 def run_ours(

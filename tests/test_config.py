@@ -87,7 +87,7 @@ def test_a_mistake_in_params_is_one_clear_line(
         ("n_test:", "n_tset:", "dataset.n_tset is not a parameter; did you mean n_test?"),
         ("source: demo", "source: dmo", "dataset.source must be demo, local or youtube"),
         ("n_best: 1", "n_best: 9", "evaluation.n_best is 9, but train.n_seeds is 2"),
-        ("crop_size: 64", "crop_size: 65", "crop_size 65 exceeds resize_size 64"),
+        ("crop_size: 128", "crop_size: 129", "crop_size 129 exceeds resize_size 128"),
     ],
 )
 def test_a_mistake_in_a_profile_names_its_file(

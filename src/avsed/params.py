@@ -113,18 +113,20 @@ class Spectral(Section):
 
 
 class Auditory(Section):
-    """VGGish (Section 4.2)."""
+    """The pretrained network of sound; VGGish in the paper (Section 4.2)."""
 
+    network: Literal["vggish", "yamnet"]
     alignment: Literal["paper", "centered"]
-    activation: Literal["relu", "none"]
+    activation: Literal["relu", "none"]  # of VGGish's last layer
     precision: Literal["auto", "float32"]
     weights: Weights
 
 
 class Visual(Section):
-    """VGG16 (Section 4.2)."""
+    """The pretrained network of images; VGG16 in the paper (Section 4.2)."""
 
-    layer: Literal["fc6", "fc7", "fc8"]
+    network: Literal["vgg16", "efficientnet_lite0"]
+    layer: Literal["fc6", "fc7", "fc8"]  # of VGG16
     precision: Literal["auto", "float32"]
     resize_size: Annotated[int, Field(ge=32)]  # pixels of the shorter side
     crop_size: Annotated[int, Field(ge=32)]  # pixels of both sides

@@ -19,8 +19,8 @@ import torch
 from avsed.dataset.shards import Shard, is_valid_shard, read_features, read_origin, write_shard
 from avsed.errors import AvsedError
 from avsed.evaluation.counts import CountedClips, read_counts, write_counts
-from avsed.features.published import PublishedWeights
-from avsed.features.weights import load_weights
+from avsed.features.weights.load import load_weights
+from avsed.features.weights.published import PublishedWeights
 from avsed.model.files import read_student_weights, save_weights
 from avsed.model.scores import ScoredSplit, Scores, read_scores, write_scores
 from avsed.prediction.predict import load_model
@@ -294,7 +294,7 @@ def test_a_bad_download_is_refused_and_leaves_nothing(
     trouble: str, server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    published = PublishedWeights(f"{server}/{trouble}/weights.pth", "0" * 64)
+    published = PublishedWeights(url=f"{server}/{trouble}/weights.pth", sha256="0" * 64)
     with pytest.raises(
         AvsedError, match=r"weights.pth: cannot be downloaded .* put the file into"
     ) as (caught):

@@ -139,7 +139,7 @@ def make_late_extractor(params: Spectral) -> Extractor:
 
 
 def extract(inputs: Path, work: Path, kinds: tuple[str, ...] = ("spectral", "auditory")) -> None:
-    recipes = {**RECIPES, "spectral": Recipe(make_late_extractor, PARAMS.spectral)}
+    recipes = {**RECIPES, "spectral": Recipe("spectral", make_late_extractor, PARAMS.spectral)}
     records = [inspect_clip(path.stem, path) for path in sorted((inputs / "media").iterdir())]
     assert {record.status for record in records} == {"ok"}
     extract_features(

@@ -124,7 +124,7 @@ def test_features_are_whole_and_what_has_none_is_named(
     kind: str, records: dict[str, ClipRecord], clips_dir: Path, tmp_path: Path
 ) -> None:
     params = load_params(ROOT / "params.yaml").section_of(kind)
-    recipe = Recipe(make_extractor, params)
+    recipe = Recipe(kind, make_extractor, params)
     features_dir = tmp_path / "features"
     extract_features(
         {kind: recipe}, list(records.values()), clips_dir=clips_dir, out_dir=features_dir

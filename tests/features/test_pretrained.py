@@ -8,16 +8,17 @@ import pytest
 import soundfile
 import torch
 from torch import Tensor, nn
-from torchvision.models import EfficientNet_B0_Weights, efficientnet_b0
+from torchvision.models import EfficientNet_B0_Weights
+from torchvision.models import efficientnet_b0 as torchvision_b0
 
 from avsed.config import load_params
 from avsed.errors import AvsedError
-from avsed.features import efficientnet
 from avsed.features.extractor import Extractor
-from avsed.features.kinds import MAKERS, make_recipes
+from avsed.features.kinds import KINDS, make_recipes
+from avsed.features.networks import efficientnet_b0
 from avsed.features.pretrained import sound_extractor
-from avsed.features.published import PublishedWeights
-from avsed.features.weights import load_weights
+from avsed.features.weights.load import load_weights
+from avsed.features.weights.published import PublishedWeights
 from avsed.framing import FRAME_HOP
 from avsed.params import ExtraNetworks
 from avsed.runtime.files import file_sha256
@@ -27,7 +28,7 @@ from tests.helpers.extractors import extractor
 FLOAT32 = ExtraNetworks(precision="float32", weights="random")
 
 
-PUBLISHED = PublishedWeights("https://example.org/loudness.pth", "0" * 64)
+PUBLISHED = PublishedWeights(url="https://example.org/loudness.pth", sha256="0" * 64)
 
 
 def make_loudness(params: ExtraNetworks, published: PublishedWeights = PUBLISHED) -> Extractor:
@@ -72,12 +73,12 @@ def test_a_sound_network_sees_the_window_around_each_frame(tmp_path: Path) -> No
 
 @pytest.mark.slow
 def test_efficientnet_gives_what_torchvisions_does(clip_path: Path) -> None:
-    extractor = efficientnet.make_extractor(FLOAT32)
+    extractor = efficientnet_b0.make_extractor(FLOAT32)
     features = features_of(extractor, clip_path, 4.0)
     assert (extractor.spec.kind, extractor.spec.stream) == ("visual_efficientnet", "video")
 
-    network = efficientnet_b0().eval()
-    sha256 = load_weights(network, "random", efficientnet.PUBLISHED)
+    network = torchvision_b0().eval()
+    sha256 = load_weights(network, "random", efficientnet_b0.PUBLISHED)
     assert extractor.spec.provenance["weights_sha256"] == sha256
     network.classifier = nn.Identity()
     image = read_images(clip_path)[40]
@@ -95,7 +96,7 @@ def test_published_weights_are_used(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     path = PUBLISHED.path
     path.parent.mkdir(parents=True)
     torch.save({"weight": torch.ones(2, 2), "bias": torch.tensor([1.0, 2.0])}, path)
-    ours = PublishedWeights(PUBLISHED.url, file_sha256(path))
+    ours = PublishedWeights(url=PUBLISHED.url, sha256=file_sha256(path))
     extractor = make_loudness(ExtraNetworks(precision="float32", weights="pretrained"), ours)
     assert extractor.embed(torch.zeros(3, 4000)).tolist() == [[1.0, 2.0]] * 3
     assert extractor.spec.provenance["weights"] == "pretrained"
@@ -124,6 +125,6 @@ def test_a_kind_that_there_is_not_is_refused() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", MAKERS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_kind_is_called_what_its_features_say(kind: str) -> None:
     assert extractor(kind).spec.kind == kind

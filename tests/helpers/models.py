@@ -6,8 +6,8 @@ from pathlib import Path
 
 import torch
 
-from avsed.features.extractor import FeatureSpec, Recipe
-from avsed.features.kinds import MAKERS
+from avsed.features.extractor import FeatureSpec
+from avsed.features.kinds import make_recipe
 from avsed.model.crnn import Crnn, embedding_dims
 from avsed.model.files import ModelCard, save_weights, write_model_card
 from avsed.params import Auditory, ExtraNetworks, Fusion, Section, Spectral, Visual
@@ -16,17 +16,26 @@ CLASSES = ("Cat", "Dog", "Speech")
 FUSION = Fusion(auditory_dim=4, visual_dim=4, standalone_auditory_dim=8, standalone_visual_dim=8)
 PARAMS: Mapping[str, Section] = {
     "spectral": Spectral(window_length=2048, log_floor=1e-5),
-    "auditory": Auditory(alignment="paper", activation="relu", precision="auto", weights="random"),
-    "visual": Visual(layer="fc7", precision="auto", resize_size=32, crop_size=32, weights="random"),
+    "auditory": Auditory(
+        network="vggish", alignment="paper", activation="relu", precision="auto", weights="random"
+    ),
+    "visual": Visual(
+        network="vgg16",
+        layer="fc7",
+        precision="auto",
+        resize_size=32,
+        crop_size=32,
+        weights="random",
+    ),
     "visual_efficientnet": ExtraNetworks(precision="auto", weights="random"),
 }
-RECIPES = {kind: Recipe(MAKERS[kind], params) for kind, params in PARAMS.items()}
+RECIPES = {kind: make_recipe(kind, params) for kind, params in PARAMS.items()}
 
 
 @cache
 def spec_of(kind: str) -> FeatureSpec:
     """Say what a kind's features are, which takes seconds where there is a network."""
-    return RECIPES[kind].make_extractor(PARAMS[kind]).spec
+    return RECIPES[kind].build().spec
 
 
 def write_model(model_dir: Path, *kinds: str, n_seeds: int = 1, mask_padding: bool = True) -> Path:

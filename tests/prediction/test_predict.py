@@ -18,8 +18,8 @@ from avsed.dataset.loading import ClipFeatures
 from avsed.dataset.shards import read_features
 from avsed.errors import AvsedError
 from avsed.evaluation.postprocess import decide_tags, scores_to_events
-from avsed.features.auditory import Vggish
 from avsed.features.extraction.extract import extract_features
+from avsed.features.networks.vggish import Vggish
 from avsed.framing import N_FRAMES, SPECTRAL_SAMPLE_RATE
 from avsed.model.files import load_student, read_model_card, read_student_weights, save_weights
 from avsed.model.score import score_clips, score_variant

@@ -20,10 +20,12 @@ from avsed.dataset.inspection import inspect_clip
 from avsed.dataset.media import Media
 from avsed.dataset.shards import read_features
 from avsed.errors import AvsedError
-from avsed.features import auditory, spectral
+from avsed.features import spectral
 from avsed.features.extraction import extract as extract_module
 from avsed.features.extraction.extract import extract_features
 from avsed.features.extractor import ClipInputs, Extractor, FeatureSpec, Recipe
+from avsed.features.networks import vggish
+from avsed.features.networks.log_mel_examples import N_MELS, SAMPLE_RATE, log_mel_examples
 from avsed.framing import N_FRAMES
 from avsed.params import Auditory
 from avsed.runtime import cluster
@@ -44,21 +46,21 @@ def make_auditory(params: Auditory) -> Extractor:
     """Set up VGGish's front end, with the mean of each band and a pause in place of its network."""
 
     def prepare(media: Media[object], duration: float) -> ClipInputs:
-        waveform = media.waveforms[auditory.SAMPLE_RATE]
-        examples = auditory.log_mel_examples(waveform, params.alignment)
+        waveform = media.waveforms[SAMPLE_RATE]
+        examples = log_mel_examples(waveform, params.alignment, log_offset=0.01)
         return ClipInputs(rows=torch.from_numpy(examples), index=np.arange(N_FRAMES))
 
     def embed(examples: torch.Tensor) -> torch.Tensor:
         time.sleep(0.2)  # so that a worker can be killed while others work
         return examples.mean(1)
 
-    dims = auditory.N_MELS
+    dims = N_MELS
     spec = FeatureSpec(
         kind="auditory", stream="audio", n_frames=N_FRAMES, dims=dims, provenance={"dims": dims}
     )
     return Extractor(
         spec=spec,
-        sample_rate=auditory.SAMPLE_RATE,
+        sample_rate=SAMPLE_RATE,
         each_image=None,
         prepare=prepare,
         embed=embed,
@@ -69,8 +71,8 @@ def make_auditory(params: Auditory) -> Extractor:
 def recipes() -> dict[str, Recipe]:
     params = load_params(ROOT / "params.yaml")
     return {
-        "spectral": Recipe(spectral.make_extractor, params.spectral),
-        "auditory": Recipe(make_auditory, params.auditory),
+        "spectral": Recipe("spectral", spectral.make_extractor, params.spectral),
+        "auditory": Recipe("auditory", make_auditory, params.auditory),
     }
 
 
@@ -219,7 +221,8 @@ def test_a_mistake_on_a_worker_is_told_as_it_would_be_here(
     dask.start_worker("worker-1")
     broken = {
         "auditory": Recipe(
-            auditory.make_extractor,
+            "auditory",
+            vggish.make_extractor,
             load_params(ROOT / "params.yaml").auditory.model_copy(
                 update={"weights": "/nowhere/vggish.pth"}
             ),

@@ -25,7 +25,7 @@ def test_source_files_follow_imports_of_the_package() -> None:
 PRINT_KEYS = """
 from avsed.runtime.store import code_key
 print(code_key(("avsed.training.seed_group",)))
-print(code_key(("avsed.features.visual", "avsed.features.extraction.batching")))
+print(code_key(("avsed.features.networks.vgg16", "avsed.features.extraction.batching")))
 """
 
 

@@ -66,7 +66,9 @@ def test_a_batch_holds_the_weak_clips_first_with_their_targets() -> None:
 def test_features_of_other_parameters_are_rejected(
     changed: dict[str, str], message: str, tmp_path: Path
 ) -> None:
-    params = Auditory(alignment="paper", activation="relu", precision="auto", weights="random")
+    params = Auditory(
+        network="vggish", alignment="paper", activation="relu", precision="auto", weights="random"
+    )
     made = {"alignment": "paper", "dtype": "torch.bfloat16", "weights": "random"}
     folder = tmp_path / "auditory"
     write_shard(

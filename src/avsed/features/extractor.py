@@ -1,7 +1,7 @@
 """The interface of all kinds of features: a front end, a network and their provenance."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -78,15 +78,22 @@ class Extractor:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A function and its parameters that make an extractor, here or on another machine.
+    """What makes the extractor of a kind of features, here or on another machine.
 
     Attributes:
-        make_extractor: a function of the kind's module.
+        kind: the name that its features get.
+        make_extractor: a function of the network's module.
         params: of the kind.
     """
 
+    kind: str
     make_extractor: Callable[[Any], Extractor]
     params: Section
+
+    def build(self) -> Extractor:
+        """Make the extractor, which can take seconds."""
+        extractor = self.make_extractor(self.params)
+        return replace(extractor, spec=replace(extractor.spec, kind=self.kind))
 
     @property
     def modules(self) -> tuple[str, ...]:

@@ -12,8 +12,7 @@ from torch import Tensor, nn
 
 from avsed.dataset.media import Image, Media
 from avsed.features.extractor import ClipInputs, Extractor, FeatureSpec, hold_images
-from avsed.features.published import PublishedWeights
-from avsed.features.weights import load_weights, name_weights
+from avsed.features.weights.load import Published, load_weights, name_weights
 from avsed.framing import CLIP_DURATION, FRAME_HOP, N_FRAMES, n_samples
 from avsed.params import ExtraNetworks, Visual
 from avsed.runtime.device import choose_device, choose_dtype
@@ -28,7 +27,7 @@ def image_extractor(
     params: ExtraNetworks | Visual,
     *,
     network: nn.Module,
-    published: PublishedWeights,
+    published: Published,
     preprocess: Callable[[Tensor], Tensor],
     embed: Callable[[Tensor], Tensor],
     dims: int,
@@ -82,7 +81,7 @@ def sound_extractor(
     params: ExtraNetworks,
     *,
     network: nn.Module,
-    published: PublishedWeights,
+    published: Published,
     sample_rate: int,
     window: float,
     embed: Callable[[Tensor], Tensor],
@@ -155,7 +154,7 @@ class _Loaded:
 def _load(
     network: nn.Module,
     params: ExtraNetworks | Visual,
-    published: PublishedWeights,
+    published: Published,
     settings: Provenance,
 ) -> _Loaded:
     """Load a network's weights, and choose its device and precision."""

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from avsed.dataset.shards import Provenance
 from avsed.errors import AvsedError
 from avsed.features.extractor import Extractor
-from avsed.features.kinds import MAKERS
+from avsed.features.kinds import KINDS, make_recipe
 from avsed.model.files import ModelCard
 from avsed.params import Auditory, ExtraNetworks, Section, Spectral, Visual
 
@@ -49,15 +49,18 @@ def make_extractors(
 
 
 def _make_extractor(kind: str, card: ModelCard, model_dir: Path, weights: Path | None) -> Extractor:
-    if kind not in MAKERS:
+    if kind not in KINDS:
         raise AvsedError(
             f"{model_dir / 'model.json'}: names {kind} features, which this avsed does not have; "
-            f"it has {', '.join(MAKERS)}"
+            f"it has {', '.join(KINDS)}"
         )
     params_of_kind = _SECTIONS.get(kind, ExtraNetworks)
     made_by = card.provenance.get(kind, {})
-    # The provenance contains the parameters by name, except for the precision.
-    named: dict[str, Any] = {k: v for k, v in made_by.items() if k in params_of_kind.model_fields}
+    # The provenance contains the parameters by name, except for the network and the precision.
+    # Parameters of other networks are missing; any value will do.
+    named: dict[str, Any] = {"activation": "relu", "layer": "fc7", **made_by}
+    named["network"] = made_by.get("extractor")
+    named = {name: value for name, value in named.items() if name in params_of_kind.model_fields}
     if "precision" in params_of_kind.model_fields:
         named["precision"] = "float32" if made_by.get("dtype") == "torch.float32" else "auto"
     if weights:
@@ -76,7 +79,7 @@ def _make_extractor(kind: str, card: ModelCard, model_dir: Path, weights: Path |
             f"{model_dir / 'model.json'}: lacks the parameters of its {kind} features "
             f"({'.'.join(map(str, reason['loc']))}: {reason['msg']}); train the model again"
         ) from None
-    extractor = MAKERS[kind](params)
+    extractor = make_recipe(kind, params).build()
     _require_same(kind, extractor.spec.provenance, made_by, model_dir)
     return extractor
 

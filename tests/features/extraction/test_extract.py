@@ -91,7 +91,7 @@ def records(*clip_ids: str, mute: tuple[str, ...] = ()) -> list[ClipRecord]:
 
 def extract(tmp_path: Path, clips: list[ClipRecord], **params: Any) -> Path:
     extract_features(
-        {"spectral": Recipe(make_extractor, Fake(**params))},
+        {"spectral": Recipe("spectral", make_extractor, Fake(**params))},
         clips,
         clips_dir=tmp_path / "clips",
         out_dir=tmp_path / "features",

@@ -123,7 +123,7 @@ def _build(recipe: Recipe) -> Extractor:
 
 @cache
 def _built(recipe: Recipe, _: tuple[int, int] | None) -> Extractor:
-    return recipe.make_extractor(recipe.params)
+    return recipe.build()
 
 
 def _require_room(

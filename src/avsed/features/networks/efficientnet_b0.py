@@ -5,12 +5,13 @@ from torchvision.models import EfficientNet_B0_Weights, efficientnet_b0
 
 from avsed.features.extractor import Extractor
 from avsed.features.pretrained import image_extractor
-from avsed.features.published import PublishedWeights
+from avsed.features.weights.published import PublishedWeights
 from avsed.params import ExtraNetworks
 
 PUBLISHED = PublishedWeights(
-    EfficientNet_B0_Weights.IMAGENET1K_V1.url,
-    "7f5810bc96def8f7552d5b7e68d53c4786f81167d28291b21c0d90e1fca14934",
+    url=EfficientNet_B0_Weights.IMAGENET1K_V1.url,
+    sha256="7f5810bc96def8f7552d5b7e68d53c4786f81167d28291b21c0d90e1fca14934",
+    licence="BSD-3-Clause",
 )
 
 

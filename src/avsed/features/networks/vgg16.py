@@ -5,8 +5,14 @@ from torchvision.models import VGG16_Weights, vgg16
 
 from avsed.features.extractor import Extractor
 from avsed.features.pretrained import image_extractor
-from avsed.features.published import VGG16
+from avsed.features.weights.published import PublishedWeights
 from avsed.params import Visual
+
+PUBLISHED = PublishedWeights(
+    url=VGG16_Weights.IMAGENET1K_V1.url,
+    sha256="397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
+    licence="BSD-3-Clause",
+)
 
 # The paper's "last feedforward layer" would be the 1,000 class scores (fc8) if taken literally. Its
 # 4,096 values per frame are the outputs of the layer before (fc7), taken after the ReLU.
@@ -31,7 +37,7 @@ def make_extractor(params: Visual) -> Extractor:
         "visual",
         params,
         network=network,
-        published=VGG16,
+        published=PUBLISHED,
         # As the published weights require, except for the sizes, which the demo reduces.
         preprocess=VGG16_Weights.IMAGENET1K_V1.transforms(
             crop_size=params.crop_size, resize_size=params.resize_size

@@ -1,37 +1,36 @@
 """Auditory features: VGGish, pretrained for audio classification (Section 4.2).
 
-Front end and network are those of audioset/vggish in the TensorFlow models repository. Its
-published weights take 64 mel bands; the paper says 128, for which no weights are published.
+The network is that of audioset/vggish in the TensorFlow models repository.
 """
 
-import math
-from dataclasses import replace
 from typing import Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from avsed.dataset.media import Media
 from avsed.errors import AvsedError
 from avsed.features.extractor import ClipInputs, Extractor, FeatureSpec
-from avsed.features.published import VGGISH
-from avsed.features.weights import load_weights, name_weights
-from avsed.framing import CLIP_DURATION, FRAME_HOP, N_FRAMES, n_samples
+from avsed.features.networks.log_mel_examples import (
+    EXAMPLE_FRAMES,
+    HOP_LENGTH,
+    PAPER_EXAMPLE_HOP,
+    SAMPLE_RATE,
+    log_mel_examples,
+)
+from avsed.features.weights.load import load_weights, name_weights
+from avsed.features.weights.published import PublishedWeights
+from avsed.framing import N_FRAMES
 from avsed.params import Auditory
 from avsed.runtime.device import choose_device, choose_dtype
 
-SAMPLE_RATE = 16_000  # Hz
-WINDOW_LENGTH = 400  # samples, 25 ms
-HOP_LENGTH = 160  # samples, 10 ms
-N_MELS = 64  # of the published weights
-MEL_RANGE = (125.0, 7500.0)  # Hz
+PUBLISHED = PublishedWeights(  # converted from TensorFlow's by the project torchvggish
+    url="https://github.com/harritaylor/torchvggish/releases/download/v0.1/vggish-10086976.pth",
+    sha256="10086976245803799d9194e9a73d9b6c1549c71d1b80106f5cade5608a561f4b",
+    licence="Apache-2.0",
+)
 LOG_OFFSET = 0.01
-EXAMPLE_FRAMES = 96  # of 10 ms: the network sees 0.96 s
-# Section 4.2: examples overlap by 900 ms. Example k thus starts at 0.06 k seconds, frame k at
-# 0.06624 k; `centered` places the middle of example k at the onset of frame k instead.
-PAPER_EXAMPLE_HOP = 960  # samples, 60 ms
 DIMS = 128
 BATCH_SIZES = {"cpu": 38, "cuda": 512}  # examples; a CPU is fastest with a quarter of a clip
 
@@ -89,14 +88,16 @@ def make_extractor(params: Auditory) -> Extractor:
     """
     device = choose_device()
     network = Vggish(params.activation)
-    sha256 = load_weights(network, params.weights, VGGISH)
-    if sha256 == VGGISH.sha256:
+    sha256 = load_weights(network, params.weights, PUBLISHED)
+    if sha256 == PUBLISHED.sha256:
         check_response(network, params.activation)
     dtype = choose_dtype(device, params.precision)
     network = network.to(device, dtype).to(memory_format=torch.channels_last).eval()
 
     def prepare(media: Media[object], duration: float) -> ClipInputs:
-        examples = log_mel_examples(media.waveforms[SAMPLE_RATE], params.alignment)
+        examples = log_mel_examples(
+            media.waveforms[SAMPLE_RATE], params.alignment, log_offset=LOG_OFFSET
+        )
         return ClipInputs(rows=torch.from_numpy(examples).to(dtype), index=np.arange(N_FRAMES))
 
     @torch.inference_mode()
@@ -115,7 +116,7 @@ def make_extractor(params: Auditory) -> Extractor:
                 "alignment": params.alignment,
                 "activation": params.activation,
                 "dtype": str(dtype),
-                "weights": name_weights(params.weights, sha256, VGGISH),
+                "weights": name_weights(params.weights, sha256, PUBLISHED),
                 "weights_sha256": sha256,
             },
         ),
@@ -125,18 +126,6 @@ def make_extractor(params: Auditory) -> Extractor:
         embed=embed,
         batch_size=BATCH_SIZES[device.type],
     )
-
-
-def make_centered_extractor(params: Auditory) -> Extractor:
-    """Return the extractor with windows centered on the frames, as a further kind of features.
-
-    Next to `auditory` in one table, it shows the effect of the paper's alignment.
-
-    Raises:
-        AvsedError: as `make_extractor`.
-    """
-    extractor = make_extractor(params)
-    return replace(extractor, spec=replace(extractor.spec, kind="auditory_centered"))
 
 
 @torch.inference_mode()
@@ -154,64 +143,13 @@ def check_response(network: Vggish, activation: Literal["relu", "none"]) -> None
     times = np.arange(3 * SAMPLE_RATE) / SAMPLE_RATE
     sine = np.sin(2.0 * np.pi * SINE_FREQUENCY * times).astype(np.float32)
     apart = EXAMPLE_FRAMES * HOP_LENGTH // PAPER_EXAMPLE_HOP  # the reference's do not overlap
-    examples = log_mel_examples(sine, "paper")[: 3 * apart : apart]
+    examples = log_mel_examples(sine, "paper", log_offset=LOG_OFFSET)[: 3 * apart : apart]
     embeddings = network.eval()(torch.from_numpy(examples))
     response = (embeddings.mean().item(), embeddings.std(correction=0).item())
     published = PUBLISHED_RESPONSE[activation]
     if not np.allclose(response, published, rtol=RESPONSE_TOLERANCE, atol=0.0):
         raise AvsedError(
-            f"{VGGISH.url}: VGGish answers a sine of 1 kHz with mean {response[0]:.3f} and "
+            f"{PUBLISHED.url}: VGGish answers a sine of 1 kHz with mean {response[0]:.3f} and "
             f"deviation {response[1]:.3f}, but {published[0]} and {published[1]} are published; "
             "torch computes wrong results on this machine; install another version"
         )
-
-
-def log_mel_examples(
-    waveform: NDArray[np.float32], alignment: Literal["paper", "centered"]
-) -> NDArray[np.float32]:
-    """Cut a waveform into the 151 overlapping log-mel examples of a clip (Section 4.2).
-
-    Args:
-        waveform: (n_samples,) at `SAMPLE_RATE`, at most 10 s; full scale is 1.
-        alignment: paper (example k starts at 0.06 k seconds) or centered (its middle lies at
-            the onset of frame k, with silence around the clip).
-
-    Returns:
-        (151, 96, 64).
-    """
-    clip_length = n_samples(CLIP_DURATION, SAMPLE_RATE)
-    margin = EXAMPLE_FRAMES * HOP_LENGTH // 2 if alignment == "centered" else 0
-    padded = np.zeros(clip_length + 2 * margin, dtype=np.float32)
-    padded[margin : margin + len(waveform)] = waveform
-    if alignment == "centered":
-        starts = np.rint(np.arange(N_FRAMES) * FRAME_HOP * SAMPLE_RATE).astype(int)
-    else:
-        starts = np.arange(N_FRAMES) * PAPER_EXAMPLE_HOP
-
-    # Examples overlap by 90 of 96 frames in the paper's alignment; each frame is computed once.
-    frame_starts, index = np.unique(
-        starts[:, None] + HOP_LENGTH * np.arange(EXAMPLE_FRAMES), return_inverse=True
-    )
-    windows = np.lib.stride_tricks.sliding_window_view(padded, WINDOW_LENGTH)[frame_starts]
-    fft_length = 512  # the window's next power of two
-    # The reference's Hann window is periodic: numpy's symmetric one without its last point.
-    hann = np.hanning(WINDOW_LENGTH + 1)[:-1].astype(np.float32)
-    magnitudes = np.abs(np.fft.rfft(windows * hann, fft_length))
-    log_mel = np.log(magnitudes @ _mel_filters(fft_length) + LOG_OFFSET).astype(np.float32)
-    return log_mel[index.reshape(N_FRAMES, EXAMPLE_FRAMES)]
-
-
-def _mel_filters(fft_length: int) -> NDArray[np.float64]:
-    """Build the reference's mel filters, (n_bins, 64): triangles over mel, not over Hz.
-
-    librosa's triangles are linear in Hz, which moves the log-mel by up to 0.014.
-    """
-    frequencies = np.linspace(0.0, SAMPLE_RATE / 2, fft_length // 2 + 1)
-    bins = 1127.0 * np.log1p(frequencies / 700.0)[:, None]  # mel, by HTK's formula
-    lowest, highest = (1127.0 * math.log1p(hertz / 700.0) for hertz in MEL_RANGE)
-    edges = np.linspace(lowest, highest, N_MELS + 2)
-    lower, center, upper = edges[:-2], edges[1:-1], edges[2:]
-    rising, falling = (bins - lower) / (center - lower), (upper - bins) / (upper - center)
-    filters: NDArray[np.float64] = np.maximum(0.0, np.minimum(rising, falling))
-    filters[0] = 0.0  # the constant part of the signal
-    return filters
