@@ -5,10 +5,12 @@ from pathlib import Path
 from avsed.config import load_params, require_variant
 from avsed.evaluation.evaluate import evaluate_variant
 from avsed.runtime.process import run_stage_of_variant
+from avsed.variants import ZERO_SHOT
 
 
 def main(variant: str) -> None:
-    require_variant(variant)
+    if variant != ZERO_SHOT:
+        require_variant(variant)
     params = load_params()
     evaluate_variant(
         Path("data/scores") / f"{variant}.h5",

@@ -18,7 +18,7 @@ LAYERS = """
 cli
 commands
 report prediction
-training evaluation
+training evaluation zero_shot
 features model sources
 dataset config
 runtime variants
@@ -44,7 +44,8 @@ def covered(entry: str, files: set[str]) -> set[str]:
 def test_a_stage_depends_on_the_packages_of_its_code(stage: str) -> None:
     definition = STAGES[stage].get("do", STAGES[stage])
     entries = [dep for dep in definition["deps"] if dep.startswith(("src/", "stages/"))]
-    behind = code_behind(ROOT / "stages" / f"{stage}.py")
+    script = definition["cmd"].split()[1]
+    behind = code_behind(ROOT / script)
     assert set().union(*(covered(entry, behind) for entry in entries)) == behind
     assert all(covered(entry, behind) for entry in entries)
 

@@ -67,20 +67,20 @@ def completion(shell: str) -> None:
 
 
 def _add_commands() -> None:
-    predict = "avsed predict film.mp4 --model data/models/spectral+visual --html film.html"
+    trained = "avsed predict film.mp4 --model data/models/spectral+visual --html film.html"
     added = (
         (metadata, commands.check_lists, "avsed metadata check data/local/metadata"),
         (clips, commands.retry_clips, "avsed clips retry private"),
         (features, commands.check_features, "avsed features check"),
         (features, commands.show_features, "avsed features show Y00pbt6aJV8Y_350.000_360.000"),
         (avsed, commands.train_shard, "avsed train --shard 3/8"),
-        (avsed, commands.run_predict, predict),
+        (avsed, commands.run_predict, "avsed predict dog.ogg", trained),
         (avsed, completion, 'eval "$(avsed completion -s bash)"'),
     )
-    for group, command, example in added:
+    for group, command, *examples in added:
         group.add_command(command)
-        command.epilog = _epilog(example)
-    avsed.epilog = _epilog(*(example for _, _, example in added))
+        command.epilog = _epilog(*examples)
+    avsed.epilog = _epilog(*(example for _, _, *examples in added for example in examples))
 
 
 def _epilog(*examples: str) -> str:

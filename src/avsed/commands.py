@@ -8,8 +8,9 @@ import io
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -17,7 +18,8 @@ from avsed.errors import AvsedError
 from avsed.runtime.process import say_error
 
 if TYPE_CHECKING:
-    from avsed.params import Postprocess
+    from avsed.model.decisions import Decisions
+    from avsed.prediction.predict import Detector
 
 # Whether a file can be read is checked later, one file at a time.
 _FILE = click.Path(path_type=Path, readable=False)
@@ -170,8 +172,13 @@ def train_shard(variants: Sequence[str], shard: tuple[int, int], quiet: bool) ->
 @click.option(
     "--model",
     type=_FOLDER,
-    required=True,
-    help="Models of a variant, such as data/models/spectral; the scores of all seeds are averaged.",
+    help="Models of a variant, such as data/models/spectral; the scores of all seeds are averaged. "
+    "Default: YAMNet, which needs no training.",
+)
+@click.option(
+    "--classes",
+    type=click.Choice(["dcase", "audioset"]),
+    help="Without --model: the ten classes of DCASE 2018 task 4 (default), or all 521 of AudioSet.",
 )
 @click.option(
     "--weights",
@@ -180,8 +187,8 @@ def train_shard(variants: Sequence[str], shard: tuple[int, int], quiet: bool) ->
     multiple=True,
     help="Weights of the auditory or visual network, if neither random nor published.",
 )
-@click.option("--threshold", type=float, help="For scores; default: params.yaml, or 0.5.")
-@click.option("--median-filter-frames", type=int, help="Odd; default: params.yaml, or 7.")
+@click.option("--threshold", type=float, help="For all scores; default: the model's thresholds.")
+@click.option("--median-filter-frames", type=int, help="Odd; default: the model's.")
 @click.option(
     "--out",
     type=_FOLDER,
@@ -193,7 +200,8 @@ def train_shard(variants: Sequence[str], shard: tuple[int, int], quiet: bool) ->
 @_quiet
 def run_predict(
     media: Sequence[Path],
-    model: Path,
+    model: Path | None,
+    classes: Literal["dcase", "audioset"] | None,
     weights: Mapping[str, Path],
     threshold: float | None,
     median_filter_frames: int | None,
@@ -208,11 +216,14 @@ def run_predict(
     """
     from avsed.prediction.run import predict_files
 
+    if model and classes:
+        raise AvsedError("--classes: a model has its own classes; omit --model or --classes")
+    if weights and not model:
+        raise AvsedError("--weights: YAMNet's are fixed; name the --model that uses other weights")
+    decide_by = _options_for_decisions(threshold, median_filter_frames)
     n_failed = predict_files(
+        lambda: _open_detector(model, classes, weights, decide_by),
         media,
-        model_dir=model,
-        weights=weights,
-        postprocess=decide_by(threshold, median_filter_frames),
         out_dir=out,
         plot_path=plot,
         page_path=html,
@@ -222,30 +233,55 @@ def run_predict(
         sys.exit(1)
 
 
-def decide_by(threshold: float | None, median_filter_frames: int | None) -> "Postprocess":
-    """Return the post-processing of params.yaml, or else the paper's, with options applied.
+def _open_detector(
+    model_dir: Path | None,
+    classes: Literal["dcase", "audioset"] | None,
+    weights: Mapping[str, Path],
+    decide_by: Mapping[str, float | int],
+) -> "Detector":
+    """Load a model, or YAMNet without one, and apply the options for decisions."""
+    if model_dir:
+        from avsed.prediction.trained_model import load_model
+
+        model = load_model(model_dir, weights)
+        return replace(model, decisions=_changed(model.decisions, decide_by))
+    from avsed.zero_shot.detector import load_detector
+
+    detector = load_detector(classes or "dcase")
+    return replace(detector, decisions=_changed(detector.decisions, decide_by))
+
+
+def _options_for_decisions(
+    threshold: float | None, median_filter_frames: int | None
+) -> dict[str, float | int]:
+    """Check the options for decisions; return those that are given.
 
     Raises:
-        AvsedError: if an option is out of range, or params.yaml is invalid.
+        AvsedError: if an option is out of range.
     """
     from pydantic import ValidationError
 
-    from avsed.config import load_params
     from avsed.params import PAPER_POSTPROCESS, Postprocess
 
-    params = PAPER_POSTPROCESS
-    if Path("params.yaml").is_file():
-        params = load_params().postprocess
     options = {"threshold": threshold, "median_filter_frames": median_filter_frames}
+    given = {name: value for name, value in options.items() if value is not None}
     try:
-        return Postprocess.model_validate(
-            params.model_dump()
-            | {name: value for name, value in options.items() if value is not None}
-        )
+        Postprocess.model_validate(PAPER_POSTPROCESS.model_dump() | given)
     except ValidationError as error:
         reason = error.errors()[0]
         option = "".join(f"--{name}: " for name in reason["loc"]).replace("_", "-")
         raise AvsedError(f"{option}{reason['msg'].removeprefix('Value error, ')}") from None
+    return given
+
+
+def _changed(decisions: "Decisions", options: Mapping[str, float | int]) -> "Decisions":
+    changed = decisions.model_dump()
+    if "median_filter_frames" in options:
+        changed["median_filter_frames"] = options["median_filter_frames"]
+    if "threshold" in options:
+        thresholds = dict.fromkeys(decisions.tags, options["threshold"])
+        changed |= {"tags": thresholds, "events": thresholds}
+    return type(decisions).model_validate(changed)
 
 
 def _seeds_of_job(

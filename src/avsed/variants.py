@@ -1,7 +1,11 @@
 """Names of kinds of features, and of variants, which join kinds by `+` (Section 3)."""
 
+from collections.abc import Mapping
+
 from avsed.errors import AvsedError
 
+# A row of the table without training: YAMNet's own classes, mapped to those of the data set.
+ZERO_SHOT = "yamnet_zero_shot"
 FAMILIES = ("spectral", "auditory", "visual")  # order of concatenation
 
 
@@ -30,3 +34,13 @@ def kinds_of_variant(variant: str) -> tuple[str, ...]:
             "once"
         )
     return tuple(sorted(kinds, key=lambda kind: (FAMILIES.index(family(kind)), kind)))
+
+
+def with_zero_shot(variants: Mapping[str, str | None]) -> dict[str, str | None]:
+    """Add the row without training to those of variants.yaml.
+
+    Args:
+        variants: variant to its baseline, if any.
+    """
+    baseline = "spectral" if "spectral" in variants else None
+    return {**variants, ZERO_SHOT: baseline}

@@ -23,7 +23,7 @@ from avsed.features.weights.load import load_weights
 from avsed.features.weights.published import PublishedWeights
 from avsed.model.files import read_student_weights, save_weights
 from avsed.model.scores import ScoredSplit, Scores, read_scores, write_scores
-from avsed.prediction.predict import load_model
+from avsed.prediction.trained_model import load_model
 from avsed.runtime.files import append_checksum, verify_checksum
 from tests.conftest import ROOT, run_avsed
 from tests.helpers.models import write_model
@@ -201,8 +201,8 @@ def test_any_damage_of_a_students_weights_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("seed-00.safetensors", b"", "not the weights of this model"),
-        ("seed-00.safetensors", b"<html>404</html>", "not the weights of this model"),
+        ("seeds/seed-00.safetensors", b"", "not the weights of this model"),
+        ("seeds/seed-00.safetensors", b"<html>404</html>", "not the weights of this model"),
         ("model.json", b'{"kinds": ["spectral"', "missing or invalid"),
         ("model.json", b"\xff\xfe", "missing or invalid"),
     ],
@@ -225,7 +225,7 @@ def test_a_damaged_model_is_refused_by_predict_with_exit_2(
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     model_dir = write_model(tmp_path / "spectral", "spectral")
-    save_weights(model_dir / "seed-00.safetensors", {"a": torch.ones(3)}, curve="[]")
+    save_weights(model_dir / "seeds" / "seed-00.safetensors", {"a": torch.ones(3)}, curve="[]")
     with pytest.raises(AvsedError, match=r"not the weights of this model .* train@spectral`"):
         load_model(model_dir, {})
 

@@ -27,6 +27,7 @@ from avsed.features.spectral import make_extractor
 from avsed.model.score import score_variant
 from avsed.params import Dataset, DemoDataset, Download, Local, LocalDataset, Spectral
 from avsed.prediction.run import predict_files
+from avsed.prediction.trained_model import load_model
 from avsed.report.summarize import summarize
 from avsed.runtime.process import run
 from avsed.sources.collect import collect_clips
@@ -197,10 +198,8 @@ def draw(inputs: Path, work: Path) -> None:
 
 def predict(inputs: Path, work: Path) -> None:
     n_failed = predict_files(
+        lambda: load_model(inputs / "spectral"),
         [inputs / "media" / "a.mp4"],
-        model_dir=inputs / "spectral",
-        weights={},
-        postprocess=PARAMS.postprocess,
         out_dir=work / "found",
         plot_path=work / "found.png",
         page_path=work / "found.html",

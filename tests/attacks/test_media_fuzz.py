@@ -25,9 +25,10 @@ from avsed.features.extraction.batching import embed_clips
 from avsed.features.extractor import ClipInputs, Extractor, FeatureSpec
 from avsed.features.spectral import make_extractor as make_spectral
 from avsed.framing import N_FRAMES, frame_onset, valid_frames
-from avsed.params import Postprocess, Spectral
+from avsed.params import Spectral
 from avsed.prediction import windows
-from avsed.prediction.predict import load_model, predict
+from avsed.prediction.predict import predict
+from avsed.prediction.trained_model import load_model
 from avsed.prediction.windows import LONGEST, read_windows
 from tests.helpers.models import write_model
 
@@ -383,7 +384,6 @@ def test_time_stamps_that_tell_of_months_end_after_a_day(
 @pytest.mark.slow
 def test_prediction_names_corrupted_media(whole: dict[str, bytes], tmp_path: Path) -> None:
     model = load_model(write_model(tmp_path / "model", "spectral"), {})
-    postprocess = Postprocess(threshold=0.5, median_filter_frames=7)
     counts: Counter[str] = Counter()
     for number in range(120):
         form, mutation, content = corruption(number, whole)
@@ -391,7 +391,7 @@ def test_prediction_names_corrupted_media(whole: dict[str, bytes], tmp_path: Pat
         path.write_bytes(content)
         what = f"corruption {number}: {mutation} of {form}"
         try:
-            prediction = predict(model, path, postprocess)
+            prediction = predict(model, path)
         except AvsedError as error:
             assert str(error).startswith(f"{path}: "), what
             assert "\n" not in str(error), what

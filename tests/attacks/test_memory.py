@@ -195,7 +195,7 @@ def test_training_on_more_than_the_memory_ends_in_the_same_weights(tmp_path: Pat
     assert taken["unlimited"]["own"] > 2400, taken  # features are kept in memory if they fit
     assert taken["many"]["own"] - taken["few"]["own"] < 100, taken
     weights = [
-        load_file(tmp_path / str(MANY) / out / "seed-00.safetensors")
+        load_file(tmp_path / str(MANY) / out / "seeds" / "seed-00.safetensors")
         for out in ("unlimited", "limited")
     ]
     assert all(weights[0][name].equal(weights[1][name]) for name in weights[0])

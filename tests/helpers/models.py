@@ -49,6 +49,7 @@ def write_model(model_dir: Path, *kinds: str, n_seeds: int = 1, mask_padding: bo
         provenance={kind: dict(spec_of(kind).provenance) for kind in kinds},
     )
     write_model_card(card, model_dir)
+    (model_dir / "seeds").mkdir(exist_ok=True)
     for seed in range(n_seeds):
         with torch.random.fork_rng():
             torch.manual_seed(seed)
@@ -62,5 +63,5 @@ def write_model(model_dir: Path, *kinds: str, n_seeds: int = 1, mask_padding: bo
             )
         weights = student.state_dict()
         weights["classifier.weight"] *= 30.0
-        save_weights(model_dir / f"seed-{seed:02d}.safetensors", weights, curve="[]")
+        save_weights(model_dir / "seeds" / f"seed-{seed:02d}.safetensors", weights, curve="[]")
     return model_dir

@@ -24,8 +24,8 @@ from avsed.framing import N_FRAMES, SPECTRAL_SAMPLE_RATE
 from avsed.model.files import load_student, read_model_card, read_student_weights, save_weights
 from avsed.model.score import score_clips, score_variant
 from avsed.model.scores import Scores, read_scores
-from avsed.params import Postprocess
-from avsed.prediction.predict import Prediction, join_windows, load_model, predict
+from avsed.prediction.predict import Prediction, join_windows, predict
+from avsed.prediction.trained_model import load_model
 from avsed.runtime.files import file_sha256
 from avsed.sources.demo.render import render_audio, render_clip
 from avsed.sources.demo.scenes import Scene, annotated
@@ -35,7 +35,6 @@ from tests.conftest import ROOT
 from tests.helpers.models import CLASSES, FUSION, PARAMS, RECIPES, spec_of, write_model
 
 CPU = torch.device("cpu")
-DECISIONS = Postprocess(threshold=0.5, median_filter_frames=7)
 SCENE = Scene(
     clip_id="Ydemo_x00001_0.000_25.000",
     duration=25.0,
@@ -68,7 +67,7 @@ def score_in_the_pipeline(model_dir: Path, path: Path, work_dir: Path) -> tuple[
     counted = mask if card.mask_padding else torch.ones_like(mask)
     scores = [
         score_clips(load_student(card, weights, CPU), clips, counted, CPU)
-        for weights in sorted(model_dir.glob("seed-*.safetensors"))
+        for weights in sorted(model_dir.glob("seeds/seed-*.safetensors"))
     ]
     return Scores(
         frame_scores=np.mean([one.frame_scores for one in scores], axis=0),
@@ -94,7 +93,7 @@ def test_a_clip_has_the_pipelines_scores_tags_and_events_to_the_bit(
         render_clip(replace(SCENE, duration=duration, events=SCENE.events[:1]), path)
         expected, n_valid = score_in_the_pipeline(model_dir, path, tmp_path / f"{duration}")
 
-        found = predict(model, path, DECISIONS)
+        found = predict(model, path)
         assert np.array_equal(found.frame_scores, expected.frame_scores[0, :n_valid])
         assert np.array_equal(found.clip_scores, expected.clip_scores[0])
         assert found.tags == decide_tags(expected.clip_scores[0], threshold=0.5, classes=CLASSES)
@@ -146,7 +145,7 @@ def test_a_trained_variant_gives_a_clip_the_scores_that_its_stage_writes(tmp_pat
     n_valid = int(scored.valid_frames[0])
     seeds = scored.seeds.values()
 
-    found = predict(load_model(model_dir, {}), clips_dir / "test.mp4", DECISIONS)
+    found = predict(load_model(model_dir, {}), clips_dir / "test.mp4")
     expected = np.mean([scores.frame_scores[0, :n_valid] for scores in seeds], axis=0)
     assert np.array_equal(found.frame_scores, expected)
     expected = np.mean([scores.clip_scores[0] for scores in seeds], axis=0)
@@ -158,7 +157,7 @@ def test_a_model_that_counts_padding_counts_it_here_too(tmp_path: Path) -> None:
     render_clip(replace(SCENE, duration=3.0, events=()), path)
     model_dir = write_model(tmp_path / "spectral", "spectral", mask_padding=False)
     expected, _ = score_in_the_pipeline(model_dir, path, tmp_path)
-    found = predict(load_model(model_dir, {}), path, DECISIONS)
+    found = predict(load_model(model_dir, {}), path)
     assert np.array_equal(found.clip_scores, expected.clip_scores[0])
 
 
@@ -174,7 +173,7 @@ def test_a_short_file_is_decoded_once_to_probe_it_and_once_to_score_it(
     monkeypatch.setenv("PATH", str(counting.parent), prepend=os.pathsep)
     ffmpeg_path.cache_clear()
     try:
-        predict(model, clip_path, DECISIONS)
+        predict(model, clip_path)
     finally:
         ffmpeg_path.cache_clear()
     # Its header, the probe, the scores.
@@ -190,7 +189,7 @@ def write_audio(path: Path, first: int = 0, last: int | None = None) -> Path:
 
 def predict_spectral(tmp_path: Path, path: Path) -> Prediction:
     model_dir = write_model(tmp_path / "spectral", "spectral")
-    return predict(load_model(model_dir, {}), path, DECISIONS)
+    return predict(load_model(model_dir, {}), path)
 
 
 def test_windows_of_a_long_file_are_scored_like_clips_cut_at_their_places(tmp_path: Path) -> None:
@@ -275,9 +274,9 @@ def test_a_model_without_audio_takes_silent_video_and_one_without_pictures_audio
     silent = remux(clip_path, tmp_path / "silent.mp4", "-an")
     sound = remux(clip_path, tmp_path / "sound.m4a", "-vn")
     visual = load_model(write_model(tmp_path / "visual", "visual"), {})
-    assert not predict(visual, silent, DECISIONS).has_audio
+    assert not predict(visual, silent).has_audio
     with pytest.raises(AvsedError, match=r"sound\.m4a: has no video, but the model needs visual"):
-        predict(visual, sound, DECISIONS)
+        predict(visual, sound)
     assert predict_spectral(tmp_path, sound).duration == pytest.approx(4.0, abs=0.1)
 
 
@@ -288,19 +287,19 @@ def test_a_name_with_a_colon_is_a_file_and_no_address(tmp_path: Path) -> None:
 
 def test_scores_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
     model_dir = write_model(tmp_path / "spectral", "spectral")
-    weights, curve = read_student_weights(model_dir / "seed-00.safetensors")
+    weights, curve = read_student_weights(model_dir / "seeds" / "seed-00.safetensors")
     weights["classifier.bias"][:] = torch.nan
-    save_weights(model_dir / "seed-00.safetensors", weights, curve)
+    save_weights(model_dir / "seeds" / "seed-00.safetensors", weights, curve)
     path = write_audio(tmp_path / "clip.wav", 0, 9999)
     with pytest.raises(AvsedError, match=r"clip\.wav: its scores are NaN or infinite"):
-        predict(load_model(model_dir, {}), path, DECISIONS)
+        predict(load_model(model_dir, {}), path)
 
 
 def test_a_folder_without_weights_is_no_model(tmp_path: Path) -> None:
     with pytest.raises(AvsedError, match=r"model\.json: missing or invalid"):
         load_model(tmp_path, {})
     write_model(tmp_path / "spectral", "spectral", n_seeds=0)
-    with pytest.raises(AvsedError, match=r"has no seed-NN\.safetensors; run `dvc repro train@"):
+    with pytest.raises(AvsedError, match=r"has no seeds/seed-NN\.safetensors; run `dvc repro tr"):
         load_model(tmp_path / "spectral", {})
 
 

@@ -1,7 +1,7 @@
 """`avsed predict`: what it prints and writes, and how it ends."""
 
 import json
-import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +11,12 @@ from matplotlib.image import imread
 from avsed.dataset.annotations import Event, read_list_file
 from avsed.dataset.ffmpeg import run_ffmpeg
 from avsed.framing import FRAME_HOP
+from avsed.model.decisions import fixed_decisions, write_decisions
 from avsed.params import Postprocess
 from avsed.prediction.files import format_prediction
-from avsed.prediction.predict import Prediction, load_model, predict
-from tests.conftest import ROOT, run_avsed
+from avsed.prediction.predict import Prediction, predict
+from avsed.prediction.trained_model import load_model
+from tests.conftest import run_avsed
 from tests.helpers.models import CLASSES, write_model
 
 THRESHOLD = 0.35  # with which these students find some events
@@ -50,11 +52,12 @@ def test_what_was_found_is_printed_and_written(
     )
     assert status == 0
     printed = capsys.readouterr().out
-    model = load_model(model_dir, {})
+    decisions = fixed_decisions(CLASSES, Postprocess(threshold=THRESHOLD, median_filter_frames=7))
+    model = replace(load_model(model_dir, {}), decisions=decisions)
     listed = {clip.clip_id: clip for clip in read_list_file(out / "events.tsv", "test", CLASSES)}
     assert sorted(listed) == sorted(path.stem for path in media)
     for path in media:
-        found = predict(model, path, Postprocess(threshold=THRESHOLD, median_filter_frames=7))
+        found = predict(model, path)
         assert format_prediction(found) in printed
         events = [(round(e.onset, 3), round(e.offset, 3), e.label) for e in found.events]
         assert events  # or all of this would be empty
@@ -214,7 +217,7 @@ def test_what_cannot_be_done_is_one_line_and_status_2(
 def test_a_model_whose_weights_were_cut_short_is_one_line(
     model_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = model_dir / "seed-01.safetensors"
+    path = model_dir / "seeds" / "seed-01.safetensors"
     path.write_bytes(path.read_bytes()[:1000])
     assert run_avsed(monkeypatch, "predict", "a.wav", "--model", model_dir) == 2
     said = capsys.readouterr().err
@@ -231,18 +234,46 @@ def test_weights_without_a_kind_are_refused(
     assert "Invalid value for '--weights': 'vggish.pth' is not KIND=PATH" in capsys.readouterr().err
 
 
-def test_decisions_are_those_of_the_folders_params(
+def test_decisions_are_those_in_the_models_folder(
     model_dir: Path,
     clip_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def tags() -> str:
-        assert run_avsed(monkeypatch, "predict", clip_path, "--model", model_dir) == 0
+    def tags(*options: str) -> str:
+        assert run_avsed(monkeypatch, "predict", clip_path, "--model", model_dir, *options) == 0
         return capsys.readouterr().out.splitlines()[1]
 
+    # A params.yaml of another program changes nothing.
+    Path("params.yaml").write_text("learning_rate: 0.1\n", "utf-8")
     assert "none" in tags()  # above 0.5
-    shutil.copytree(ROOT / "profiles", "profiles")
-    params = (ROOT / "params.yaml").read_text("utf-8")
-    Path("params.yaml").write_text(params.replace("threshold: 0.5", "threshold: 0.01"), "utf-8")
+    low = fixed_decisions(CLASSES, Postprocess(threshold=0.01, median_filter_frames=7))
+    write_decisions(low, model_dir)
     assert all(label in tags() for label in CLASSES)
+    write_decisions(low.model_copy(update={"tags": {**low.tags, "Dog": 0.99}}), model_dir)
+    assert "Dog" not in tags() and "Cat" in tags()
+    assert "none" in tags("--threshold", "0.99")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("{", "invalid (1 validation error for Decisions)"),
+        (
+            '{"median_filter_frames": 7, "tags": {"Cat": 0.5}, "events": {"Cat": 0.5}}',
+            "invalid (its classes are not those of model.json)",
+        ),
+    ],
+)
+def test_invalid_decisions_are_one_line(
+    text: str,
+    problem: str,
+    model_dir: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (model_dir / "decisions.json").write_text(text, "utf-8")
+    assert run_avsed(monkeypatch, "predict", "a.wav", "--model", model_dir) == 2
+    said = capsys.readouterr().err
+    remedy = "run `dvc repro describe@spectral`"
+    assert said == f"error: {model_dir}/decisions.json: {problem}; {remedy}\n"

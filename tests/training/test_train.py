@@ -40,7 +40,7 @@ def test_training_learns_and_its_card_is_enough_to_score(tmp_path: Path) -> None
     params = PARAMS.model_copy(update={"steps": 40, "n_seeds": 1, "dropout": 0.1})
     train(tmp_path / "out", params)
     card = read_model_card(tmp_path / "out")
-    student = load_student(card, tmp_path / "out" / "seed-00.safetensors", CPU)
+    student = load_student(card, tmp_path / "out" / "seeds" / "seed-00.safetensors", CPU)
     unseen = clips([2, 0, 1, 1])
     scores = score_clips(student, unseen, unseen.mask, CPU)
     assert scores.clip_scores.argmax(axis=1).tolist() == [2, 0, 1, 1]
@@ -50,9 +50,9 @@ def test_training_learns_and_its_card_is_enough_to_score(tmp_path: Path) -> None
 def test_a_seed_gives_the_same_weights_alone_and_beside_others(tmp_path: Path) -> None:
     train(tmp_path / "out")
     weights = train_together(1, n_steps=PARAMS.steps).weights(1)
-    stored = load_file(tmp_path / "out" / "seed-01.safetensors")
+    stored = load_file(tmp_path / "out" / "seeds" / "seed-01.safetensors")
     assert all(torch.equal(stored[name], weights[name]) for name in weights)
-    other = load_file(tmp_path / "out" / "seed-00.safetensors")
+    other = load_file(tmp_path / "out" / "seeds" / "seed-00.safetensors")
     assert not torch.equal(stored["classifier.weight"], other["classifier.weight"])
 
 
@@ -61,13 +61,13 @@ def test_finished_seeds_are_kept_whatever_seeds_per_run_is(
     seeds_per_run: int, tmp_path: Path
 ) -> None:
     train(tmp_path / "out")
-    before = (tmp_path / "out" / "seed-01.safetensors").read_bytes()
+    before = (tmp_path / "out" / "seeds" / "seed-01.safetensors").read_bytes()
     train(
         tmp_path / "out",
         PARAMS.model_copy(update={"n_seeds": 4, "seeds_per_run": seeds_per_run}),
     )
-    assert len(list((tmp_path / "out").glob("seed-*"))) == 4
-    assert (tmp_path / "out" / "seed-01.safetensors").read_bytes() == before
+    assert len(list((tmp_path / "out" / "seeds").iterdir())) == 4
+    assert (tmp_path / "out" / "seeds" / "seed-01.safetensors").read_bytes() == before
 
 
 TRAINING = """
@@ -143,7 +143,7 @@ def test_an_invalid_checkpoint_costs_time_only_and_executes_nothing(
     assert f"{checkpoint}: " in (printed := capsys.readouterr().out)
     assert "; its seeds start again from step 0" in printed
     assert not (tmp_path / "touched").exists()
-    assert (tmp_path / "out" / "seed-01.safetensors").read_bytes() == whole
+    assert (tmp_path / "out" / "seeds" / "seed-01.safetensors").read_bytes() == whole
 
 
 def test_a_stopped_training_resumes_and_ends_in_the_same_weights(
@@ -169,8 +169,8 @@ def test_a_stopped_training_resumes_and_ends_in_the_same_weights(
     train(tmp_path / "out")
     assert n_steps == {(0,): PARAMS.steps, (1,): 2 + PARAMS.steps}
     for name in ("seed-00.safetensors", "seed-01.safetensors"):
-        undisturbed = (tmp_path / "undisturbed" / name).read_bytes()
-        assert (tmp_path / "out" / name).read_bytes() == undisturbed
+        undisturbed = (tmp_path / "undisturbed" / "seeds" / name).read_bytes()
+        assert (tmp_path / "out" / "seeds" / name).read_bytes() == undisturbed
 
 
 def test_a_run_with_some_seeds_saved_resumes_from_its_checkpoint(
@@ -201,8 +201,8 @@ def test_a_run_with_some_seeds_saved_resumes_from_its_checkpoint(
     assert n_steps == PARAMS.steps + 1
     assert not checkpoint.exists()
     for name in ("seed-00.safetensors", "seed-01.safetensors"):
-        undisturbed = (tmp_path / "undisturbed" / name).read_bytes()
-        assert (tmp_path / "out" / name).read_bytes() == undisturbed
+        undisturbed = (tmp_path / "undisturbed" / "seeds" / name).read_bytes()
+        assert (tmp_path / "out" / "seeds" / name).read_bytes() == undisturbed
 
 
 @pytest.mark.parametrize("how", ["cut", "flipped"])
@@ -217,7 +217,7 @@ def test_a_corrupted_seed_is_trained_again(
     train(tmp_path / "out")
     printed = capsys.readouterr().out
     assert "seed-01.safetensors: " in printed and "; the seed is trained again" in printed
-    assert (tmp_path / "out" / "seed-01.safetensors").read_bytes() == whole
+    assert (tmp_path / "out" / "seeds" / "seed-01.safetensors").read_bytes() == whole
 
 
 @pytest.mark.parametrize("seeds_per_run", [1, 3])
@@ -244,13 +244,13 @@ def test_a_seed_that_diverges_is_reported_and_does_not_stop_the_others(
         train(tmp_path / "out", params)
         printed = "auditory, seed 1: excluded: costs became NaN or infinite by step 2"
         assert printed in capsys.readouterr().out
-        assert sorted(path.name for path in (tmp_path / "out").glob("seed-*")) == [
+        assert sorted(path.name for path in (tmp_path / "out" / "seeds").iterdir()) == [
             "seed-00.safetensors",
             "seed-02.safetensors",
         ]
     for name in ("seed-00.safetensors", "seed-02.safetensors"):
-        undisturbed = (tmp_path / "undisturbed" / name).read_bytes()
-        assert (tmp_path / "out" / name).read_bytes() == undisturbed
+        undisturbed = (tmp_path / "undisturbed" / "seeds" / name).read_bytes()
+        assert (tmp_path / "out" / "seeds" / name).read_bytes() == undisturbed
 
 
 def test_without_a_progress_bar_only_diverged_seeds_are_reported(

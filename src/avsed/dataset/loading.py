@@ -37,6 +37,8 @@ def require_made_by(features_dir: Path, kind: str, section: Section) -> None:
     """
     provenance, _ = describe_shards(features_dir, kind)
     asked = section.model_dump()
+    if "network" in asked:
+        asked["extractor"] = asked.pop("network")
     if asked.pop("precision", "auto") == "float32":
         asked["dtype"] = "torch.float32"
     if asked.get("weights") not in (None, "random", "pretrained"):

@@ -59,6 +59,18 @@ def read_model_card(model_dir: Path) -> ModelCard:
         ) from None
 
 
+def seed_paths(model_dir: Path) -> dict[int, Path]:
+    """Find the weights of all seeds of a model.
+
+    Returns:
+        Seed to its file, in ascending order.
+    """
+    return {
+        int(path.stem.removeprefix("seed-")): path
+        for path in sorted((model_dir / "seeds").glob("seed-*.safetensors"))
+    }
+
+
 def save_weights(path: Path, weights: Mapping[str, Tensor], curve: str) -> None:
     """Write a seed's weights and learning curve, with a checksum, as a safetensors file."""
     # One entry, because safetensors writes several in a random order.
@@ -119,6 +131,6 @@ def load_student(card: ModelCard, weights_path: Path, device: torch.device) -> C
         reason = str(error).strip().splitlines()[0]
         raise AvsedError(
             f"{weights_path}: not the weights of this model ({reason}); "
-            f"run `dvc repro train@{weights_path.parent.name}`"
+            f"run `dvc repro train@{weights_path.parent.parent.name}`"
         ) from None
     return student.to(device).eval()

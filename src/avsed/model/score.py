@@ -12,7 +12,7 @@ from avsed.dataset.loading import ClipFeatures, load_split
 from avsed.dataset.shards import describe_shards
 from avsed.errors import AvsedError
 from avsed.model.crnn import Crnn
-from avsed.model.files import load_student, read_model_card
+from avsed.model.files import load_student, read_model_card, seed_paths
 from avsed.model.scores import ScoredSplit, Scores, write_scores
 from avsed.runtime.device import choose_device
 
@@ -43,8 +43,7 @@ def score_variant(
                 f"{model_dir} was trained on; run `dvc repro train@{model_dir.name}`"
             )
     students = {
-        int(path.stem.removeprefix("seed-")): load_student(card, path, device)
-        for path in sorted(model_dir.glob("seed-*.safetensors"))
+        seed: load_student(card, path, device) for seed, path in seed_paths(model_dir).items()
     }
     splits = {}
     for split in STRONG_SPLITS:

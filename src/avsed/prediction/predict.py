@@ -1,4 +1,4 @@
-"""Predict the tags and events of media files of any length by a trained model.
+"""Predict the tags and events of media files of any length.
 
 A file is scored in windows of 10 s, the length that models are trained on. Where windows overlap,
 their frame scores fade from one to the next; of a class's clip scores, the largest of all windows
@@ -10,6 +10,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -28,43 +29,35 @@ from avsed.evaluation.postprocess import decide, decide_tags, decisions_to_event
 from avsed.features.extraction.batching import ExtractorGroup, decode_clip
 from avsed.features.extractor import ClipInputs, Extractor
 from avsed.framing import CLIP_DURATION, N_FRAMES, frame_onset, valid_frames
-from avsed.model.crnn import Crnn
-from avsed.model.files import ModelCard, load_student, read_model_card
-from avsed.model.score import score_clips
-from avsed.params import Postprocess
-from avsed.prediction.extractors import make_extractors
+from avsed.model.decisions import Decisions
+from avsed.model.scores import Scores
 from avsed.prediction.windows import WINDOW_HOP, Window, read_windows
-from avsed.runtime.device import choose_device
 
 WINDOWS_AT_ONCE = 4  # that are held in memory
 OVERLAP = N_FRAMES - WINDOW_HOP  # frames
 
 
-@dataclass(frozen=True, kw_only=True)
-class TrainedModel:
-    """A trained variant with its extractors.
+class Detector(Protocol):
+    """What scores media: a trained model, or YAMNet alone."""
 
-    Attributes:
-        card: features, classes and sizes.
-        students: of all seeds; their scores are averaged.
-        extractors: kind to extractor of its features.
-        device: where the students are.
-    """
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """K labels."""
 
-    card: ModelCard
-    students: Sequence[Crnn]
-    extractors: Mapping[str, Extractor]
-    device: torch.device
+    @property
+    def extractors(self) -> Mapping[str, Extractor]:
+        """Kind to extractor of its features."""
+
+    @property
+    def decisions(self) -> Decisions:
+        """Thresholds and median filter."""
 
     @property
     def warnings(self) -> list[str]:
-        """How features computed here differ from those used in training."""
-        return [
-            f"its {kind} features are computed in {extractor.spec.provenance['dtype']} here; it "
-            f"was trained on those of {self.card.provenance[kind]['dtype']}"
-            for kind, extractor in self.extractors.items()
-            if extractor.spec.provenance.get("dtype") != self.card.provenance[kind].get("dtype")
-        ]
+        """What to know about its scores."""
+
+    def score(self, clips: ClipFeatures) -> Scores:
+        """Score n clips or windows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,41 +125,12 @@ class _WindowScores:
     warning: str
 
 
-def load_model(model_dir: Path, weights: Mapping[str, Path] | None = None) -> TrainedModel:
-    """Load all students of a variant, and make the extractors of their features.
-
-    Args:
-        model_dir: what `train_variant` wrote.
-        weights: kind to a file of weights, for networks whose weights are neither random nor
-            published.
-
-    Raises:
-        AvsedError: if there is no model, or its features cannot be computed here.
-    """
-    card = read_model_card(model_dir)
-    paths = sorted(model_dir.glob("seed-*.safetensors"))
-    if not paths:
-        raise AvsedError(
-            f"{model_dir}: has no seed-NN.safetensors; run `dvc repro train@{model_dir.name}`"
-        )
-    device = choose_device()
-    return TrainedModel(
-        card=card,
-        students=[load_student(card, path, device) for path in paths],
-        extractors=make_extractors(card, model_dir, weights or {}),
-        device=device,
-    )
-
-
-def predict(
-    model: TrainedModel, path: Path, postprocess: Postprocess, *, shows_progress: bool = True
-) -> Prediction:
+def predict(model: Detector, path: Path, *, shows_progress: bool = True) -> Prediction:
     """Find the tags and events of a media file.
 
     Args:
         model: ready to score.
         path: media of any length, in any container that ffmpeg reads.
-        postprocess: decides.
         shows_progress: whether to show a progress bar on a terminal.
 
     Raises:
@@ -195,13 +159,19 @@ def predict(
     duration = max(frame_onset(window.first_frame) + window.duration for window in scores)
     frame_scores = join_windows([(window.first_frame, window.frame_scores) for window in scores])
     clip_scores = np.max([window.clip_scores for window in scores], axis=0)
+    classes = model.classes
+    thresholds = model.decisions
     decisions = decide(
         frame_scores,
-        threshold=postprocess.threshold,
-        median_filter_frames=postprocess.median_filter_frames,
+        threshold=np.array([thresholds.events[label] for label in classes]),
+        median_filter_frames=thresholds.median_filter_frames,
         n_valid=len(frame_scores),
     )
-    classes = model.card.classes
+    tags = decide_tags(
+        clip_scores,
+        threshold=np.array([thresholds.tags[label] for label in classes]),
+        classes=classes,
+    )
     return Prediction(
         path=path,
         has_audio=record.has_audio,
@@ -210,13 +180,13 @@ def predict(
         classes=classes,
         frame_scores=frame_scores,
         clip_scores=clip_scores,
-        tags=decide_tags(clip_scores, threshold=postprocess.threshold, classes=classes),
+        tags=tags,
         events=decisions_to_events(decisions, classes=classes, duration=duration),
         warning=scores[-1].warning,
     )
 
 
-def _require_streams(model: TrainedModel, path: Path, record: ClipRecord) -> None:
+def _require_streams(model: Detector, path: Path, record: ClipRecord) -> None:
     """Reject a file without a stream that the model's features need."""
     if record.status != "ok":
         raise AvsedError(f"{path}: cannot be decoded ({record.reason}); convert or repair it")
@@ -230,7 +200,7 @@ def _require_streams(model: TrainedModel, path: Path, record: ClipRecord) -> Non
             )
 
 
-def _make_inputs(model: TrainedModel, path: Path, record: ClipRecord) -> Iterator[_WindowInputs]:
+def _make_inputs(model: Detector, path: Path, record: ClipRecord) -> Iterator[_WindowInputs]:
     """Decode a file: as a clip, as the pipeline does, or window by window if it is longer."""
     # The probe decodes 10 s at most, of which streams may fall short by the tolerance although they
     # go on; a warning tells of an early end.
@@ -255,7 +225,7 @@ def _make_inputs(model: TrainedModel, path: Path, record: ClipRecord) -> Iterato
             )
 
 
-def _inputs_of_clip(model: TrainedModel, path: Path, record: ClipRecord) -> _WindowInputs:
+def _inputs_of_clip(model: Detector, path: Path, record: ClipRecord) -> _WindowInputs:
     inputs = _require_all(decode_clip(model.extractors, path, record.duration))
     return _WindowInputs(
         first_frame=0, duration=record.duration, inputs=inputs, warning=record.reason
@@ -271,9 +241,7 @@ def _require_all(prepared: Mapping[str, ClipInputs | str]) -> dict[str, ClipInpu
     return inputs
 
 
-def _score_windows(
-    model: TrainedModel, windows: Iterable[_WindowInputs]
-) -> Iterator[_WindowScores]:
+def _score_windows(model: Detector, windows: Iterable[_WindowInputs]) -> Iterator[_WindowScores]:
     """Score windows, a few at a time."""
     waiting = iter(windows)
     while group := list(islice(waiting, WINDOWS_AT_ONCE)):
@@ -285,16 +253,13 @@ def _score_windows(
             features={kind: torch.from_numpy(values) for kind, values in features.items()},
             mask=mask,
         )
-        counted = mask if model.card.mask_padding else torch.ones_like(mask)
-        scores = [score_clips(one, clips, counted, model.device) for one in model.students]
-        frame_scores = np.mean([of_seed.frame_scores for of_seed in scores], axis=0)
-        clip_scores = np.mean([of_seed.clip_scores for of_seed in scores], axis=0)
+        scores = model.score(clips)
         for row, window in enumerate(group):
             yield _WindowScores(
                 first_frame=window.first_frame,
                 duration=window.duration,
-                frame_scores=frame_scores[row, : n_valid[row]],
-                clip_scores=clip_scores[row],
+                frame_scores=scores.frame_scores[row, : n_valid[row]],
+                clip_scores=scores.clip_scores[row],
                 warning=window.warning,
             )
 

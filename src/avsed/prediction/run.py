@@ -2,26 +2,23 @@
 
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from avsed.errors import DISK_FULL, AvsedError
-from avsed.params import Postprocess
 from avsed.prediction.files import format_prediction, list_events, write_events, write_prediction
 from avsed.prediction.page import write_page
 from avsed.prediction.plot import plot_prediction
-from avsed.prediction.predict import load_model, predict
+from avsed.prediction.predict import Detector, predict
 from avsed.runtime.figure_file import require_drawable
 from avsed.runtime.process import say_error
 
 
 def predict_files(
+    open_model: Callable[[], Detector],
     paths: Sequence[Path],
     *,
-    model_dir: Path,
-    weights: Mapping[str, Path],
-    postprocess: Postprocess,
     out_dir: Path | None,
     plot_path: Path | None,
     page_path: Path | None,
@@ -30,10 +27,8 @@ def predict_files(
     """Predict files one after the other; those that cannot be scored are named and counted.
 
     Args:
+        open_model: loads what scores them, once the outputs are known to be possible.
         paths: media.
-        model_dir: the folder that `train_variant` wrote.
-        weights: kind to a file of weights, as for `load_model`.
-        postprocess: threshold and median filter.
         out_dir: folder for lists, labels and scores of all files; None to write none.
         plot_path: plot of the only file; None to draw none.
         page_path: page of the only file; None to write none.
@@ -46,14 +41,14 @@ def predict_files(
         AvsedError: if the model cannot be used, or an output cannot be written.
     """
     _require_places(paths, out_dir, plot_path, page_path)
-    model = load_model(model_dir, weights)
+    model = open_model()
     for warning in model.warnings:
-        print(f"warning: {model_dir}: {warning}", file=sys.stderr)
+        print(f"warning: {warning}", file=sys.stderr)
     n_failed = 0
     events: list[str] = []
     for path in paths:
         try:
-            prediction = predict(model, path, postprocess, shows_progress=shows_progress)
+            prediction = predict(model, path, shows_progress=shows_progress)
         except AvsedError as error:
             say_error(error)
             n_failed += 1

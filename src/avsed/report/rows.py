@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from avsed.errors import AvsedError
 from avsed.evaluation.counts import CountedClips, read_counts
 from avsed.evaluation.metrics import F1_AVERAGES
-from avsed.params import Params
+from avsed.params import Auditory, ExtraNetworks, Params, Visual
 from avsed.report.best_seeds import Result, average_best
 from avsed.report.bootstrap import (
     Difference,
@@ -19,6 +19,7 @@ from avsed.report.bootstrap import (
     bootstrap_intervals,
     common_clips,
 )
+from avsed.variants import ZERO_SHOT, kinds_of_variant
 
 # Table 3, in %: clip micro F1, segment micro F1, event macro F1. It has no PSDS.
 PAPER_TABLE_3 = {
@@ -36,6 +37,12 @@ TITLES = {
     "event_f1": "event macro F1",
     "psds1": "PSDS 1",
     "psds2": "PSDS 2",
+}
+_NETWORK_TITLES = {
+    "vggish": "VGGish",
+    "yamnet": "YAMNet",
+    "vgg16": "VGG16",
+    "efficientnet_lite0": "EfficientNet-Lite0",
 }
 F1_TITLES = [TITLES[metric] for metric in F1_AVERAGES]
 
@@ -91,7 +98,7 @@ def read_results(
     Args:
         evaluations_dir: two files for each variant, as `evaluate_variant` writes them.
         variants: in the order of the table.
-        n_best: seeds to choose.
+        n_best: seeds to choose; 1 of the row without training.
 
     Raises:
         AvsedError: if a variant's evaluation is missing, or has fewer seeds than `n_best`.
@@ -101,7 +108,8 @@ def read_results(
         counted = read_counts(evaluations_dir / f"{variant}.h5")
         evaluation = _read_evaluation(evaluations_dir / f"{variant}.json")
         validation, test = (evaluation[split]["seeds"] for split in ("validation", "test"))
-        averages = average_best(variant, validation, test, n_best=n_best)
+        n_chosen = 1 if variant == ZERO_SHOT else n_best
+        averages = average_best(variant, validation, test, n_best=n_chosen)
         results[variant] = VariantResults(evaluation=evaluation, counted=counted, averages=averages)
     return results
 
@@ -151,26 +159,35 @@ def _read_evaluation(path: Path) -> Any:
         ) from None
 
 
-def describe_setup(params: Params) -> str:
-    """Describe the profile, the data and the weights in one line."""
+def describe_setup(params: Params, rows: Collection[str]) -> str:
+    """Describe the profile, the data, and the networks of a table's rows with their weights."""
     data = {
         "demo": "synthesized clips",
         "local": "local clips",
         "youtube": "DCASE 2018 task 4 clips",
     }[params.dataset.source]
-    weights = ", ".join(
-        f"{network} with {kind} weights"
-        for network, kind in (
-            ("VGGish", _weights(params.auditory.weights)),
-            ("VGG16", _weights(params.visual.weights)),
-        )
-    )
-    return f"profile {params.profile}: {data}, {weights}"
+    networks = [
+        f"{network} with {weights} weights" for network, weights in _networks(params, rows).items()
+    ]
+    return f"profile {params.profile}: {', '.join([data, *networks])}"
 
 
-def has_random_weights(params: Params) -> bool:
-    """Check whether a feature network has random instead of pretrained weights."""
-    return "random" in (params.auditory.weights, params.visual.weights)
+def has_random_weights(params: Params, rows: Collection[str]) -> bool:
+    """Check whether a network of a table's rows has random instead of pretrained weights."""
+    return "random" in _networks(params, rows).values()
+
+
+def _networks(params: Params, rows: Collection[str]) -> dict[str, str]:
+    """Return the networks of a table's rows, and the weights of each."""
+    kinds = {kind for row in rows if row != ZERO_SHOT for kind in kinds_of_variant(row)}
+    networks = {}
+    for kind in sorted(kinds):
+        section = params.section_of(kind)
+        if isinstance(section, Auditory | Visual):
+            networks[_NETWORK_TITLES[section.network]] = _weights(section.weights)
+        elif isinstance(section, ExtraNetworks):
+            networks[kind] = _weights(section.weights)
+    return networks
 
 
 def _weights(weights: str) -> str:

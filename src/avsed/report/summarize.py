@@ -25,6 +25,7 @@ from avsed.report.rows import (
 )
 from avsed.runtime.files import atomic_write
 from avsed.runtime.markdown import markdown_table
+from avsed.variants import ZERO_SHOT
 
 
 def summarize(
@@ -92,9 +93,9 @@ def render_report(rows: Mapping[str, Row], params: Params) -> str:
         params: the set-up, described at the top.
     """
     lines = [
-        f"# Test scores, {describe_setup(params)}",
+        f"# Test scores, {describe_setup(params, rows)}",
         "",
-        *_explanation(params),
+        *_explanation(rows, params),
         *_missing_seeds(rows, params),
         "",
         *_table_of_scores(rows, params),
@@ -159,7 +160,7 @@ def _table_of_differences(rows: Mapping[str, Row]) -> list[str]:
     ]
 
 
-def _explanation(params: Params) -> list[str]:
+def _explanation(rows: Mapping[str, Row], params: Params) -> list[str]:
     best, seeds = params.evaluation.n_best, params.train.n_seeds
     lines = [
         f"In %. Mean of the best {best} of {seeds} seeds by validation, chosen for each metric,",
@@ -167,9 +168,14 @@ def _explanation(params: Params) -> list[str]:
         + ("" if params.dataset.source == "local" else " In brackets: the paper's Table 3."),
     ]
     lines.append("PSDS is not in the paper.")
+    if ZERO_SHOT in rows:
+        lines.append(
+            f"{ZERO_SHOT}: YAMNet's own classes, without training (docs/features.md); it cannot "
+            "detect a class that AudioSet lacks."
+        )
     if params.evaluation.thresholds == "tuned":
         lines.append("Thresholds of each seed and class are tuned on validation.")
-    if has_random_weights(params):
+    if has_random_weights(params, rows):
         lines += [
             "",
             "**Random weights: these results test the pipeline, and say nothing about the paper's "
@@ -182,7 +188,7 @@ def _missing_seeds(rows: Mapping[str, Row], params: Params) -> list[str]:
     fewer = [
         f"{variant} has {row.n_seeds}"
         for variant, row in rows.items()
-        if row.n_seeds != params.train.n_seeds
+        if row.n_seeds != params.train.n_seeds and variant != ZERO_SHOT
     ]
     if not fewer:
         return []

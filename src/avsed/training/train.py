@@ -48,7 +48,7 @@ def train_variant(
         open_data: loads clips and targets, on this machine or on a machine of the cluster.
         fusion: embedding sizes.
         params: training parameters.
-        out_dir: folder for model.json and a seed-NN.safetensors for each seed.
+        out_dir: folder for model.json and a seeds/seed-NN.safetensors for each seed.
         curve_dir: folder for the mean costs over all seeds; while this machine trains, over the
             seeds that train first.
 
@@ -91,7 +91,7 @@ def _publish(files: SeedFiles, seeds: Sequence[int], *, out_dir: Path, curve_dir
         )
     write_model_card(files.card, out_dir)
     for path in finished:
-        publish(path, out_dir / path.name)
+        publish(path, out_dir / "seeds" / path.name)
     curves = [curve_from_json(read_student_weights(path)[1]) for path in finished]
     with open_curve(curve_dir) as append:
         for point in mean_curve(curves):

@@ -39,6 +39,7 @@ from avsed.report.page.figures import (
 from avsed.report.page.page import F1_TITLES, Content, render_page
 from avsed.report.rows import Row, compute_rows, read_results
 from avsed.runtime.files import atomic_write
+from avsed.variants import ZERO_SHOT
 
 COSTS = ("classification_cost", "consistency_cost")
 
@@ -98,7 +99,7 @@ def _analyze(
     return _Findings(
         rows=compute_rows(results, variants),
         test_set=test_set,
-        curves=_read_curves(training_dir, variants),
+        curves=_read_curves(training_dir, [row for row in variants if row != ZERO_SHOT]),
         class_scores={variant: class_f1_ranges(found) for variant, found in results.items()},
         examples=examples,
         # Scores are read here, one variant at a time: those of all variants may not fit in memory.

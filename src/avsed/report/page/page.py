@@ -71,8 +71,8 @@ def render_page(content: Content, params: Params) -> str:
     template = files("avsed.report.page").joinpath("page.html").read_text("utf-8")
     page = environment.from_string(template).render(
         vars(content),
-        setup=describe_setup(params),
-        random_weights=has_random_weights(params),
+        setup=describe_setup(params, content.rows),
+        random_weights=has_random_weights(params, content.rows),
         # The paper's numbers cannot be compared with those of a user's own clips.
         with_paper=params.dataset.source != "local",
         tuned=params.evaluation.thresholds == "tuned",

@@ -1,0 +1,163 @@
+"""Describe a trained model in its folder: decisions.json and README.md (not in the paper)."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from avsed.dataset.annotations import read_classes, read_list
+from avsed.dataset.clips import read_clips
+from avsed.evaluation.metrics import F1_AVERAGES
+from avsed.evaluation.system import choose_thresholds, find_reference
+from avsed.features.kinds import network_of
+from avsed.model.decisions import Decisions, write_decisions
+from avsed.model.files import ModelCard, read_model_card
+from avsed.model.scores import ScoredSplit, Scores, read_scores
+from avsed.params import Params
+from avsed.report.bootstrap import bootstrap_intervals
+from avsed.report.rows import (
+    TITLES,
+    VariantResults,
+    describe_setup,
+    read_results,
+    with_deviation,
+    with_ends,
+)
+from avsed.runtime.files import atomic_write
+from avsed.runtime.markdown import markdown_table
+
+
+def describe_model(variant: str, data_dir: Path, params: Params) -> None:
+    """Write the thresholds of a model, and a README that says what it is.
+
+    Tuned thresholds are chosen for the mean scores of all seeds, which `avsed predict` uses, on
+    validation.
+
+    Args:
+        variant: its name.
+        data_dir: `models/`, `scores/`, `evaluations/`, `metadata/` and `clips.csv`.
+        params: the set-up.
+
+    Raises:
+        AvsedError: if a file is missing.
+    """
+    model_dir = data_dir / "models" / variant
+    card = read_model_card(model_dir)
+    decisions = _decide(card, read_scores(data_dir / "scores" / f"{variant}.h5"), data_dir, params)
+    results = read_results(data_dir / "evaluations", [variant], n_best=params.evaluation.n_best)[
+        variant
+    ]
+    write_decisions(decisions, model_dir)
+    with atomic_write(model_dir / "README.md") as part:
+        part.write_text(_render(variant, card, decisions, results, params), "utf-8")
+
+
+def _decide(
+    card: ModelCard, splits: Mapping[str, ScoredSplit], data_dir: Path, params: Params
+) -> Decisions:
+    validation = splits["validation"]
+    metadata_dir = data_dir / "metadata"
+    classes = read_classes(metadata_dir)
+    reference = find_reference(
+        validation,
+        read_list(metadata_dir, "validation", classes),
+        durations={clip.clip_id: clip.duration for clip in read_clips(data_dir / "clips.csv")},
+        classes=classes,
+    )
+    seeds = validation.seeds.values()
+    mean = Scores(
+        frame_scores=np.mean([scores.frame_scores for scores in seeds], axis=0),
+        clip_scores=np.mean([scores.clip_scores for scores in seeds], axis=0),
+    )
+    thresholds = choose_thresholds(
+        mean, reference, postprocess=params.postprocess, params=params.evaluation
+    )
+    return Decisions(
+        median_filter_frames=params.postprocess.median_filter_frames,
+        tags=dict(zip(card.classes, thresholds.tags.tolist(), strict=True)),
+        events=dict(zip(card.classes, thresholds.events.tolist(), strict=True)),
+    )
+
+
+def _render(
+    variant: str, card: ModelCard, decisions: Decisions, results: VariantResults, params: Params
+) -> str:
+    n_seeds = len(results.counted.seeds)
+    lines = [
+        f"# {variant}",
+        "",
+        "A model of avsed for audio tagging and sound event detection, of "
+        f"{describe_setup(params, [variant])}.",
+        "",
+        "```sh",
+        "avsed predict recording.wav --model FOLDER",
+        "```",
+        "",
+        f"The scores of its {n_seeds} networks, trained for {params.train.steps:,} steps each, are "
+        "averaged.",
+        "",
+        *_synthesized(params),
+        "## Features",
+        "",
+        *_features(card, params),
+        "",
+        "## Classes and thresholds",
+        "",
+        f"Frame decisions are smoothed by a median filter of {decisions.median_filter_frames} "
+        "frames of 66.24 ms.",
+        "",
+        *markdown_table(
+            ["class", "threshold of tags", "threshold of events"],
+            [
+                [label, f"{decisions.tags[label]:g}", f"{decisions.events[label]:g}"]
+                for label in card.classes
+            ],
+        ),
+        "",
+        "## Scores",
+        "",
+        f"In %, on the test clips: mean of the best {params.evaluation.n_best} of {n_seeds} "
+        "networks by",
+        "validation, and 95% intervals from resamples of the test clips.",
+        "",
+        *_scores(results),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _synthesized(params: Params) -> list[str]:
+    if params.dataset.source != "demo":
+        return []
+    return ["**Trained on synthesized sounds and images: not for real recordings.**", ""]
+
+
+def _features(card: ModelCard, params: Params) -> list[str]:
+    rows = []
+    for kind in card.kinds:
+        made_by = card.provenance[kind]
+        published = network_of(kind, params.section_of(kind)).published
+        origin, licence = "none needed", ""
+        if published:
+            origin, licence = f"{made_by['weights']} weights", "as of their file"
+            if made_by["weights"] == "random":
+                origin, licence = "random weights", ""
+            if made_by["weights"] == "pretrained":
+                origin, licence = published.origin, published.licence
+        sha256 = str(made_by.get("weights_sha256", ""))
+        rows.append([kind, str(made_by["extractor"]), origin, licence, sha256])
+    return markdown_table(["features", "network", "weights", "licence", "SHA-256"], rows)
+
+
+def _scores(results: VariantResults) -> list[str]:
+    intervals = bootstrap_intervals(results.counted, results.chosen)
+    return markdown_table(
+        ["metric", "score", "95% interval"],
+        [
+            [
+                title,
+                with_deviation(results.averages[metric]),
+                with_ends(intervals[metric]) if metric in F1_AVERAGES else "",
+            ]
+            for metric, title in TITLES.items()
+        ],
+    )
