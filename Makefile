@@ -12,10 +12,12 @@ demo: install
 	$(RUN) dvc repro
 	@cat reports/table.md
 
-# The same in two minutes: every stage runs, nothing is learnt.
-SMALL := n_weak=8 n_unlabeled=4 n_validation=4 n_test=4
+# Every stage in a few minutes, with the paper's networks and random weights: nothing is learnt.
+SMALL := dataset.n_weak=8 dataset.n_unlabeled=4 dataset.n_validation=4 dataset.n_test=4 \
+	train.steps=2 auditory.network=vggish auditory.weights=random visual.network=vgg16 \
+	visual.weights=random visual.resize_size=64 visual.crop_size=64
 demo-small: install
-	$(RUN) dvc exp run $(SMALL:%=-S profiles/demo.yaml:dataset.%) -S profiles/demo.yaml:train.steps=2
+	$(RUN) dvc exp run $(SMALL:%=-S profiles/demo.yaml:%)
 	@cat reports/table.md
 
 # In two processes of one core each; tests/conftest.py says which tests stay together.

@@ -234,10 +234,10 @@ def test_pretrained_weights_are_fetched_once_and_checked(
     published: PublishedWeights, tmp_path: Path
 ) -> None:
     layer = torch.nn.Linear(2, 3)
-    assert load_weights(layer, "pretrained", published) == published.sha256
+    assert load_weights(layer, "pretrained", published)["weights_sha256"] == (published.sha256)
     assert published.path == tmp_path / "cache" / "hub" / "checkpoints" / "layer.pth"
     (tmp_path / "layer.pth").unlink()
-    assert load_weights(layer, "pretrained", published) == published.sha256
+    assert load_weights(layer, "pretrained", published)["weights_sha256"] == (published.sha256)
 
 
 def test_a_file_that_is_not_the_published_one_is_refused(
@@ -252,7 +252,9 @@ def test_a_file_that_is_not_the_published_one_is_refused(
 def test_a_wrong_file_in_torchs_cache_is_replaced(published: PublishedWeights) -> None:
     published.path.parent.mkdir(parents=True)
     published.path.write_text("<html>404</html>")
-    assert load_weights(torch.nn.Linear(2, 3), "pretrained", published) == published.sha256
+    assert load_weights(torch.nn.Linear(2, 3), "pretrained", published)["weights_sha256"] == (
+        published.sha256
+    )
 
 
 def test_a_wrong_file_that_cannot_be_replaced_is_refused(

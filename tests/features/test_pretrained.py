@@ -78,8 +78,8 @@ def test_efficientnet_gives_what_torchvisions_does(clip_path: Path) -> None:
     assert (extractor.spec.kind, extractor.spec.stream) == ("visual_efficientnet", "video")
 
     network = torchvision_b0().eval()
-    sha256 = load_weights(network, "random", efficientnet_b0.PUBLISHED)
-    assert extractor.spec.provenance["weights_sha256"] == sha256
+    loaded = load_weights(network, "random", efficientnet_b0.PUBLISHED)
+    assert extractor.spec.provenance["weights_sha256"] == loaded["weights_sha256"]
     network.classifier = nn.Identity()
     image = read_images(clip_path)[40]
     transform = EfficientNet_B0_Weights.IMAGENET1K_V1.transforms()

@@ -8,8 +8,9 @@ import torch
 
 from avsed.features.extractor import FeatureSpec
 from avsed.features.kinds import make_recipe
+from avsed.model.card import ModelCard, write_model_card
 from avsed.model.crnn import Crnn, embedding_dims
-from avsed.model.files import ModelCard, save_weights, write_model_card
+from avsed.model.files import save_weights
 from avsed.params import Auditory, ExtraNetworks, Fusion, Section, Spectral, Visual
 
 CLASSES = ("Cat", "Dog", "Speech")

@@ -14,7 +14,7 @@ from avsed.report.page.illustrate import COSTS, illustrate
 from tests.conftest import ROOT, clip_record
 
 # As if a user had added a variant to variants.yaml.
-VARIANTS = {**load_variants(ROOT / "variants.yaml"), "spectral_added": "spectral"}
+VARIANTS = {**load_variants(ROOT / "variants.yaml"), "auditory_added": "spectral"}
 HOSTILE = "<script>alert('Dog')</script>"
 CLASSES = ("Cat", HOSTILE)
 CLIPS = {

@@ -21,7 +21,8 @@ from avsed.evaluation.postprocess import decide_tags, scores_to_events
 from avsed.features.extraction.extract import extract_features
 from avsed.features.networks.vggish import Vggish
 from avsed.framing import N_FRAMES, SPECTRAL_SAMPLE_RATE
-from avsed.model.files import load_student, read_model_card, read_student_weights, save_weights
+from avsed.model.card import read_model_card
+from avsed.model.files import load_student, read_student_weights, save_weights
 from avsed.model.score import score_clips, score_variant
 from avsed.model.scores import Scores, read_scores
 from avsed.prediction.predict import Prediction, join_windows, predict

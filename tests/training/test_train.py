@@ -12,7 +12,8 @@ import torch
 from safetensors.torch import load_file
 
 from avsed.errors import AvsedError
-from avsed.model.files import load_student, read_model_card
+from avsed.model.card import read_model_card
+from avsed.model.files import load_student
 from avsed.model.score import score_clips
 from avsed.runtime.files import append_checksum
 from avsed.training import train as train_module
@@ -111,7 +112,7 @@ def test_a_killed_training_resumes_within_a_seed_and_ends_in_the_same_weights(
     assert start("killed").wait() == 0
     for name in ("seed-00.safetensors", "seed-01.safetensors"):
         undisturbed_seed, killed_seed = (
-            (tmp_path / out / name).read_bytes() for out in ("undisturbed", "killed")
+            (tmp_path / out / "seeds" / name).read_bytes() for out in ("undisturbed", "killed")
         )
         assert undisturbed_seed == killed_seed
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from avsed.dataset.media import Image, Media
 from avsed.features.extractor import ClipInputs, Extractor, FeatureSpec, hold_images
-from avsed.features.weights.load import Published, load_weights, name_weights
+from avsed.features.weights.load import Published, load_weights
 from avsed.framing import CLIP_DURATION, FRAME_HOP, N_FRAMES, n_samples
 from avsed.params import ExtraNetworks, Visual
 from avsed.runtime.device import choose_device, choose_dtype
@@ -158,14 +158,13 @@ def _load(
     settings: Provenance,
 ) -> _Loaded:
     """Load a network's weights, and choose its device and precision."""
-    sha256 = load_weights(network, params.weights, published)
+    loaded = load_weights(network, params.weights, published)
     device = choose_device()
     dtype = choose_dtype(device, params.precision)
     # Shards store the provenance in this order.
     provenance = {
         **settings,
         "dtype": str(dtype),
-        "weights": name_weights(params.weights, sha256, published),
-        "weights_sha256": sha256,
+        **loaded,
     }
     return _Loaded(device=device, dtype=dtype, provenance=provenance)

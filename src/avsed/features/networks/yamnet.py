@@ -19,7 +19,7 @@ from avsed.dataset.media import Media
 from avsed.errors import AvsedError
 from avsed.features.extractor import ClipInputs, Extractor, FeatureSpec
 from avsed.features.networks.log_mel_examples import SAMPLE_RATE, log_mel_examples
-from avsed.features.weights.load import load_weights, name_weights
+from avsed.features.weights.load import load_weights
 from avsed.features.weights.packaged import PackagedWeights
 from avsed.features.weights.saved_model import read_variables
 from avsed.framing import N_FRAMES
@@ -196,9 +196,9 @@ def _make_extractor(
 ) -> Extractor:
     device = choose_device()
     network = Yamnet()
-    sha256 = load_weights(network, params.weights, PUBLISHED)
+    loaded = load_weights(network, params.weights, PUBLISHED)
     network.eval()
-    if sha256 == PUBLISHED.sha256:
+    if loaded["weights"] == "pretrained":
         check_response(network)
     dtype = choose_dtype(device, params.precision)
     network = network.to(device, dtype).to(memory_format=torch.channels_last)
@@ -224,8 +224,7 @@ def _make_extractor(
                 "extractor": extractor,
                 "alignment": params.alignment,
                 "dtype": str(dtype),
-                "weights": name_weights(params.weights, sha256, PUBLISHED),
-                "weights_sha256": sha256,
+                **loaded,
             },
         ),
         sample_rate=SAMPLE_RATE,

@@ -57,7 +57,7 @@ def find_weights(weights: str, published: Published) -> Path | None:
     return Path(weights)
 
 
-def load_weights(network: nn.Module, weights: str, published: Published) -> str:
+def load_weights(network: nn.Module, weights: str, published: Published) -> dict[str, str]:
     """Load weights into a network.
 
     Args:
@@ -67,14 +67,16 @@ def load_weights(network: nn.Module, weights: str, published: Published) -> str:
         published: where the published ones are.
 
     Returns:
-        SHA-256 of the weights file; for random weights, of the weights themselves.
+        What the provenance of features says of the weights: "random", "pretrained" (the published
+        ones) or "other", and their SHA-256 (of the file; of random weights themselves). Origin and
+        licence of the published ones.
 
     Raises:
         AvsedError: if the weights are not found, or do not fit the network.
     """
     path = find_weights(weights, published)
     if path is None:
-        return _randomize(network)
+        return {"weights": "random", "weights_sha256": _randomize(network)}
     again = f"fetch it again from {published.origin}"
     try:
         state = _read_state(path, published)
@@ -89,7 +91,15 @@ def load_weights(network: nn.Module, weights: str, published: Published) -> str:
         raise AvsedError(
             f"{path}: is not a state dict of {type(network).__name__} ({reason}); {again}"
         ) from None
-    return file_sha256(path)
+    sha256 = file_sha256(path)
+    if sha256 != published.sha256:
+        return {"weights": "other", "weights_sha256": sha256}
+    return {
+        "weights": "pretrained",
+        "weights_sha256": sha256,
+        "weights_origin": published.origin,
+        "weights_licence": published.licence,
+    }
 
 
 def _read_state(path: Path, published: Published) -> Mapping[str, Tensor]:
@@ -98,13 +108,6 @@ def _read_state(path: Path, published: Published) -> Mapping[str, Tensor]:
     # weights_only: unpickling could otherwise execute code.
     state: Mapping[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
     return state
-
-
-def name_weights(weights: str, sha256: str, published: Published) -> str:
-    """Return "random", "pretrained" (the published weights) or "other"."""
-    if weights == "random":
-        return weights
-    return "pretrained" if sha256 == published.sha256 else "other"
 
 
 def _randomize(network: nn.Module) -> str:
