@@ -1,6 +1,7 @@
 """`avsed predict`: what it prints and writes, and how it ends."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -277,3 +278,53 @@ def test_invalid_decisions_are_one_line(
     said = capsys.readouterr().err
     remedy = "run `dvc repro describe@spectral`"
     assert said == f"error: {model_dir}/decisions.json: {problem}; {remedy}\n"
+
+
+def test_a_second_batch_into_one_folder_loses_nothing(
+    model_dir: Path, clip_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def predict_into_out(*paths: Path) -> int:
+        return run_avsed(monkeypatch, "predict", *paths, "--model", model_dir, "--out", "out")
+
+    for name in ("a.mp4", "b.mp4"):
+        shutil.copy(clip_path, name)
+    for batch in (Path("a.mp4"),), (Path("b.mp4"), Path("a.mp4")):
+        assert predict_into_out(*batch) == 0
+    events = read_list_file(Path("out/events.tsv"), "test", CLASSES)
+    assert [clip.clip_id for clip in events] == ["a", "b"]
+
+
+def test_results_of_another_file_of_the_same_name_are_kept(
+    model_dir: Path,
+    clip_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for folder in ("first", "second"):
+        Path(folder).mkdir()
+        shutil.copy(clip_path, f"{folder}/a.mp4")
+    arguments = ("--model", model_dir, "--out", "out")
+    assert run_avsed(monkeypatch, "predict", "first/a.mp4", *arguments) == 0
+    before = Path("out/a.mp4.json").read_bytes()
+    capsys.readouterr()
+    assert run_avsed(monkeypatch, "predict", "second/a.mp4", *arguments) == 2
+    first = Path("first/a.mp4").resolve()
+    assert capsys.readouterr().err == (
+        f"error: second/a.mp4: out has the results of {first}, which would be lost; name another "
+        "--out\n"
+    )
+    assert Path("out/a.mp4.json").read_bytes() == before
+
+
+def test_a_list_of_another_program_is_not_overwritten(
+    model_dir: Path,
+    clip_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Path("out").mkdir()
+    Path("out/events.tsv").write_text("Begin Time (s)\n", "utf-8")
+    arguments = ("--model", model_dir, "--out", "out")
+    assert run_avsed(monkeypatch, "predict", clip_path, *arguments) == 2
+    assert capsys.readouterr().err.startswith("error: out/events.tsv: is no list of avsed")
+    assert Path("out/events.tsv").read_text("utf-8") == "Begin Time (s)\n"

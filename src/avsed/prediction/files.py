@@ -1,14 +1,16 @@
 """Write predictions as console text, DCASE's TSV, JSON and Audacity's labels."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from avsed.errors import AvsedError
 from avsed.framing import FRAME_HOP
 from avsed.prediction.predict import Prediction
 from avsed.runtime.files import atomic_write
 
 SCORE_DIGITS = 4
+_EVENTS_HEADER = "filename\tonset\toffset\tevent_label"
 
 
 def format_prediction(prediction: Prediction) -> str:
@@ -49,11 +51,58 @@ def list_events(prediction: Prediction) -> list[str]:
     ] or [f"{prediction.name}\t\t\t"]
 
 
-def write_events(rows: Sequence[str], folder: Path) -> None:
-    """Write the events of all files to `events.tsv`, in the format of the pipeline's lists."""
+def read_events(folder: Path) -> dict[str, list[str]]:
+    """Read the rows of `events.tsv` that earlier predictions have written.
+
+    Returns:
+        Name of a file to its rows; empty if there is no `events.tsv`.
+
+    Raises:
+        AvsedError: if the file has other columns, or cannot be read.
+    """
+    path = folder / "events.tsv"
+    try:
+        header, *lines = path.read_text("utf-8").splitlines()
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, ValueError):
+        header, lines = "", []
+    if header != _EVENTS_HEADER:
+        raise AvsedError(f"{path}: is no list of avsed, and would be lost; name another folder")
+    rows: dict[str, list[str]] = {}
+    for line in lines:
+        rows.setdefault(line.partition("\t")[0], []).append(line)
+    return rows
+
+
+def write_events(rows: Mapping[str, Sequence[str]], folder: Path) -> None:
+    """Write the events of all files to `events.tsv`, in the format of the pipeline's lists.
+
+    Args:
+        rows: name of a file to its rows.
+        folder: gets `events.tsv`.
+    """
     with atomic_write(folder / "events.tsv") as part:
-        lines = ["filename\tonset\toffset\tevent_label", *rows]
+        lines = [_EVENTS_HEADER, *(line for of_file in rows.values() for line in of_file)]
         part.write_text("".join(f"{line}\n" for line in lines), "utf-8")
+
+
+def require_own_results(path: Path, folder: Path) -> None:
+    """Check that a folder holds no results of another file of the same name.
+
+    Raises:
+        AvsedError: if it does.
+    """
+    results = folder / f"{path.name}.json"
+    try:
+        predicted = json.loads(results.read_text("utf-8"))["path"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    if predicted != str(path.resolve()):
+        raise AvsedError(
+            f"{path}: {folder} has the results of {predicted}, which would be lost; name another "
+            "--out"
+        )
 
 
 def _as_json(prediction: Prediction) -> dict[str, object]:
@@ -61,6 +110,7 @@ def _as_json(prediction: Prediction) -> dict[str, object]:
     frame_scores = prediction.frame_scores.T.tolist()
     return {
         "filename": prediction.name,
+        "path": str(prediction.path.resolve()),
         "duration": round(prediction.duration, 3),
         "warning": prediction.warning,
         "tags": list(prediction.tags),

@@ -7,7 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from avsed.errors import DISK_FULL, AvsedError
-from avsed.prediction.files import format_prediction, list_events, write_events, write_prediction
+from avsed.prediction.files import (
+    format_prediction,
+    list_events,
+    read_events,
+    require_own_results,
+    write_events,
+    write_prediction,
+)
 from avsed.prediction.page import write_page
 from avsed.prediction.plot import plot_prediction
 from avsed.prediction.predict import Detector, predict
@@ -45,7 +52,7 @@ def predict_files(
     for warning in model.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     n_failed = 0
-    events: list[str] = []
+    events = read_events(out_dir) if out_dir else {}
     for path in paths:
         try:
             prediction = predict(model, path, shows_progress=shows_progress)
@@ -56,8 +63,8 @@ def predict_files(
         print(format_prediction(prediction), flush=True)
         if prediction.warning:
             print(f"warning: {path}: {prediction.warning}", file=sys.stderr)
-        events += list_events(prediction)
         if out_dir:
+            events[prediction.name] = list_events(prediction)
             with _writing(out_dir):
                 write_prediction(prediction, out_dir)
                 write_events(events, out_dir)
@@ -100,6 +107,8 @@ def _require_places(
             "predict them one by one, each with its own --out"
         )
     if out_dir:
+        for path in paths:
+            require_own_results(path, out_dir)
         with _writing(out_dir):
             out_dir.mkdir(parents=True, exist_ok=True)
 
