@@ -5,14 +5,20 @@ and `test`. They contain file names as in DCASE; the clip ID is the name without
 """
 
 import csv
-import io
-import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from avsed.errors import AvsedError, show
+from avsed.dataset.rows import (
+    HEADERS,
+    check_labels,
+    name_fields,
+    parse_times,
+    read_lines,
+    read_rows,
+)
+from avsed.errors import AvsedError
 from avsed.params import CLASS_NAME
 from avsed.runtime.files import atomic_write
 
@@ -33,14 +39,6 @@ DCASE_2018_CLASSES = (
     "Vacuum_cleaner",
 )
 
-_HEADERS = {
-    "weak": ["filename", "event_labels"],
-    "unlabeled": ["filename"],
-    "validation": ["filename", "onset", "offset", "event_label"],
-    "test": ["filename", "onset", "offset", "event_label"],
-}
-# A name becomes a path, so it must not lead out of its folder.
-_FILENAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_. -]{0,254}")
 # DCASE's names contain dots (Y<id>_<start>_<end>.wav), so a dot may not begin an extension.
 _EXTENSION = re.compile(r"\.(?=\d*[A-Za-z])[A-Za-z0-9]{1,5}$")
 
@@ -93,7 +91,7 @@ def read_classes(metadata_dir: Path) -> tuple[str, ...]:
     """
     path = metadata_dir / "classes.txt"
     try:
-        lines = _lines(path)
+        lines = read_lines(path)
     except FileNotFoundError:
         raise AvsedError(f"{path}: no such file; run `dvc repro prepare`") from None
     classes = tuple(line.strip() for line in lines if line.strip())
@@ -168,21 +166,21 @@ def examine_list(path: Path, split: str, classes: Sequence[str]) -> ListReading:
     events: dict[str, dict[Event, None]] = {}  # a dict keeps the order; searching a list is slow
     errors: list[str] = []
     warnings: list[str] = []
-    for line, fields in _rows(path, _HEADERS[split]):
-        where = f"{path}, line {line}"
+    for where, fields in read_rows(path, split):
         try:
-            row = _named_fields(fields, _HEADERS[split], where)
-            clip_id = _clip_id(row["filename"], where)
+            row = name_fields(fields, split, where)
+            clip_id = clip_id_of(row["filename"])
             if split in TRAINING_SPLITS and clip_id in tags:
                 raise AvsedError(f"{where}: {row['filename']} is listed twice; remove one row")
             tags.setdefault(clip_id, set())
             events.setdefault(clip_id, {})
             if split == "weak":
                 labels = row["event_labels"].split(",")
-                tags[clip_id] = _labels(labels, known, where)
+                tags[clip_id] = check_labels(labels, known, where)
                 if len(tags[clip_id]) < len(labels):
                     warnings.append(f"{where}: repeats a label ({row['event_labels']})")
-            elif split in STRONG_SPLITS and (event := _event(row, known, where)):
+            elif split in STRONG_SPLITS and (times := parse_times(row, known, where)):
+                event = Event(onset=times[0], offset=times[1], label=row["event_label"])
                 if event in events[clip_id]:
                     raise AvsedError(f"{where}: the same event is listed twice; remove one row")
                 tags[clip_id].add(event.label)
@@ -216,13 +214,12 @@ def labels_used(path: Path, split: str) -> set[str]:
     Raises:
         AvsedError: if the file is missing, not text, or has other columns.
     """
-    header = _HEADERS[split]
     if split == "unlabeled":
         return set()
     labels = [
         label.strip()
-        for _, fields in _rows(path, header)
-        if len(fields) == len(header)
+        for _, fields in read_rows(path, split)
+        if len(fields) == len(HEADERS[split])
         for label in fields[-1].split(",")
     ]
     return {label for label in labels if CLASS_NAME.fullmatch(label)}
@@ -237,7 +234,7 @@ def write_list(metadata_dir: Path, split: str, clips: Iterable[AnnotatedClip]) -
         writer = csv.writer(
             file, delimiter="\t", lineterminator="\n", quoting=csv.QUOTE_NONE, quotechar=None
         )
-        writer.writerow(_HEADERS[split])
+        writer.writerow(HEADERS[split])
         for clip in clips:
             writer.writerows(_written_rows(clip, split))
 
@@ -259,105 +256,3 @@ def _seconds(time: float) -> str:
     """Format a time with millisecond resolution as in DCASE, or in full if it is finer."""
     rounded = f"{time:.3f}"
     return rounded if float(rounded) == time else repr(time)
-
-
-def _lines(path: Path) -> list[str]:
-    """Read lines ended by CR, LF or CRLF, as in editors; `splitlines` splits at more characters.
-
-    Raises:
-        AvsedError: if the file is not text, or cannot be read.
-        FileNotFoundError: if there is no such file.
-    """
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError:
-        raise
-    except OSError as error:
-        raise AvsedError(f"{path}: cannot be read ({error.strerror})") from error
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise AvsedError(
-            f"{path}, line {line}: is not UTF-8 text ({error.reason}); save it as UTF-8"
-        ) from error
-    return [line.rstrip("\n") for line in io.StringIO(text, newline=None)]
-
-
-def _rows(path: Path, header: list[str]) -> Iterable[tuple[int, list[str]]]:
-    """Yield line numbers and fields of a TSV file with the given header."""
-    try:
-        lines = _lines(path)
-    except FileNotFoundError:
-        raise AvsedError(
-            f"{path}: no such list; create one with the columns {', '.join(header)}"
-        ) from None
-    if not lines or lines[0].split("\t") != header:
-        found = show(", ".join(lines[0].split("\t"))) if lines else "nothing"
-        raise AvsedError(
-            f"{path}, line 1: columns are {found}; expected, separated by tabs: {', '.join(header)}"
-        )
-    for number, line in enumerate(lines[1:], start=2):
-        if line.strip():
-            yield number, [field.strip() for field in line.split("\t")]
-
-
-def _named_fields(fields: list[str], header: list[str], where: str) -> dict[str, str]:
-    if len(fields) > len(header):
-        raise AvsedError(f"{where}: has {len(fields)} fields; expected {len(header)}")
-    padding = [""] * (len(header) - len(fields))  # editors strip the tabs of empty fields
-    return dict(zip(header, fields + padding, strict=True))
-
-
-def _clip_id(filename: str, where: str) -> str:
-    if not _FILENAME.fullmatch(filename):
-        raise AvsedError(
-            f"{where}: {show(filename)} is not a valid file name; use up to 255 letters, digits, "
-            "spaces and . _ -, without folders"
-        )
-    return clip_id_of(filename)
-
-
-def _labels(labels: Iterable[str], known: frozenset[str], where: str) -> set[str]:
-    found = {label.strip() for label in labels if label.strip()}
-    for label in sorted(found - known):
-        raise AvsedError(
-            f"{where}: {show(label)} is not among the classes {', '.join(sorted(known))}; "
-            "correct the label or add it to the classes"
-        )
-    if not found:
-        raise AvsedError(f"{where}: has no label; clips without tags belong in unlabeled.tsv")
-    return found
-
-
-def _event(row: dict[str, str], known: frozenset[str], where: str) -> Event | None:
-    """Parse an event of a strong list; None if the row is a clip without events."""
-    if not row["event_label"]:
-        if row["onset"] or row["offset"]:
-            raise AvsedError(f"{where}: has times but no event_label; name the event's class")
-        return None
-    _labels([row["event_label"]], known, where)
-    try:
-        onset, offset = (_number(row[name]) for name in ("onset", "offset"))
-    except ValueError:
-        raise AvsedError(
-            f"{where}: onset {show(row['onset'])} and offset {show(row['offset'])} must be "
-            "seconds, with a point before decimals"
-        ) from None
-    if not (math.isfinite(onset) and math.isfinite(offset) and 0 <= onset < offset):
-        raise AvsedError(
-            f"{where}: the event lasts from {onset} s to {offset} s; the onset must be 0 or more "
-            "and before the offset"
-        )
-    return Event(onset=onset, offset=offset, label=row["event_label"])
-
-
-def _number(text: str) -> float:
-    """Parse a decimal number; unlike float(), reject underscores and the like.
-
-    Raises:
-        ValueError: if it is not a number.
-    """
-    if "_" in text:
-        raise ValueError(text)
-    return float(text)

@@ -1,0 +1,139 @@
+"""Read the rows of a list, and check the fields of each."""
+
+import io
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from avsed.errors import AvsedError, show
+
+HEADERS = {
+    "weak": ["filename", "event_labels"],
+    "unlabeled": ["filename"],
+    "validation": ["filename", "onset", "offset", "event_label"],
+    "test": ["filename", "onset", "offset", "event_label"],
+}
+# A name becomes a path, so it must not lead out of its folder.
+_FILENAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_. -]{0,254}")
+
+
+def read_lines(path: Path) -> list[str]:
+    """Read lines ended by CR, LF or CRLF, as in editors; `splitlines` splits at more characters.
+
+    Raises:
+        AvsedError: if the file is not text, or cannot be read.
+        FileNotFoundError: if there is no such file.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise AvsedError(f"{path}: cannot be read ({error.strerror})") from error
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise AvsedError(
+            f"{path}, line {line}: is not UTF-8 text ({error.reason}); save it as UTF-8"
+        ) from error
+    return [line.rstrip("\n") for line in io.StringIO(text, newline=None)]
+
+
+def read_rows(path: Path, split: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield the place and the fields of each row of a list.
+
+    Raises:
+        AvsedError: if the file is missing, not text, or has other columns than the split's.
+    """
+    header = HEADERS[split]
+    try:
+        lines = read_lines(path)
+    except FileNotFoundError:
+        raise AvsedError(
+            f"{path}: no such list; create one with the columns {', '.join(header)}"
+        ) from None
+    if not lines or lines[0].split("\t") != header:
+        found = show(", ".join(lines[0].split("\t"))) if lines else "nothing"
+        raise AvsedError(
+            f"{path}, line 1: columns are {found}; expected, separated by tabs: {', '.join(header)}"
+        )
+    for number, line in enumerate(lines[1:], start=2):
+        if line.strip():
+            yield f"{path}, line {number}", [field.strip() for field in line.split("\t")]
+
+
+def name_fields(fields: list[str], split: str, where: str) -> dict[str, str]:
+    """Return the fields of a row by column.
+
+    Raises:
+        AvsedError: if there are too many, or the file name is invalid.
+    """
+    header = HEADERS[split]
+    if len(fields) > len(header):
+        raise AvsedError(f"{where}: has {len(fields)} fields; expected {len(header)}")
+    padding = [""] * (len(header) - len(fields))  # editors strip the tabs of empty fields
+    row = dict(zip(header, fields + padding, strict=True))
+    if not _FILENAME.fullmatch(row["filename"]):
+        raise AvsedError(
+            f"{where}: {show(row['filename'])} is not a valid file name; use up to 255 letters, "
+            "digits, spaces and . _ -, without folders"
+        )
+    return row
+
+
+def check_labels(labels: Iterable[str], known: frozenset[str], where: str) -> set[str]:
+    """Return the distinct labels of a field.
+
+    Raises:
+        AvsedError: if there is none, or one is not among the classes.
+    """
+    found = {label.strip() for label in labels if label.strip()}
+    for label in sorted(found - known):
+        raise AvsedError(
+            f"{where}: {show(label)} is not among the classes {', '.join(sorted(known))}; "
+            "correct the label or add it to the classes"
+        )
+    if not found:
+        raise AvsedError(f"{where}: has no label; clips without tags belong in unlabeled.tsv")
+    return found
+
+
+def parse_times(
+    row: Mapping[str, str], known: frozenset[str], where: str
+) -> tuple[float, float] | None:
+    """Parse the onset and offset of an event; None if the row is a clip without events.
+
+    Raises:
+        AvsedError: if the row is neither.
+    """
+    if not row["event_label"]:
+        if row["onset"] or row["offset"]:
+            raise AvsedError(f"{where}: has times but no event_label; name the event's class")
+        return None
+    check_labels([row["event_label"]], known, where)
+    try:
+        onset, offset = (_number(row[name]) for name in ("onset", "offset"))
+    except ValueError:
+        raise AvsedError(
+            f"{where}: onset {show(row['onset'])} and offset {show(row['offset'])} must be "
+            "seconds, with a point before decimals"
+        ) from None
+    if not (math.isfinite(onset) and math.isfinite(offset) and 0 <= onset < offset):
+        raise AvsedError(
+            f"{where}: the event lasts from {onset} s to {offset} s; the onset must be 0 or more "
+            "and before the offset"
+        )
+    return onset, offset
+
+
+def _number(text: str) -> float:
+    """Parse a decimal number; unlike float(), reject underscores and the like.
+
+    Raises:
+        ValueError: if it is not a number.
+    """
+    if "_" in text:
+        raise ValueError(text)
+    return float(text)
