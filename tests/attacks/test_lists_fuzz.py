@@ -130,6 +130,8 @@ def data_sets(draw: st.DrawFn) -> tuple[tuple[str, ...], dict[str, list[Annotate
             clip = replace(clip, tags=tuple(sorted(tags)))
         elif split in STRONG_SPLITS:
             found = draw(st.lists(events(classes), max_size=4, unique=True))
+            if number < 4:  # a list without an event to score is refused
+                found = list({*found, Event(onset=0.0, offset=1.0, label=classes[0])})
             found.sort(key=lambda event: (event.onset, event.label))
             tags = {event.label for event in found}
             clip = replace(clip, tags=tuple(sorted(tags)), events=tuple(found))

@@ -136,6 +136,12 @@ def test_test_scores_do_not_reach_the_thresholds(tmp_path: Path) -> None:
     assert one["test"] != other["test"]
 
 
+def test_nothing_annotated_within_the_media_is_an_error_and_no_score(tmp_path: Path) -> None:
+    late = Event(onset=10.0, offset=12.0, label="Cat")
+    with pytest.raises(AvsedError, match=r"none of the 2 scored clips .* within its media"):
+        evaluate(tmp_path, {"validation": scored(0.9)}, events=(late,))
+
+
 def test_nothing_annotated_is_an_error_and_no_score(tmp_path: Path) -> None:
     with pytest.raises(AvsedError, match="none of the 2 scored clips has an annotated event"):
         evaluate(tmp_path, {"validation": scored(0.9)}, events=())

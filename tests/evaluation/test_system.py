@@ -17,6 +17,7 @@ from avsed.evaluation.system import (
     choose_thresholds,
     compute_metrics,
 )
+from avsed.framing import valid_frames
 from avsed.model.scores import Scores
 from avsed.params import Postprocess
 from tests.conftest import ROOT
@@ -89,6 +90,40 @@ def test_padding_counts_in_no_metric() -> None:
     short = replace(REFERENCE, valid_frames=np.array([91, 91]), durations={"a": 6.0, "b": 6.0})
     assert set(score(scores, reference=short).values()) == {1.0}
     assert set(score(scores).values()) != {1.0}
+
+
+@pytest.mark.parametrize("offset", [4.0, 4.1, 5.0, 6.0, 10.0])
+def test_a_perfect_system_is_perfect_whatever_is_listed_past_the_end_of_the_media(
+    offset: float,
+) -> None:
+    n_frames = valid_frames(4.0)
+    frame_scores = np.zeros((2, 151, 2), np.float32)
+    frame_scores[0, :n_frames, 1] = 0.9  # Dog up to the end
+    frame_scores[1, :15, 0] = 0.9  # Cat in the first second
+    reference = Reference(
+        classes=CLASSES,
+        clip_ids=("a", "b"),
+        valid_frames=np.array([n_frames, n_frames]),
+        durations={"a": 4.0, "b": 4.0},
+        tags={"a": ("Cat", "Dog"), "b": ("Cat",)},
+        events={
+            "a": (
+                Event(onset=0.0, offset=offset, label="Dog"),
+                Event(onset=4.0, offset=offset + 1.0, label="Cat"),  # behind the end
+            ),
+            "b": (Event(onset=0.0, offset=1.0, label="Cat"),),
+        },
+    )
+    scores = system(frame_scores, [[0.1, 0.9], [0.9, 0.1]])
+    assert set(score(scores, reference=reference).values()) == {1.0}
+    tuned = choose_thresholds(scores, reference, postprocess=PARAMS.postprocess, params=TUNED)
+    assert set(score(scores, tuned, reference=reference).values()) == {1.0}
+
+
+def test_a_tag_without_times_stays() -> None:
+    reference = replace(REFERENCE, tags={"a": ("Cat", "Dog"), "b": ()}, durations={"a": 3, "b": 10})
+    assert reference.tags == {"a": ("Cat", "Dog"), "b": ()}
+    assert reference.events["a"] == (Event(onset=2.0, offset=3, label="Cat"),)
 
 
 # Thresholds

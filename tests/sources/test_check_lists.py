@@ -196,11 +196,39 @@ def test_clips_of_youtube_shorter_than_ten_seconds_are_remarked() -> None:
 
 
 def test_classes_without_a_clip_are_remarked_where_labels_are_known() -> None:
-    assert warnings_on({"weak": ["w1.wav\tCat"], "test": ["t1.wav\t\t\t"]}) == [
+    rows = ["t1.wav\t\t\t", "t2.wav\t0\t1\tDog"]
+    assert warnings_on({"weak": ["w1.wav\tCat"], "test": rows}) == [
         "weak.tsv: 1 class without a clip (Dog)",
         "test.tsv: 1 clip without events, scored all the same (t1)",
-        "test.tsv: 2 classes without a clip (Cat, Dog)",
+        "test.tsv: 1 class without a clip (Cat)",
     ]
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (
+            ["a.wav\t500\t1500\tDog", "b.wav\t10\t12\tCat"],
+            "none of its 2 events starts in the first 10 s, where clips end, so that nothing can "
+            "be scored; onset and offset are in seconds from the start of the clip",
+        ),
+        (
+            ["a.wav", "b.wav\t\t\t"],
+            "has no events, so that nothing can be scored; add onset, offset and event_label of "
+            "at least one event",
+        ),
+    ],
+)
+@pytest.mark.parametrize("split", ["validation", "test"])
+def test_a_strong_list_without_an_event_to_score_is_an_error(
+    split: str, rows: list[str], message: str
+) -> None:
+    assert check({split: rows}).errors == [f"{split}.tsv: {message}"]
+
+
+def test_missing_events_are_no_error_where_rows_cannot_be_read() -> None:
+    (error,) = check({"test": ["t1.wav\t\t\t", "t2.wav\t0\t1\tCta"]}).errors
+    assert error.startswith("test.tsv, line 3: 'Cta'")
 
 
 def test_a_video_of_youtube_in_two_clips_is_remarked_within_and_across_lists() -> None:

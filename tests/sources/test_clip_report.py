@@ -32,6 +32,7 @@ def write(tmp_path: Path, records: list[ClipRecord], *, beside_paper: bool) -> s
     write_inventory(
         LISTED,
         records,
+        late_events={},
         beside_paper=beside_paper,
         metrics_path=tmp_path / "metrics" / "clips.json",
         report_path=tmp_path / "clips.md",

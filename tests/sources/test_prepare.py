@@ -102,6 +102,51 @@ def test_events_are_cut_where_clips_are(
     assert "d: 1 events start after 10 s, the end of a clip" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("d.wav\t800\t1200\tDog\n", "none of its 1 events starts in the first 10 s"),
+        ("d.wav\t\t\t\ne.wav\n", "has no events"),
+    ],
+)
+def test_a_strong_list_without_an_event_to_score_is_refused(
+    tmp_path: Path, local: Local, rows: str, message: str
+) -> None:
+    (local.metadata_dir / "test.tsv").write_text(f"filename\tonset\toffset\tevent_label\n{rows}")
+    with pytest.raises(AvsedError, match=rf"test.tsv: {message}"):
+        prepare_lists(DATASET, local, tmp_path / "metadata")
+    assert not (tmp_path / "metadata").exists()
+
+
+def test_events_past_the_end_of_their_media_are_named(
+    tmp_path: Path, local: Local, clip_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("c", "d"):
+        shutil.copy(clip_path, local.media_dir / "in a folder" / f"{name}.mp4")  # of 4 s
+    rows = "d.wav\t0\t4.05\tDog\nd.wav\t3\t6\tCat\nd.wav\t5\t6\tCat\n"
+    (local.metadata_dir / "test.tsv").write_text(f"filename\tonset\toffset\tevent_label\n{rows}")
+    prepare_lists(DATASET, local, tmp_path / "metadata")
+    collect(DATASET, local, tmp_path)
+    named = (
+        "media end at 4 s; 1 events that end later are truncated, 1 that start later are dropped"
+    )
+    assert f"  d: {named}\n" in capsys.readouterr().out
+    report = (tmp_path / "clips.md").read_text()
+    section = "## Events past the end of the media\n\n| clip | events |\n| --- | ---: |\n"
+    assert report.endswith(f"{section}| d | {named} |\n")
+
+
+def test_a_split_whose_events_all_start_after_their_media_is_refused_once_collected(
+    tmp_path: Path, local: Local, clip_path: Path
+) -> None:
+    shutil.copy(clip_path, local.media_dir / "d.mp4")  # of 4 s
+    rows = "d.wav\t5\t6\tDog\n"
+    (local.metadata_dir / "test.tsv").write_text(f"filename\tonset\toffset\tevent_label\n{rows}")
+    prepare_lists(DATASET, local, tmp_path / "metadata")
+    with pytest.raises(AvsedError, match=r"test: none of the 1 available clips has an event that"):
+        collect(DATASET, local, tmp_path)
+
+
 def test_events_that_are_one_after_the_cut_are_listed_once(tmp_path: Path, local: Local) -> None:
     rows = "d.wav\t8\t12\tDog\nd.wav\t8\t11\tDog\n"
     (local.metadata_dir / "test.tsv").write_text(f"filename\tonset\toffset\tevent_label\n{rows}")

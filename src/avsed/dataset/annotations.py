@@ -7,7 +7,7 @@ and `test`. They contain file names as in DCASE; the clip ID is the name without
 import csv
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from avsed.dataset.rows import (
@@ -71,6 +71,25 @@ class AnnotatedClip:
     clip_id: str
     tags: tuple[str, ...] | None = None
     events: tuple[Event, ...] | None = None
+
+
+def cut_events(events: Iterable[Event], end: float) -> tuple[Event, ...]:
+    """Truncate events at `end` seconds; drop events that start there or later."""
+    kept = (replace(event, offset=min(event.offset, end)) for event in events if event.onset < end)
+    return tuple(dict.fromkeys(kept))  # two events may differ only after the end
+
+
+def cut_clip(clip: AnnotatedClip, end: float) -> AnnotatedClip:
+    """Cut the events of a clip, and drop its tags without an event.
+
+    Args:
+        clip: returned unchanged if it has no times.
+        end: seconds.
+    """
+    if clip.events is None:
+        return clip
+    kept = cut_events(clip.events, end)
+    return replace(clip, events=kept, tags=tuple(sorted({event.label for event in kept})))
 
 
 def clip_id_of(filename: str) -> str:

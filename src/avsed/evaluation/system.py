@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avsed.dataset.annotations import AnnotatedClip, Event
+from avsed.dataset.annotations import AnnotatedClip, Event, cut_events
 from avsed.errors import AvsedError
 from avsed.evaluation.metrics import F1_AVERAGES, class_f1, count_events, count_segments, count_tags
 from avsed.evaluation.postprocess import Threshold, decide_tags, scores_to_events, smooth
@@ -36,6 +36,9 @@ class Thresholds:
 class Reference:
     """Annotated tags and events of the scored clips of a split.
 
+    Events are truncated where the media of their clip end; events that start there or later are
+    dropped, and so are tags that then have no event. No system can find these.
+
     Attributes:
         classes: K labels.
         clip_ids: n clips.
@@ -51,6 +54,17 @@ class Reference:
     durations: Mapping[str, float]
     tags: Mapping[str, tuple[str, ...]]
     events: Mapping[str, tuple[Event, ...]]
+
+    def __post_init__(self) -> None:
+        """Cut events where the media of their clip end."""
+        events, tags = {}, {}
+        for clip_id, listed in self.events.items():
+            kept = cut_events(listed, self.durations[clip_id])
+            lost = {event.label for event in listed} - {event.label for event in kept}
+            events[clip_id] = kept
+            tags[clip_id] = tuple(tag for tag in self.tags[clip_id] if tag not in lost)
+        object.__setattr__(self, "events", events)  # how a frozen dataclass sets its fields
+        object.__setattr__(self, "tags", tags)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -247,20 +261,21 @@ def find_reference(
         classes: the label vocabulary.
 
     Raises:
-        AvsedError: if these clips have no annotated event.
+        AvsedError: if these clips have no annotated event within their media.
     """
     annotated = {clip.clip_id: clip for clip in clips}
-    reference = [annotated[clip_id] for clip_id in scored.clip_ids]
-    if not any(clip.events for clip in reference):
-        raise AvsedError(
-            f"none of the {len(reference)} scored clips has an annotated event; "
-            "see data/metadata/validation.tsv and test.tsv"
-        )
-    return Reference(
+    listed = [annotated[clip_id] for clip_id in scored.clip_ids]
+    reference = Reference(
         classes=classes,
         clip_ids=scored.clip_ids,
         valid_frames=scored.valid_frames,
         durations={clip_id: durations[clip_id] for clip_id in scored.clip_ids},
-        tags={clip.clip_id: clip.tags or () for clip in reference},
-        events={clip.clip_id: clip.events or () for clip in reference},
+        tags={clip.clip_id: clip.tags or () for clip in listed},
+        events={clip.clip_id: clip.events or () for clip in listed},
     )
+    if not any(reference.events.values()):
+        raise AvsedError(
+            f"none of the {len(listed)} scored clips has an annotated event within its media; "
+            "see data/metadata/validation.tsv and test.tsv, and the durations in data/clips.csv"
+        )
+    return reference

@@ -17,6 +17,7 @@ from avsed.dataset.annotations import (
 )
 from avsed.errors import AvsedError
 from avsed.framing import CLIP_DURATION
+from avsed.sources.clip_ends import require_events
 from avsed.sources.youtube.lists import Segment, segment_of
 
 _N_EXAMPLES = 3
@@ -68,7 +69,7 @@ def check_metadata(paths: Mapping[str, Path], classes: Sequence[str] | None) -> 
             errors.append(str(error))
             continue
         clips[split] = reading.clips
-        errors += _list_errors(path, reading)
+        errors += _list_errors(path, split, reading)
         warnings += _list_warnings(path, reading, known)
     clip_ids = {split: [clip.clip_id for clip in clips[split]] for split in clips}
     events = {
@@ -132,10 +133,17 @@ def _gather_classes(paths: Mapping[str, Path]) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def _list_errors(path: Path, reading: ListReading) -> list[str]:
-    if reading.errors or reading.clips:
+def _list_errors(path: Path, split: str, reading: ListReading) -> list[str]:
+    if reading.errors:  # unreadable rows may contain what seems to be missing
         return reading.errors
-    return [f"{path}: has no clips; add at least one"]
+    if not reading.clips:
+        return [f"{path}: has no clips; add at least one"]
+    if split in STRONG_SPLITS:
+        try:
+            require_events(path, reading.clips)
+        except AvsedError as error:
+            return [str(error)]
+    return []
 
 
 def _list_warnings(path: Path, reading: ListReading, classes: Sequence[str]) -> list[str]:

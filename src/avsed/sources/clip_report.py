@@ -41,6 +41,7 @@ def write_inventory(
     listed: Mapping[str, Sequence[str]],
     records: Sequence[ClipRecord],
     *,
+    late_events: Mapping[str, str],
     beside_paper: bool,
     metrics_path: Path,
     report_path: Path,
@@ -50,6 +51,7 @@ def write_inventory(
     Args:
         listed: split to its clips.
         records: one record per clip.
+        late_events: clip to a description of its events past the end of its media.
         beside_paper: whether the lists are those of the paper.
         metrics_path: becomes JSON with the counts.
         report_path: becomes Markdown with tables.
@@ -65,6 +67,9 @@ def write_inventory(
         lines += ["", "## Why clips are missing", "", *_reason_table(listed, records)]
     if any(record.status == "failed" for record in records):
         lines += ["", "`dvc repro -f collect` retries failed clips."]
+    if late_events:
+        rows = [[clip_id, text] for clip_id, text in late_events.items()]
+        lines += ["", "## Events past the end of the media", "", *_table(["clip", "events"], rows)]
     with atomic_write(report_path) as part:
         part.write_text("\n".join(lines) + "\n", "utf-8")
 

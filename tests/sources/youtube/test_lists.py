@@ -26,7 +26,7 @@ CONTENT = {
     "unlabeled": "filename\nY-bcdefghijk_0.000_10.000.wav\n",
     "validation": "filename\tonset\toffset\tevent_label\n"
     "Y_bcdefghijk_0.000_9.000.wav\t0\t9.1\tFrying\n",
-    "test": "filename\tonset\toffset\tevent_label\nYtbcdefghijk_2.500_12.500.wav\t\t\t\n",
+    "test": "filename\tonset\toffset\tevent_label\nYtbcdefghijk_2.500_12.500.wav\t0\t1\tDog\n",
 }
 
 

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from avsed.dataset.annotations import AnnotatedClip, Event, read_classes, read_list
+from avsed.dataset.annotations import AnnotatedClip, Event, cut_clip, read_classes, read_list
 from avsed.dataset.clips import read_clips
 from avsed.evaluation.metrics import F1_AVERAGES, class_f1, count_segment_errors
 from avsed.evaluation.system import Reference, estimate_events, find_reference
+from avsed.framing import CLIP_DURATION
 from avsed.model.scores import ScoredSplit
 from avsed.params import Params
 from avsed.report.page.boundary_errors import count_boundary_errors
@@ -28,7 +29,7 @@ class TestSet:
 
     Attributes:
         classes: K labels.
-        clips: the test list.
+        clips: the test list; events are truncated where the media of their clip end.
         durations: clip to seconds.
     """
 
@@ -99,10 +100,14 @@ def read_test_set(metadata_dir: Path, clips_path: Path) -> TestSet:
         AvsedError: if a file is missing or invalid.
     """
     classes = read_classes(metadata_dir)
+    durations = {record.clip_id: record.duration for record in read_clips(clips_path)}
     return TestSet(
         classes=classes,
-        clips=read_list(metadata_dir, "test", classes),
-        durations={record.clip_id: record.duration for record in read_clips(clips_path)},
+        clips=[
+            cut_clip(clip, durations.get(clip.clip_id, CLIP_DURATION))
+            for clip in read_list(metadata_dir, "test", classes)
+        ],
+        durations=durations,
     )
 
 
