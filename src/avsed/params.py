@@ -18,12 +18,37 @@ def _auto_or_count(value: object) -> object:
     return value
 
 
-# Lists are separated by commas, tabs and line ends; control characters break displays of labels.
-CLASS_NAME = re.compile(r"[^,\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+MAX_CLASS_NAME = 100  # characters; longer ones are other text in the wrong place
 AutoOrCount = Annotated[Literal["auto"] | int, PlainValidator(_auto_or_count)]
 
 # "random" (with a fixed seed), "pretrained" (the published weights) or the path of a file.
 Weights = Annotated[str, Field(min_length=1)]
+
+
+def explain_class_name(name: str) -> str:
+    """Return why a class cannot have this name, and what to do; empty if it can.
+
+    The one rule for names in lists, in `classes.txt` and in profiles.
+    """
+    problem = ""
+    if not name or name != name.strip():
+        problem = "begins or ends with a blank, or is empty; remove the blanks"
+    elif "," in name:
+        without = " ".join(name.replace(",", " ").split())
+        problem = (
+            "contains a comma, which separates labels in weak.tsv; write it without commas, such "
+            f"as {show(without)}, in the lists and the classes"
+        )
+    elif name.startswith('"'):
+        problem = "begins with a quotation mark; remove it"
+    elif _CONTROL.search(name):
+        problem = "contains control characters; remove them"
+    elif len(name) > MAX_CLASS_NAME:
+        problem = f"has {len(name):,} characters; use up to {MAX_CLASS_NAME}"
+    elif name.lower() == "none":
+        problem = "is read by sed_eval as a missing label; rename the class"
+    return problem and f"{show(name)} cannot be a class: it {problem}"
 
 
 class Section(BaseModel):
@@ -62,16 +87,8 @@ class LocalDataset(Section):
     @model_validator(mode="after")
     def _classes_can_be_listed(self) -> Self:
         for name in self.classes:
-            if name != name.strip() or not CLASS_NAME.fullmatch(name):
-                raise ValueError(
-                    f"{show(name)} cannot be a class; use no commas, control characters or outer "
-                    "blanks"
-                )
-            # sed_eval reads these as a missing label.
-            if name.lower() == "none":
-                raise ValueError(
-                    f"{name!r} cannot be a class; sed_eval reads it as a missing label"
-                )
+            if problem := explain_class_name(name):
+                raise ValueError(problem)
         if len(set(self.classes)) < len(self.classes):
             raise ValueError("a class is listed twice; list each once")
         return self

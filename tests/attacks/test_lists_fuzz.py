@@ -361,10 +361,8 @@ DEFECTS = [
     *(("unlabeled", name, "is not a valid file name; use") for name in NAMES),
     *(("test", f"{name}\t0\t1\tCat", "is not a valid file name; use") for name in NAMES),
     *(("test", f"z.wav\t{a}\t{b}\tCat", words) for (a, b), words in TIMES.items()),
-    *(
-        ("weak", f"z.wav\t{label}", "is not among the classes")
-        for label in ("cat", "Cät", "Cat\x0b!")
-    ),
+    *(("weak", f"z.wav\t{label}", "is not among the classes") for label in ("cat", "Cät")),
+    ("weak", "z.wav\tCat\x0b!", "contains control characters"),
     ("weak", "z.wav\tCat;Dog", "is not among the classes"),
     ("weak", "z.wav\t\u202eCat", "is not among the classes"),
     ("weak", "z.wav", "has no label; clips without tags belong in unlabeled.tsv"),
@@ -374,7 +372,11 @@ DEFECTS = [
     ("weak", "\tCat", "is not a valid file name"),
     ("unlabeled", "z.wav\tCat", "has 2 fields; expected 1"),
     ("unlabeled", "f0.ogg", "is listed twice; remove one row"),
-    ("test", "z.wav\t0\t1\tCat,Dog", "is not among the classes"),
+    ("test", "z.wav\t0\t1\tCat,Dog", "for several classes, write one row each"),
+    ("test", 'z.wav\t0\t1\t"Cat', "begins with a quotation mark; remove it, or enclose"),
+    ("weak", 'z.wav\t"Cat","Dog"', "begins with a quotation mark; remove it, or enclose"),
+    ("weak", 'z.wav\tCat,"Dog"', "cannot be a class: it begins with a quotation mark"),
+    ("unlabeled", '"z.wav', "begins with a quotation mark; remove it, or enclose"),
     ("test", "z.wav\t0\t1", "has times but no event_label"),
     ("test", "f0.mp4\t0\t1\tCat", "the same event is listed twice; remove one row"),
 ]
@@ -419,7 +421,7 @@ def test_a_defect_is_named_with_its_line(tmp_path: Path, n_examples: int) -> Non
         (b"filename\tfilename\n", "line 1: columns are 'filename, filename'; expected"),
         (b"event_labels\tfilename\n", "line 1: columns are 'event_labels, filename'; expected"),
         (b"filename\tevent_labels\tmore\n", "line 1: columns are 'filename, event_labels, more'"),
-        (b'"filename"\t"event_labels"\n', "line 1: columns are '\"filename\", \"event_labels\"'"),
+        (b'"filename\t"event_labels"\n', "line 1: columns are '\"filename, \"event_labels\"'"),
         (b"\0\x1b[31m" * 10**6, "line 1: columns are '\\x00\\x1b[31m"),
         ("filename\tevent_labels\n".encode("utf-16"), "line 1: is not UTF-8 text"),
         ("filename\tevent_labels\n".encode("utf-16-le"), "line 1: columns are 'f\\x00i"),

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from avsed.dataset.annotations import (
     AnnotatedClip,
@@ -14,6 +15,7 @@ from avsed.dataset.annotations import (
     write_list,
 )
 from avsed.errors import AvsedError
+from avsed.params import LocalDataset
 
 CLASSES = ("Cat", "Dog", "Speech")
 
@@ -47,6 +49,25 @@ def test_a_strong_row_without_label_is_a_clip_without_events(tmp_path: Path, row
 def test_windows_line_ends_and_byte_order_mark_are_read(tmp_path: Path) -> None:
     clips = read(tmp_path, "unlabeled", "\ufefffilename\r\na.wav\r\n\r\n")
     assert clips == [AnnotatedClip(clip_id="a")]
+
+
+def test_cells_in_the_quotation_marks_of_spreadsheets_are_read(tmp_path: Path) -> None:
+    rows = '"a.wav"\t"Dog,Speech"\r\nb.wav\t" Dog , Cat"\r\nc.wav\tCat\r\n'
+    assert read(tmp_path, "weak", f'"filename"\tevent_labels\r\n{rows}') == [
+        AnnotatedClip(clip_id="a", tags=("Dog", "Speech")),
+        AnnotatedClip(clip_id="b", tags=("Cat", "Dog")),
+        AnnotatedClip(clip_id="c", tags=("Cat",)),
+    ]
+    header = "\t".join(f'"{name}"' for name in ("filename", "onset", "offset", "event_label"))
+    rows = '"a.wav"\t"0.5"\t"1.5"\t"Dog"\n"b.wav"\t""\t""\t""\n'
+    clips = read(tmp_path, "test", f"{header}\n{rows}")
+    assert [clip.events for clip in clips] == [(Event(onset=0.5, offset=1.5, label="Dog"),), ()]
+
+
+@pytest.mark.parametrize("cell", ['5" gun', '"5"" gun"'])
+def test_a_quotation_mark_within_a_name_stays(tmp_path: Path, cell: str) -> None:
+    (tmp_path / "weak.tsv").write_text(f"filename\tevent_labels\na.wav\t{cell}\n")
+    assert read_list(tmp_path, "weak", ['5" gun'])[0].tags == ('5" gun',)
 
 
 @pytest.mark.parametrize("split", ["weak", "unlabeled", "validation", "test"])
@@ -84,6 +105,9 @@ def test_times_between_milliseconds_are_read_back(tmp_path: Path) -> None:
         ("weak", ".wav\tCat", "is not a valid file name"),
         ("weak", "a.wav\tCat\tDog", "line 2: has 3 fields; expected 2"),
         ("test", "a.wav\t1\t2\tCow", "line 2: 'Cow' is not among the classes"),
+        ("weak", 'a.wav\t"Cat', "event_labels '\"Cat' begins with a quotation mark; remove it, or"),
+        ("weak", "a.wav\tCat, bird", "classes (a comma separates two labels: class names contain"),
+        ("test", "a.wav\t1\t2\tCat, bird", "such as 'Cat bird', in the lists and the classes"),
         ("test", "a.wav\t2\t1\tCat", "from 2.0 s to 1.0 s"),
         ("test", "a.wav\t-1\t1\tCat", "the onset must be 0 or more"),
         ("test", "a.wav\tnan\t1\tCat", "from nan s"),
@@ -116,6 +140,33 @@ def test_a_missing_list_says_which_columns_it_should_have(tmp_path: Path) -> Non
 def test_classes_are_read_back_in_order(tmp_path: Path) -> None:
     write_classes(tmp_path, CLASSES)
     assert read_classes(tmp_path) == CLASSES
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("Burping, eructation", "contains a comma, .* such as 'Burping eructation', in"),
+        ('"Cat', "begins with a quotation mark; remove it"),
+        ("NONE", "is read by sed_eval as a missing label"),
+        ("a\x0bb", "contains control characters"),
+        ("x" * 101, "has 101 characters; use up to 100"),
+    ],
+)
+def test_a_name_that_cannot_be_a_class_is_refused_wherever_it_stands(
+    tmp_path: Path, name: str, message: str
+) -> None:
+    write_classes(tmp_path, ("Dog", name))
+    with pytest.raises(
+        AvsedError, match=rf"classes.txt, line 2: .* cannot be a class: it {message}"
+    ):
+        read_classes(tmp_path)
+    with pytest.raises(ValidationError, match=rf"cannot be a class: it {message}"):
+        LocalDataset(source="local", classes=("Dog", name))
+    (tmp_path / "test.tsv").write_text(
+        f"filename\tonset\toffset\tevent_label\na\t0\t1\t{name}\n", "utf-8"
+    )
+    with pytest.raises(AvsedError, match=r"cannot be a class|begins with a quotation mark"):
+        read_list(tmp_path, "test", ("Dog",))
 
 
 def test_a_class_named_twice_is_refused(tmp_path: Path) -> None:

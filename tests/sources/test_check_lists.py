@@ -72,7 +72,7 @@ def test_counts_errors_and_remarks_are_written_in_lines() -> None:
         "Dog             0                 1                  1           1            2",
         "",
         "error: weak.tsv, line 3: 'Cow' is not among the classes Cat, Dog; correct the label or "
-        "add it to the classes",
+        "add it to the classes (a comma separates two labels: class names contain none)",
         "warning: weak.tsv, line 2: repeats a label (Cat,Cat)",
         "1 error, 1 warning",
     ]
@@ -129,7 +129,35 @@ def test_without_a_vocabulary_every_label_is_a_class_and_the_report_says_so() ->
 
 def test_without_a_vocabulary_two_labels_in_a_strong_row_are_an_error() -> None:
     found = check({"test": ["t1.wav\t0\t1\tCat,Dog"]}, None)
-    assert [error.split(" is ")[0] for error in found.errors] == ["test.tsv, line 2: 'Cat,Dog'"]
+    assert found.errors == [
+        "test.tsv, line 2: 'Cat,Dog' cannot be a class: it contains a comma, which separates "
+        "labels in weak.tsv; write it without commas, such as 'Cat Dog', in the lists and the "
+        "classes; for several classes, write one row each"
+    ]
+
+
+def test_without_a_vocabulary_a_name_that_cannot_be_a_class_is_none() -> None:
+    rows = {
+        "weak": ['w1.wav\t"Dog,Cat"', "w2.wav\tNone", 'w3.wav\tDog,"Cat'],
+        "validation": ['v1.wav\t1\t2\t"Burping, eructation"', "v2.wav\t1\t2\tCat"],
+    }
+    found = check(rows, None)
+    assert found.classes == ("Cat", "Dog")
+    assert found.class_clips["weak"] == {"Cat": 1, "Dog": 1}
+    assert [error.split("; ")[0] for error in found.errors] == [
+        "weak.tsv, line 3: 'None' cannot be a class: it is read by sed_eval as a missing label",
+        "weak.tsv, line 4: '\"Cat' cannot be a class: it begins with a quotation mark",
+        "validation.tsv, line 2: 'Burping, eructation' cannot be a class: it contains a comma, "
+        "which separates labels in weak.tsv",
+    ]
+    assert "such as 'Burping eructation'" in found.errors[2]
+
+
+def test_many_classes_are_not_all_named_in_an_error() -> None:
+    classes = ["Cat", "Dog", *map(str, range(500))]
+    (error,) = check({"test": ["a.wav\t0\t1\tCow", "b.wav\t0\t1\tCat"]}, classes).errors
+    assert error.endswith("... (502 classes); correct the label or add it to the classes")
+    assert len(error) < 500
 
 
 def test_up_to_five_rows_that_repeat_a_label_are_remarked_one_by_one() -> None:

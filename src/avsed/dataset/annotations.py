@@ -7,6 +7,7 @@ and `test`. They contain file names as in DCASE; the clip ID is the name without
 import csv
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from avsed.dataset.rows import (
     read_rows,
 )
 from avsed.errors import AvsedError
-from avsed.params import CLASS_NAME
+from avsed.params import explain_class_name
 from avsed.runtime.files import atomic_write
 
 TRAINING_SPLITS = ("weak", "unlabeled")
@@ -106,14 +107,19 @@ def read_classes(metadata_dir: Path) -> tuple[str, ...]:
     """Read the label vocabulary from `classes.txt`, one class per line.
 
     Raises:
-        AvsedError: if the file is missing or empty, or lists a class twice.
+        AvsedError: if the file is missing or empty, lists a class twice, or names one that
+            cannot be a class.
     """
     path = metadata_dir / "classes.txt"
     try:
         lines = read_lines(path)
     except FileNotFoundError:
         raise AvsedError(f"{path}: no such file; run `dvc repro prepare`") from None
-    classes = tuple(line.strip() for line in lines if line.strip())
+    names = {number: line.strip() for number, line in enumerate(lines, 1) if line.strip()}
+    for number, name in names.items():
+        if problem := explain_class_name(name):
+            raise AvsedError(f"{path}, line {number}: {problem}")
+    classes = tuple(names.values())
     if not classes:
         raise AvsedError(f"{path}: has no classes; write one class per line")
     if len(set(classes)) < len(classes):
@@ -185,9 +191,9 @@ def examine_list(path: Path, split: str, classes: Sequence[str]) -> ListReading:
     events: dict[str, dict[Event, None]] = {}  # a dict keeps the order; searching a list is slow
     errors: list[str] = []
     warnings: list[str] = []
-    for where, fields in read_rows(path, split):
+    for where, cells in read_rows(path, split):
         try:
-            row = name_fields(fields, split, where)
+            row = name_fields(cells, split, where)
             clip_id = clip_id_of(row["filename"])
             if split in TRAINING_SPLITS and clip_id in tags:
                 raise AvsedError(f"{where}: {row['filename']} is listed twice; remove one row")
@@ -235,13 +241,14 @@ def labels_used(path: Path, split: str) -> set[str]:
     """
     if split == "unlabeled":
         return set()
-    labels = [
-        label.strip()
-        for _, fields in read_rows(path, split)
-        if len(fields) == len(HEADERS[split])
-        for label in fields[-1].split(",")
-    ]
-    return {label for label in labels if CLASS_NAME.fullmatch(label)}
+    labels: set[str] = set()
+    for where, cells in read_rows(path, split):
+        with suppress(AvsedError):  # reported when the list is read
+            row = name_fields(cells, split, where)
+            labels.update(
+                row["event_labels"].split(",") if split == "weak" else [row["event_label"]]
+            )
+    return {label for label in map(str.strip, labels) if not explain_class_name(label)}
 
 
 def write_list(metadata_dir: Path, split: str, clips: Iterable[AnnotatedClip]) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from avsed.errors import AvsedError, show
+from avsed.params import explain_class_name
 
 HEADERS = {
     "weak": ["filename", "event_labels"],
@@ -14,6 +15,7 @@ HEADERS = {
     "validation": ["filename", "onset", "offset", "event_label"],
     "test": ["filename", "onset", "offset", "event_label"],
 }
+MAX_NAMES = 300  # characters of the classes' names in a message
 # A name becomes a path, so it must not lead out of its folder.
 _FILENAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_. -]{0,254}")
 
@@ -42,7 +44,7 @@ def read_lines(path: Path) -> list[str]:
 
 
 def read_rows(path: Path, split: str) -> Iterator[tuple[str, list[str]]]:
-    """Yield the place and the fields of each row of a list.
+    """Yield the place and the cells of each row of a list.
 
     Raises:
         AvsedError: if the file is missing, not text, or has other columns than the split's.
@@ -54,27 +56,35 @@ def read_rows(path: Path, split: str) -> Iterator[tuple[str, list[str]]]:
         raise AvsedError(
             f"{path}: no such list; create one with the columns {', '.join(header)}"
         ) from None
-    if not lines or lines[0].split("\t") != header:
+    if not lines or [_unquote(cell) for cell in lines[0].split("\t")] != header:
         found = show(", ".join(lines[0].split("\t"))) if lines else "nothing"
         raise AvsedError(
             f"{path}, line 1: columns are {found}; expected, separated by tabs: {', '.join(header)}"
         )
     for number, line in enumerate(lines[1:], start=2):
         if line.strip():
-            yield f"{path}, line {number}", [field.strip() for field in line.split("\t")]
+            yield f"{path}, line {number}", [cell.strip() for cell in line.split("\t")]
 
 
-def name_fields(fields: list[str], split: str, where: str) -> dict[str, str]:
-    """Return the fields of a row by column.
+def name_fields(cells: list[str], split: str, where: str) -> dict[str, str]:
+    """Return the fields of a row by column, without the quotation marks of spreadsheets.
 
     Raises:
-        AvsedError: if there are too many, or the file name is invalid.
+        AvsedError: if there are too many, a quotation mark is not closed, or the file name is
+            invalid.
     """
     header = HEADERS[split]
-    if len(fields) > len(header):
-        raise AvsedError(f"{where}: has {len(fields)} fields; expected {len(header)}")
-    padding = [""] * (len(header) - len(fields))  # editors strip the tabs of empty fields
-    row = dict(zip(header, fields + padding, strict=True))
+    if len(cells) > len(header):
+        raise AvsedError(f"{where}: has {len(cells)} fields; expected {len(header)}")
+    padding = [""] * (len(header) - len(cells))  # editors strip the tabs of empty fields
+    row = {}
+    for column, cell in zip(header, cells + padding, strict=True):
+        row[column] = _unquote(cell)
+        if row[column].startswith('"'):
+            raise AvsedError(
+                f"{where}: {column} {show(cell)} begins with a quotation mark; remove it, or "
+                "enclose the whole cell in quotation marks as spreadsheets do"
+            )
     if not _FILENAME.fullmatch(row["filename"]):
         raise AvsedError(
             f"{where}: {show(row['filename'])} is not a valid file name; use up to 255 letters, "
@@ -83,21 +93,44 @@ def name_fields(fields: list[str], split: str, where: str) -> dict[str, str]:
     return row
 
 
+def _unquote(cell: str) -> str:
+    """Remove the quotation marks that enclose a cell, as in CSV; return other cells unchanged.
+
+    Spreadsheets enclose a cell that contains a comma or a quotation mark, and double the marks
+    within it (RFC 4180, section 2).
+    """
+    inside = cell[1:-1]
+    encloses = len(cell) > 1 and cell[0] == cell[-1] == '"'
+    if not encloses or '"' in inside.replace('""', ""):
+        return cell
+    return inside.replace('""', '"').strip()
+
+
 def check_labels(labels: Iterable[str], known: frozenset[str], where: str) -> set[str]:
     """Return the distinct labels of a field.
 
     Raises:
-        AvsedError: if there is none, or one is not among the classes.
+        AvsedError: if there is none, or one is not among the classes or cannot be one.
     """
     found = {label.strip() for label in labels if label.strip()}
     for label in sorted(found - known):
+        if problem := explain_class_name(label):
+            raise AvsedError(f"{where}: {problem}")
+        advice = "correct the label or add it to the classes"
+        if len(found) > 1:
+            advice += " (a comma separates two labels: class names contain none)"
         raise AvsedError(
-            f"{where}: {show(label)} is not among the classes {', '.join(sorted(known))}; "
-            "correct the label or add it to the classes"
+            f"{where}: {show(label)} is not among the classes {_names(known)}; {advice}"
         )
     if not found:
         raise AvsedError(f"{where}: has no label; clips without tags belong in unlabeled.tsv")
     return found
+
+
+def _names(classes: frozenset[str]) -> str:
+    names = ", ".join(sorted(classes))
+    more = f"... ({len(classes):,} classes)"
+    return names if len(names) <= MAX_NAMES else f"{names[:MAX_NAMES]}{more}"
 
 
 def parse_times(
@@ -112,6 +145,11 @@ def parse_times(
         if row["onset"] or row["offset"]:
             raise AvsedError(f"{where}: has times but no event_label; name the event's class")
         return None
+    if "," in row["event_label"]:
+        raise AvsedError(
+            f"{where}: {explain_class_name(row['event_label'])}; for several classes, write one "
+            "row each"
+        )
     check_labels([row["event_label"]], known, where)
     try:
         onset, offset = (_number(row[name]) for name in ("onset", "offset"))
