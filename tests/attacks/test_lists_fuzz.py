@@ -371,14 +371,16 @@ DEFECTS = [
     ("weak", "z.wav Cat", "has no label"),
     ("weak", "\tCat", "is not a valid file name"),
     ("unlabeled", "z.wav\tCat", "has 2 fields; expected 1"),
-    ("unlabeled", "f0.ogg", "is listed twice; remove one row"),
+    ("unlabeled", "f0.wav", "is listed twice; remove one row"),
+    ("unlabeled", "f0.ogg", "f0.ogg and f0.wav (line 2) would be one clip, because extensions"),
+    ("test", "f0.mp4\t2\t3\tCat", "f0.mp4 and f0.wav (line 2) would be one clip"),
     ("test", "z.wav\t0\t1\tCat,Dog", "for several classes, write one row each"),
     ("test", 'z.wav\t0\t1\t"Cat', "begins with a quotation mark; remove it, or enclose"),
     ("weak", 'z.wav\t"Cat","Dog"', "begins with a quotation mark; remove it, or enclose"),
     ("weak", 'z.wav\tCat,"Dog"', "cannot be a class: it begins with a quotation mark"),
     ("unlabeled", '"z.wav', "begins with a quotation mark; remove it, or enclose"),
     ("test", "z.wav\t0\t1", "has times but no event_label"),
-    ("test", "f0.mp4\t0\t1\tCat", "the same event is listed twice; remove one row"),
+    ("test", "f0.wav\t0\t1\tCat", "the same event is listed twice; remove one row"),
 ]
 
 

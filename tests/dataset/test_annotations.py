@@ -8,12 +8,12 @@ from pydantic import ValidationError
 from avsed.dataset.annotations import (
     AnnotatedClip,
     Event,
-    clip_id_of,
     read_classes,
     read_list,
     write_classes,
     write_list,
 )
+from avsed.dataset.names import clip_id_of
 from avsed.errors import AvsedError
 from avsed.params import LocalDataset
 
@@ -183,7 +183,13 @@ def test_a_class_named_twice_is_refused(tmp_path: Path) -> None:
         ("dog.mp4", "dog"),
         ("dog.3gp", "dog"),
         ("dog.1", "dog.1"),
+        ("a.b", "a.b"),
+        ("a.b.wav", "a.b"),
+        ("a.b.WAV", "a.b"),
+        ("a.wav.mp4", "a.wav"),
+        ("dog.txt", "dog.txt"),
+        ("wav", "wav"),
     ],
 )
-def test_only_an_extension_is_dropped_from_a_name(filename: str, clip_id: str) -> None:
+def test_only_an_extension_of_media_is_dropped_from_a_name(filename: str, clip_id: str) -> None:
     assert clip_id_of(filename) == clip_id

@@ -12,6 +12,7 @@ from avsed.errors import AvsedError
 from avsed.params import Dataset, DemoDataset, Download, Local, LocalDataset
 from avsed.runtime.files import file_sha256
 from avsed.sources.collect import collect_clips
+from avsed.sources.local import find_media
 from avsed.sources.prepare import prepare_lists
 
 DATASET = LocalDataset(source="local", classes=("Cat", "Dog"))
@@ -100,6 +101,25 @@ def test_events_are_cut_where_clips_are(
     written = (tmp_path / "metadata" / "test.tsv").read_text().splitlines()
     assert written[1:] == ["d.wav\t8.000\t10.000\tDog"]
     assert "d: 1 events start after 10 s, the end of a clip" in capsys.readouterr().out
+
+
+def find(folder: Path, *clip_ids: str) -> list[str | None]:
+    media = find_media(Local(media_dir=folder, metadata_dir=folder), clip_ids)
+    return [path.name if path else None for path in media.values()]
+
+
+def test_files_beside_the_media_that_are_no_media_are_ignored(tmp_path: Path) -> None:
+    for name in ("w1.wav", "w1.txt", "w1.jams", "w1.png", "w1", "v1.txt", "t1.WAV", "t1.json"):
+        (tmp_path / name).write_bytes(b"")
+    assert find(tmp_path, "w1", "v1", "t1") == ["w1.wav", None, "t1.WAV"]
+
+
+def test_a_dot_within_a_name_begins_no_extension(tmp_path: Path) -> None:
+    for name in ("a.b.wav", "a.wav", "Yabcdefghijk_0.000_10.000.mp4", "dog", "x.1"):
+        (tmp_path / name).write_bytes(b"")
+    clip_ids = ("a.b", "a", "Yabcdefghijk_0.000_10.000", "dog", "x.1", "x")
+    files = ["a.b.wav", "a.wav", "Yabcdefghijk_0.000_10.000.mp4", "dog", "x.1", None]
+    assert find(tmp_path, *clip_ids) == files
 
 
 @pytest.mark.parametrize(

@@ -5,12 +5,12 @@ and `test`. They contain file names as in DCASE; the clip ID is the name without
 """
 
 import csv
-import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from avsed.dataset.names import clip_id_of
 from avsed.dataset.rows import (
     HEADERS,
     check_labels,
@@ -39,9 +39,6 @@ DCASE_2018_CLASSES = (
     "Speech",
     "Vacuum_cleaner",
 )
-
-# DCASE's names contain dots (Y<id>_<start>_<end>.wav), so a dot may not begin an extension.
-_EXTENSION = re.compile(r"\.(?=\d*[A-Za-z])[A-Za-z0-9]{1,5}$")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,11 +88,6 @@ def cut_clip(clip: AnnotatedClip, end: float) -> AnnotatedClip:
         return clip
     kept = cut_events(clip.events, end)
     return replace(clip, events=kept, tags=tuple(sorted({event.label for event in kept})))
-
-
-def clip_id_of(filename: str) -> str:
-    """Remove the extension from the file name of a clip."""
-    return _EXTENSION.sub("", filename)
 
 
 def list_path(metadata_dir: Path, split: str) -> Path:
@@ -187,6 +179,7 @@ def examine_list(path: Path, split: str, classes: Sequence[str]) -> ListReading:
         AvsedError: if the file is missing, not text, or has other columns.
     """
     known = frozenset(classes)
+    first: dict[str, tuple[str, str]] = {}  # clip to its first row: file name and place
     tags: dict[str, set[str]] = {}
     events: dict[str, dict[Event, None]] = {}  # a dict keeps the order; searching a list is slow
     errors: list[str] = []
@@ -195,6 +188,12 @@ def examine_list(path: Path, split: str, classes: Sequence[str]) -> ListReading:
         try:
             row = name_fields(cells, split, where)
             clip_id = clip_id_of(row["filename"])
+            name, place = first.setdefault(clip_id, (row["filename"], where))
+            if row["filename"] != name:
+                raise AvsedError(
+                    f"{where}: {row['filename']} and {name} ({place.split(', ')[-1]}) would be one "
+                    "clip, because extensions are ignored; rename one of them"
+                )
             if split in TRAINING_SPLITS and clip_id in tags:
                 raise AvsedError(f"{where}: {row['filename']} is listed twice; remove one row")
             tags.setdefault(clip_id, set())
