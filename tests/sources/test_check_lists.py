@@ -267,9 +267,34 @@ def test_a_video_of_youtube_in_two_clips_is_remarked_within_and_across_lists() -
         "unlabeled": [f"{second}.wav", f"{third}.wav", f"{other}.wav"],
     }
     assert warnings_on(rows) == [
-        f"weak.tsv and unlabeled.tsv: 1 YouTube video with clips in both ({first} and {second})",
-        f"unlabeled.tsv: 1 YouTube video with several clips ({second} and {third})",
+        "weak.tsv and unlabeled.tsv: 1 YouTube video (by the name) with clips in both "
+        f"({first} and {second})",
+        f"unlabeled.tsv: 1 YouTube video (by the name) with several clips ({second} and {third})",
     ]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "abcdefghi-k_30_40",
+        "abcdefghi-k",
+        "Yabcdefghi-k",
+        "abcdefghi-k_30000",
+        "abcdefghi-k_90.5_99",
+    ],
+)
+def test_a_video_under_another_name_is_found_in_training_and_test(other: str) -> None:
+    name = "Yabcdefghi-k_30.000_40.000"
+    rows = {"weak": [f"{name}.wav\tCat,Dog"], "test": [*ROWS["test"], f"{other}.wav\t0\t1\tCat"]}
+    assert warnings_on(rows) == [
+        "weak.tsv and test.tsv: 1 YouTube video (by the name) with clips in both "
+        f"({name} and {other})"
+    ]
+
+
+def test_names_that_only_look_like_those_of_one_video_are_not_remarked() -> None:
+    names = ["abcdefghi-k", "abcdefghi-K9", "abcdefghi-k30_40", "Zabcdefghi-k", "abcdefghi-k_a_b"]
+    assert warnings_on({"unlabeled": [f"{name}.wav" for name in names]}) == []
 
 
 def test_names_that_differ_only_in_case_are_remarked() -> None:

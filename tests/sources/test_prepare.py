@@ -189,6 +189,24 @@ def test_a_clip_in_two_lists_is_refused(tmp_path: Path, local: Local) -> None:
         prepare_lists(DATASET, local, tmp_path / "metadata")
 
 
+def test_a_video_in_training_and_test_is_named(
+    tmp_path: Path, local: Local, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (local.metadata_dir / "unlabeled.tsv").write_text(
+        "filename\nYabcdefghijk_30.000_40.000.wav\nC\n"
+    )
+    (local.metadata_dir / "test.tsv").write_text(
+        "filename\tonset\toffset\tevent_label\nabcdefghijk_30_40\t0\t1\tDog\n"
+    )
+    prepare_lists(DATASET, local, tmp_path / "metadata")
+    printed = capsys.readouterr().out
+    assert (
+        "unlabeled.tsv and test.tsv: 1 YouTube video (by the name) with clips in both "
+        "(Yabcdefghijk_30.000_40.000 and abcdefghijk_30_40)"
+    ) in printed
+    assert "unlabeled.tsv and validation.tsv: 1 pair of names that differ only in upper" in printed
+
+
 def test_an_empty_list_is_refused(tmp_path: Path, local: Local) -> None:
     (local.metadata_dir / "unlabeled.tsv").write_text("filename\n")
     with pytest.raises(AvsedError, match=r"unlabeled.tsv: has no clips"):

@@ -1,10 +1,10 @@
 """Check the lists of a data set for errors and oddities (Section 4.1)."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import combinations, combinations_with_replacement
+from itertools import combinations
 from pathlib import Path
 
 from avsed.dataset.annotations import (
@@ -18,9 +18,9 @@ from avsed.dataset.annotations import (
 from avsed.errors import AvsedError
 from avsed.framing import CLIP_DURATION
 from avsed.sources.clip_ends import require_events
+from avsed.sources.shared_clips import examples, find_shared_clips, find_shared_names
 from avsed.sources.youtube.lists import Segment, segment_of
 
-_N_EXAMPLES = 3
 _N_ROWS_NAMED = 5  # rows with the same oddity; of more, only the first is reported
 
 
@@ -79,8 +79,8 @@ def check_metadata(paths: Mapping[str, Path], classes: Sequence[str] | None) -> 
         paths=paths,
         classes=known,
         classes_known=classes is not None,
-        errors=errors + _shared_clips(paths, clip_ids),
-        warnings=warnings + _shared_videos(paths, clip_ids) + _similar_names(paths, clip_ids),
+        errors=errors + find_shared_clips(paths, clip_ids),
+        warnings=warnings + find_shared_names(paths, clip_ids),
         n_clips={split: len(found) for split, found in clip_ids.items()},
         n_events={split: sum(counts.values()) for split, counts in events.items()},
         class_clips={s: _count_clips(clips[s], known) for s in clips if s != "unlabeled"},
@@ -210,59 +210,7 @@ def _unused_classes(clips: Sequence[AnnotatedClip], classes: Sequence[str]) -> l
     unused = [name for name in classes if not counts[name]]
     if not unused:
         return []
-    return [f"{_plural(len(unused), 'class', 'classes')} without a clip {_examples(unused)}"]
-
-
-def _shared_clips(paths: Mapping[str, Path], clip_ids: Mapping[str, list[str]]) -> list[str]:
-    """Find clips in two lists, so that no training clip is tested on."""
-    return [
-        f"{paths[second]} and {paths[first]}: both list {clip_id}; remove the clip from one of them"
-        for first, second in combinations(clip_ids, 2)
-        for clip_id in sorted(set(clip_ids[first]).intersection(clip_ids[second]))
-    ]
-
-
-def _shared_videos(paths: Mapping[str, Path], clip_ids: Mapping[str, list[str]]) -> list[str]:
-    def video_of(clip_id: str) -> str | None:
-        segment = _segment(clip_id)
-        return segment.video_id if segment else None
-
-    warnings = []
-    for (first, second), pairs in _like_pairs(clip_ids, video_of).items():
-        which = "several clips" if first == second else "clips in both"
-        what = f"{_plural(len(pairs), 'YouTube video')} with {which} {_examples(pairs)}"
-        warnings.append(f"{_files(paths, first, second)}: {what}")
-    return warnings
-
-
-def _similar_names(paths: Mapping[str, Path], clip_ids: Mapping[str, list[str]]) -> list[str]:
-    return [
-        f"{_files(paths, first, second)}: {_plural(len(pairs), 'pair')} of names that differ only "
-        f"in upper and lower case, one file on some file systems {_examples(pairs)}"
-        for (first, second), pairs in _like_pairs(clip_ids, str.lower).items()
-    ]
-
-
-def _like_pairs(
-    clip_ids: Mapping[str, list[str]], key_of: Callable[[str], str | None]
-) -> dict[tuple[str, str], list[str]]:
-    """Find different clips with the same key.
-
-    Returns:
-        Pair of splits, or one split twice, to two such clips per key.
-    """
-    groups: dict[str, dict[str, list[str]]] = {}
-    for split, names in clip_ids.items():
-        for name in names:
-            if key := key_of(name):
-                groups.setdefault(key, {}).setdefault(split, []).append(name)
-    found: dict[tuple[str, str], list[str]] = {}
-    for group in groups.values():
-        for splits in combinations_with_replacement(group, 2):
-            pairs = (f"{a} and {b}" for a in group[splits[0]] for b in group[splits[1]] if a != b)
-            if pair := next(pairs, None):
-                found.setdefault(splits, []).append(pair)
-    return found
+    return [f"{_plural(len(unused), 'class', 'classes')} without a clip {examples(unused)}"]
 
 
 def _segment(clip_id: str) -> Segment | None:
@@ -287,19 +235,10 @@ def _count_events(clips: Sequence[AnnotatedClip], classes: Sequence[str]) -> dic
     return {name: counts[name] for name in classes}
 
 
-def _files(paths: Mapping[str, Path], first: str, second: str) -> str:
-    return f"{paths[first]}" if first == second else f"{paths[first]} and {paths[second]}"
-
-
 def _clips(clip_ids: Sequence[str], what: str = "") -> str:
     """Format a warning about distinct clips, with their number and examples."""
     distinct = list(dict.fromkeys(clip_ids))
-    return f"{_plural(len(distinct), 'clip')}{what} {_examples(distinct)}"
-
-
-def _examples(names: Sequence[str]) -> str:
-    more = ", ..." if len(names) > _N_EXAMPLES else ""
-    return f"({', '.join(names[:_N_EXAMPLES])}{more})"
+    return f"{_plural(len(distinct), 'clip')}{what} {examples(distinct)}"
 
 
 def _plural(count: int, noun: str, plural: str = "") -> str:

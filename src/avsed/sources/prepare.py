@@ -1,6 +1,6 @@
 """Write the lists of a data set in one format, for every source (Section 4.1)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from avsed.dataset.annotations import (
@@ -16,6 +16,7 @@ from avsed.params import Dataset, DemoDataset, Local, LocalDataset
 from avsed.sources.clip_ends import cut_at_clip_end, require_events
 from avsed.sources.demo.scenes import annotated, compose
 from avsed.sources.local import read_lists
+from avsed.sources.shared_clips import find_shared_clips, find_shared_names
 from avsed.sources.youtube.lists import find_lists, read_published
 
 
@@ -39,7 +40,7 @@ def prepare_lists(dataset: Dataset, local: Local, out_dir: Path) -> None:
         lists = read_lists(local, classes)
     else:
         lists = read_published(find_lists(dataset.lists))
-    _refuse_shared_clips(lists)
+    _check_shared(lists)
     for split, clips in lists.items():
         if not clips:
             raise AvsedError(f"{split}.tsv: has no clips; add at least one")
@@ -52,14 +53,13 @@ def prepare_lists(dataset: Dataset, local: Local, out_dir: Path) -> None:
     print(", ".join(f"{len(clips):,} {split}" for split, clips in lists.items()) + " clips")
 
 
-def _refuse_shared_clips(lists: dict[str, list[AnnotatedClip]]) -> None:
-    """Check that no clip is in two lists, so that no training clip is tested on."""
-    seen: dict[str, str] = {}
-    for split, clips in lists.items():
-        for clip in clips:
-            if clip.clip_id in seen:
-                raise AvsedError(
-                    f"{split}.tsv and {seen[clip.clip_id]}.tsv: both list {clip.clip_id}; remove "
-                    "the clip from one of them"
-                )
-            seen[clip.clip_id] = split
+def _check_shared(lists: Mapping[str, Sequence[AnnotatedClip]]) -> None:
+    """Refuse clips in two lists; report different clips of one video and names alike."""
+    paths = {split: Path(f"{split}.tsv") for split in lists}
+    clip_ids = {split: [clip.clip_id for clip in clips] for split, clips in lists.items()}
+    errors = find_shared_clips(paths, clip_ids)
+    if errors:
+        more = f" ({len(errors) - 1:,} more such clips)" if len(errors) > 1 else ""
+        raise AvsedError(errors[0] + more)
+    for warning in find_shared_names(paths, clip_ids):
+        print(f"  {warning}")
