@@ -36,6 +36,28 @@ def test_errors_end_with_status_1(
     assert "unlabeled.tsv: no such list" in printed
 
 
+@pytest.mark.parametrize("quiet", [False, True])
+def test_more_errors_than_can_be_read_are_in_a_file(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    quiet: bool,
+) -> None:
+    write_lists(tmp_path)
+    write_classes(tmp_path, ("Cat",))
+    rows = "".join(f"w{n}.wav\tCow\n" for n in range(300))
+    (tmp_path / "weak.tsv").write_text(f"filename\tevent_labels\n{rows}")
+    options = ["--quiet"] if quiet else []
+    assert run_avsed(monkeypatch, "metadata", "check", *options, str(tmp_path)) == 1
+    captured = capsys.readouterr()
+    printed = captured.err if quiet else captured.out
+    path = tmp_path / "store" / "metadata_errors.txt"
+    assert f"all 300 errors are in {path}\n" in printed
+    assert printed.count("'Cow' is not among the classes Cat") == 20
+    assert "an unknown label: 280 more errors of this kind" in printed
+    assert path.read_text("utf-8").count("'Cow' is not among the classes Cat") == 300
+
+
 def test_a_folder_without_classes_takes_labels_for_classes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

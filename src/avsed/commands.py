@@ -69,11 +69,19 @@ def check_lists(folder: Path | None, quiet: bool) -> None:
 
     Exit with status 1 if there are errors.
     """
-    from avsed.sources.check_lists import check_metadata, format_check
+    from avsed.runtime.store import store_dir
+    from avsed.sources.check_lists import check_metadata, format_check, format_errors, write_errors
 
     paths, classes = _lists_of_set_up() if folder is None else _lists_in(folder)
     check = check_metadata(paths, classes)
-    _end_check(format_check(check), check.errors, quiet=quiet)
+    report, errors = format_check(check), format_errors(check)
+    if errors != check.errors:
+        path = store_dir() / "metadata_errors.txt"
+        write_errors(check, path)
+        more = f"all {len(check.errors):,} errors are in {path}"
+        report.append(more)
+        errors.append(more)
+    _end_check(report, errors, quiet=quiet)
 
 
 @click.command("retry")

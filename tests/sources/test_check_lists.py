@@ -8,7 +8,12 @@ import pytest
 
 from avsed.dataset.annotations import DCASE_2018_CLASSES, SPLITS
 from avsed.runtime.files import file_sha256
-from avsed.sources.check_lists import MetadataCheck, check_metadata, format_check
+from avsed.sources.check_lists import (
+    MetadataCheck,
+    check_metadata,
+    format_check,
+    format_errors,
+)
 from avsed.sources.youtube.lists import FILES, SHA256, segment_of
 from tests.conftest import ROOT
 
@@ -151,6 +156,32 @@ def test_without_a_vocabulary_a_name_that_cannot_be_a_class_is_none() -> None:
         "which separates labels in weak.tsv",
     ]
     assert "such as 'Burping eructation'" in found.errors[2]
+
+
+def test_the_first_errors_of_each_kind_are_shown_and_the_others_counted() -> None:
+    unknown = [f"w{n}.wav\tCow" for n in range(1, 1022)]
+    rows = ["w0.wav\tCat,Dog", *unknown, *(f"x{n}.wav\t" for n in range(20)), "w0.wav\tCat"]
+    found = check({"weak": rows, "unlabeled": [f"w{n}.wav" for n in range(1, 30)]})
+    assert len(found.errors) == 1021 + 20 + 1 + 29
+    shown = format_errors(found)
+    assert shown[:20] == found.errors[:20]
+    assert shown[20] == "weak.tsv: an unknown label: 1,001 more errors of this kind"
+    assert shown[21:41] == found.errors[1021:1041]  # of 20, all are shown
+    assert shown[41] == "weak.tsv, line 1044: w0.wav is listed twice; remove one row"
+    assert shown[-1] == "clips in two lists: 9 more errors of this kind"
+    assert len(shown) == 20 + 1 + 20 + 1 + 20 + 1
+    report = format_check(found)
+    assert [line[7:] for line in report if line.startswith("error: ")] == shown
+    assert report[-1].startswith("1,071 errors, ")
+
+
+def test_the_report_of_any_labels_is_bounded() -> None:
+    labels = [f"w{n}.wav\t{n}{'x' * 90}" for n in range(3000)]
+    found = check({"weak": [*labels, "a.wav\tCat" + ",Cat" * 10**5]}, None)
+    report = format_check(found)
+    assert "... and 2,002 more classes" in report
+    assert sum(map(len, report)) < 400_000
+    assert len(found.warnings[0]) < 200
 
 
 def test_many_classes_are_not_all_named_in_an_error() -> None:

@@ -138,6 +138,19 @@ def test_a_strong_list_without_an_event_to_score_is_refused(
     assert not (tmp_path / "metadata").exists()
 
 
+def test_of_many_clips_with_dropped_events_some_are_named(
+    tmp_path: Path, local: Local, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = "".join(f"d{n}.wav\t12\t13\tDog\n" for n in range(300))
+    (local.metadata_dir / "test.tsv").write_text(
+        f"filename\tonset\toffset\tevent_label\nd.wav\t0\t1\tDog\n{rows}"
+    )
+    prepare_lists(DATASET, local, tmp_path / "metadata")
+    printed = capsys.readouterr().out
+    assert printed.count(": 1 events start after 10 s") == 20
+    assert "... and events of 280 more clips" in printed
+
+
 def test_events_past_the_end_of_their_media_are_named(
     tmp_path: Path, local: Local, clip_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

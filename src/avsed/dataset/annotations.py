@@ -13,13 +13,14 @@ from pathlib import Path
 from avsed.dataset.names import clip_id_of
 from avsed.dataset.rows import (
     HEADERS,
+    RowError,
     check_labels,
     name_fields,
     parse_times,
     read_lines,
     read_rows,
 )
-from avsed.errors import AvsedError
+from avsed.errors import MAX_SHOWN, AvsedError
 from avsed.params import explain_class_name
 from avsed.runtime.files import atomic_write
 
@@ -131,12 +132,12 @@ class ListReading:
 
     Attributes:
         clips: one clip per file, in the order of first appearance.
-        errors: format errors, each with file and line.
+        errors: kind to format errors, each with file and line.
         warnings: readable oddities, each with file and line.
     """
 
     clips: list[AnnotatedClip]
-    errors: list[str]
+    errors: dict[str, list[str]]
     warnings: list[str]
 
 
@@ -160,10 +161,11 @@ def read_list(metadata_dir: Path, split: str, classes: Sequence[str]) -> list[An
 def read_list_file(path: Path, split: str, classes: Sequence[str]) -> list[AnnotatedClip]:
     """Read the clips of one split from a file with any name; see `read_list`."""
     reading = examine_list(path, split, classes)
-    if reading.errors:
-        others = len(reading.errors) - 1
-        more = f" ({others} more: `avsed metadata check` lists all of them)" if others else ""
-        raise AvsedError(reading.errors[0] + more)
+    errors = [error for found in reading.errors.values() for error in found]
+    if errors:
+        others = len(errors) - 1
+        more = f" ({others:,} more: see `avsed metadata check`)" if others else ""
+        raise AvsedError(errors[0] + more)
     return reading.clips
 
 
@@ -178,51 +180,82 @@ def examine_list(path: Path, split: str, classes: Sequence[str]) -> ListReading:
     Raises:
         AvsedError: if the file is missing, not text, or has other columns.
     """
-    known = frozenset(classes)
-    first: dict[str, tuple[str, str]] = {}  # clip to its first row: file name and place
-    tags: dict[str, set[str]] = {}
-    events: dict[str, dict[Event, None]] = {}  # a dict keeps the order; searching a list is slow
-    errors: list[str] = []
-    warnings: list[str] = []
+    gathered = _Gathered(split, frozenset(classes))
+    errors: dict[str, list[str]] = {}
     for where, cells in read_rows(path, split):
         try:
-            row = name_fields(cells, split, where)
-            clip_id = clip_id_of(row["filename"])
-            name, place = first.setdefault(clip_id, (row["filename"], where))
-            if row["filename"] != name:
-                raise AvsedError(
-                    f"{where}: {row['filename']} and {name} ({place.split(', ')[-1]}) would be one "
-                    "clip, because extensions are ignored; rename one of them"
-                )
-            if split in TRAINING_SPLITS and clip_id in tags:
-                raise AvsedError(f"{where}: {row['filename']} is listed twice; remove one row")
-            tags.setdefault(clip_id, set())
-            events.setdefault(clip_id, {})
-            if split == "weak":
-                labels = row["event_labels"].split(",")
-                tags[clip_id] = check_labels(labels, known, where)
-                if len(tags[clip_id]) < len(labels):
-                    warnings.append(f"{where}: repeats a label ({row['event_labels']})")
-            elif split in STRONG_SPLITS and (times := parse_times(row, known, where)):
-                event = Event(onset=times[0], offset=times[1], label=row["event_label"])
-                if event in events[clip_id]:
-                    raise AvsedError(f"{where}: the same event is listed twice; remove one row")
-                tags[clip_id].add(event.label)
-                events[clip_id][event] = None
-        except AvsedError as error:
-            errors.append(str(error))
+            gathered.add(cells, where)
+        except RowError as error:
+            errors.setdefault(error.kind, []).append(str(error))
+    return ListReading(clips=gathered.clips(), errors=errors, warnings=gathered.warnings)
 
-    clips = [
-        AnnotatedClip(
-            clip_id=clip_id,
-            tags=None if split == "unlabeled" else tuple(sorted(tags[clip_id])),
-            events=tuple(sorted(events[clip_id], key=lambda event: (event.onset, event.label)))
-            if split in STRONG_SPLITS
-            else None,
-        )
-        for clip_id in tags
-    ]
-    return ListReading(clips=clips, errors=errors, warnings=warnings)
+
+class _Gathered:
+    """The clips of a list, row by row."""
+
+    def __init__(self, split: str, known: frozenset[str]) -> None:
+        self._split = split
+        self._known = known
+        self._first: dict[str, tuple[str, str]] = {}  # clip to the name and place of its first row
+        self._tags: dict[str, set[str]] = {}
+        # A dict keeps the order; searching a list is slow.
+        self._events: dict[str, dict[Event, None]] = {}
+        self.warnings: list[str] = []
+
+    def add(self, cells: list[str], where: str) -> None:
+        """Add a row.
+
+        Raises:
+            RowError: if it is invalid.
+        """
+        row = name_fields(cells, self._split, where)
+        clip_id = self._add_clip(row["filename"], where)
+        if self._split == "weak":
+            text = row["event_labels"]
+            labels = text.split(",")
+            self._tags[clip_id] = check_labels(labels, self._known, where)
+            if len(self._tags[clip_id]) < len(labels):
+                shown = text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
+                self.warnings.append(f"{where}: repeats a label ({shown})")
+        elif self._split in STRONG_SPLITS and (times := parse_times(row, self._known, where)):
+            event = Event(onset=times[0], offset=times[1], label=row["event_label"])
+            if event in self._events[clip_id]:
+                raise RowError(
+                    where, "a repeated event", "the same event is listed twice; remove one row"
+                )
+            self._tags[clip_id].add(event.label)
+            self._events[clip_id][event] = None
+
+    def _add_clip(self, filename: str, where: str) -> str:
+        clip_id = clip_id_of(filename)
+        name, place = self._first.setdefault(clip_id, (filename, where))
+        if filename != name:
+            raise RowError(
+                where,
+                "another name of a clip",
+                f"{filename} and {name} ({place.split(', ')[-1]}) would be one clip, because "
+                "extensions are ignored; rename one of them",
+            )
+        if self._split in TRAINING_SPLITS and clip_id in self._tags:
+            raise RowError(where, "a repeated clip", f"{filename} is listed twice; remove one row")
+        self._tags.setdefault(clip_id, set())
+        self._events.setdefault(clip_id, {})
+        return clip_id
+
+    def clips(self) -> list[AnnotatedClip]:
+        """Return the clips of all valid rows, in the order of first appearance."""
+        return [
+            AnnotatedClip(
+                clip_id=clip_id,
+                tags=None if self._split == "unlabeled" else tuple(sorted(tags)),
+                events=tuple(
+                    sorted(self._events[clip_id], key=lambda event: (event.onset, event.label))
+                )
+                if self._split in STRONG_SPLITS
+                else None,
+            )
+            for clip_id, tags in self._tags.items()
+        ]
 
 
 def labels_used(path: Path, split: str) -> set[str]:

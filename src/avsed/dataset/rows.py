@@ -20,6 +20,18 @@ MAX_NAMES = 300  # characters of the classes' names in a message
 _FILENAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_. -]{0,254}")
 
 
+class RowError(AvsedError):
+    """An error in a row of a list.
+
+    Attributes:
+        kind: the problem of such rows, by which they are counted.
+    """
+
+    def __init__(self, where: str, kind: str, problem: str) -> None:
+        super().__init__(f"{where}: {problem}")
+        self.kind = kind
+
+
 def read_lines(path: Path) -> list[str]:
     """Read lines ended by CR, LF or CRLF, as in editors; `splitlines` splits at more characters.
 
@@ -70,25 +82,29 @@ def name_fields(cells: list[str], split: str, where: str) -> dict[str, str]:
     """Return the fields of a row by column, without the quotation marks of spreadsheets.
 
     Raises:
-        AvsedError: if there are too many, a quotation mark is not closed, or the file name is
+        RowError: if there are too many, a quotation mark is not closed, or the file name is
             invalid.
     """
     header = HEADERS[split]
     if len(cells) > len(header):
-        raise AvsedError(f"{where}: has {len(cells)} fields; expected {len(header)}")
+        raise RowError(where, "too many fields", f"has {len(cells)} fields; expected {len(header)}")
     padding = [""] * (len(header) - len(cells))  # editors strip the tabs of empty fields
     row = {}
     for column, cell in zip(header, cells + padding, strict=True):
         row[column] = _unquote(cell)
         if row[column].startswith('"'):
-            raise AvsedError(
-                f"{where}: {column} {show(cell)} begins with a quotation mark; remove it, or "
-                "enclose the whole cell in quotation marks as spreadsheets do"
+            raise RowError(
+                where,
+                "a lone quotation mark",
+                f"{column} {show(cell)} begins with a quotation mark; remove it, or "
+                "enclose the whole cell in quotation marks as spreadsheets do",
             )
     if not _FILENAME.fullmatch(row["filename"]):
-        raise AvsedError(
-            f"{where}: {show(row['filename'])} is not a valid file name; use up to 255 letters, "
-            "digits, spaces and . _ -, without folders"
+        raise RowError(
+            where,
+            "an invalid file name",
+            f"{show(row['filename'])} is not a valid file name; use up to 255 letters, "
+            "digits, spaces and . _ -, without folders",
         )
     return row
 
@@ -110,20 +126,24 @@ def check_labels(labels: Iterable[str], known: frozenset[str], where: str) -> se
     """Return the distinct labels of a field.
 
     Raises:
-        AvsedError: if there is none, or one is not among the classes or cannot be one.
+        RowError: if there is none, or one is not among the classes or cannot be one.
     """
     found = {label.strip() for label in labels if label.strip()}
     for label in sorted(found - known):
         if problem := explain_class_name(label):
-            raise AvsedError(f"{where}: {problem}")
+            raise RowError(where, "a label that cannot be a class", problem)
         advice = "correct the label or add it to the classes"
         if len(found) > 1:
             advice += " (a comma separates two labels: class names contain none)"
-        raise AvsedError(
-            f"{where}: {show(label)} is not among the classes {_names(known)}; {advice}"
+        raise RowError(
+            where,
+            "an unknown label",
+            f"{show(label)} is not among the classes {_names(known)}; {advice}",
         )
     if not found:
-        raise AvsedError(f"{where}: has no label; clips without tags belong in unlabeled.tsv")
+        raise RowError(
+            where, "no label", "has no label; clips without tags belong in unlabeled.tsv"
+        )
     return found
 
 
@@ -139,29 +159,36 @@ def parse_times(
     """Parse the onset and offset of an event; None if the row is a clip without events.
 
     Raises:
-        AvsedError: if the row is neither.
+        RowError: if the row is neither.
     """
     if not row["event_label"]:
         if row["onset"] or row["offset"]:
-            raise AvsedError(f"{where}: has times but no event_label; name the event's class")
+            raise RowError(
+                where, "no label", "has times but no event_label; name the event's class"
+            )
         return None
     if "," in row["event_label"]:
-        raise AvsedError(
-            f"{where}: {explain_class_name(row['event_label'])}; for several classes, write one "
-            "row each"
+        raise RowError(
+            where,
+            "a label that cannot be a class",
+            f"{explain_class_name(row['event_label'])}; for several classes, write one row each",
         )
     check_labels([row["event_label"]], known, where)
     try:
         onset, offset = (_number(row[name]) for name in ("onset", "offset"))
     except ValueError:
-        raise AvsedError(
-            f"{where}: onset {show(row['onset'])} and offset {show(row['offset'])} must be "
-            "seconds, with a point before decimals"
+        raise RowError(
+            where,
+            "invalid times",
+            f"onset {show(row['onset'])} and offset {show(row['offset'])} must be "
+            "seconds, with a point before decimals",
         ) from None
     if not (math.isfinite(onset) and math.isfinite(offset) and 0 <= onset < offset):
-        raise AvsedError(
-            f"{where}: the event lasts from {onset} s to {offset} s; the onset must be 0 or more "
-            "and before the offset"
+        raise RowError(
+            where,
+            "invalid times",
+            f"the event lasts from {onset} s to {offset} s; the onset must be 0 or more "
+            "and before the offset",
         )
     return onset, offset
 

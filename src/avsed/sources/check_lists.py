@@ -17,10 +17,13 @@ from avsed.dataset.annotations import (
 )
 from avsed.errors import AvsedError
 from avsed.framing import CLIP_DURATION
+from avsed.runtime.files import atomic_write
 from avsed.sources.clip_ends import require_events
 from avsed.sources.shared_clips import examples, find_shared_clips, find_shared_names
 from avsed.sources.youtube.lists import Segment, segment_of
 
+N_PER_KIND = 20  # errors of one kind that are shown
+N_CLASSES = 1000  # classes that are shown; vocabularies are smaller, texts in their place are not
 _N_ROWS_NAMED = 5  # rows with the same oddity; of more, only the first is reported
 
 
@@ -32,7 +35,7 @@ class MetadataCheck:
         paths: split to list, including unreadable lists.
         classes: the label vocabulary.
         classes_known: False if the vocabulary was collected from the lists.
-        errors: problems that stop the pipeline, one line each with the file.
+        problems: "<list>: <kind>" to errors that stop the pipeline, one line each with the file.
         warnings: accepted oddities, one line each with the file.
         n_clips: split to the number of clips, for readable lists; likewise below.
         n_events: strong split to the number of events.
@@ -43,12 +46,17 @@ class MetadataCheck:
     paths: Mapping[str, Path]
     classes: tuple[str, ...]
     classes_known: bool
-    errors: list[str]
+    problems: dict[str, list[str]]
     warnings: list[str]
     n_clips: dict[str, int]
     n_events: dict[str, int]
     class_clips: dict[str, dict[str, int]]
     class_events: dict[str, dict[str, int]]
+
+    @property
+    def errors(self) -> list[str]:
+        """All errors."""
+        return [error for errors in self.problems.values() for error in errors]
 
 
 def check_metadata(paths: Mapping[str, Path], classes: Sequence[str] | None) -> MetadataCheck:
@@ -60,18 +68,19 @@ def check_metadata(paths: Mapping[str, Path], classes: Sequence[str] | None) -> 
     """
     known = tuple(classes) if classes is not None else _gather_classes(paths)
     clips: dict[str, list[AnnotatedClip]] = {}
-    errors: list[str] = []
+    problems: dict[str, list[str]] = {}
     warnings: list[str] = []
     for split, path in paths.items():
         try:
             reading = examine_list(path, split, known)
         except AvsedError as error:
-            errors.append(str(error))
+            problems[f"{path}: unreadable"] = [str(error)]
             continue
         clips[split] = reading.clips
-        errors += _list_errors(path, split, reading)
+        problems |= _list_problems(path, split, reading)
         warnings += _list_warnings(path, reading, known)
     clip_ids = {split: [clip.clip_id for clip in clips[split]] for split in clips}
+    problems["clips in two lists"] = find_shared_clips(paths, clip_ids)
     events = {
         split: _count_events(clips[split], known) for split in STRONG_SPLITS if split in clips
     }
@@ -79,7 +88,7 @@ def check_metadata(paths: Mapping[str, Path], classes: Sequence[str] | None) -> 
         paths=paths,
         classes=known,
         classes_known=classes is not None,
-        errors=errors + find_shared_clips(paths, clip_ids),
+        problems=problems,
         warnings=warnings + find_shared_names(paths, clip_ids),
         n_clips={split: len(found) for split, found in clip_ids.items()},
         n_events={split: sum(counts.values()) for split, counts in events.items()},
@@ -89,7 +98,7 @@ def check_metadata(paths: Mapping[str, Path], classes: Sequence[str] | None) -> 
 
 
 def format_check(check: MetadataCheck) -> list[str]:
-    """Format a check as lines of text: counts, errors, warnings."""
+    """Format a check as lines of text: counts, errors as in `format_errors`, warnings."""
     lists = [
         [
             f"{split}: {check.paths[split]}",
@@ -101,16 +110,34 @@ def format_check(check: MetadataCheck) -> list[str]:
     lines = [*_table([["list", "clips", "events"], *lists]), ""]
     if check.class_clips:
         lines += [*_table(_class_rows(check)), ""]
+        if len(check.classes) > N_CLASSES:
+            lines[-1:] = [f"... and {len(check.classes) - N_CLASSES:,} more classes", ""]
     if not check.classes_known:
         lines += [
             "No vocabulary is known: every label is taken for a class, "
             "so that a misspelt one shows only in the counts.",
             "",
         ]
-    lines += [f"error: {error}" for error in check.errors]
+    lines += [f"error: {error}" for error in format_errors(check)]
     lines += [f"warning: {warning}" for warning in check.warnings]
     total = f"{_plural(len(check.errors), 'error')}, {_plural(len(check.warnings), 'warning')}"
     return [*lines, total]
+
+
+def format_errors(check: MetadataCheck) -> list[str]:
+    """Return the first errors of each kind, and the number of the others."""
+    lines = []
+    for kind, errors in check.problems.items():
+        lines += errors[:N_PER_KIND]
+        if len(errors) > N_PER_KIND:
+            lines.append(f"{kind}: {len(errors) - N_PER_KIND:,} more errors of this kind")
+    return lines
+
+
+def write_errors(check: MetadataCheck, path: Path) -> None:
+    """Write all errors to a file, one line each."""
+    with atomic_write(path) as part:
+        part.write_text("".join(f"{error}\n" for error in check.errors), "utf-8")
 
 
 def _class_rows(check: MetadataCheck) -> list[list[str]]:
@@ -121,7 +148,10 @@ def _class_rows(check: MetadataCheck) -> list[list[str]]:
             columns[f"{split} events"] = check.class_events[split]
     return [
         ["class", *columns],
-        *([name, *(f"{counts[name]:,}" for counts in columns.values())] for name in check.classes),
+        *(
+            [name, *(f"{counts[name]:,}" for counts in columns.values())]
+            for name in check.classes[:N_CLASSES]
+        ),
     ]
 
 
@@ -133,17 +163,18 @@ def _gather_classes(paths: Mapping[str, Path]) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def _list_errors(path: Path, split: str, reading: ListReading) -> list[str]:
+def _list_problems(path: Path, split: str, reading: ListReading) -> dict[str, list[str]]:
     if reading.errors:  # unreadable rows may contain what seems to be missing
-        return reading.errors
+        return {f"{path}: {kind}": errors for kind, errors in reading.errors.items()}
+    missing = []
     if not reading.clips:
-        return [f"{path}: has no clips; add at least one"]
-    if split in STRONG_SPLITS:
+        missing = [f"{path}: has no clips; add at least one"]
+    elif split in STRONG_SPLITS:
         try:
             require_events(path, reading.clips)
         except AvsedError as error:
-            return [str(error)]
-    return []
+            missing = [str(error)]
+    return {f"{path}: missing": missing}
 
 
 def _list_warnings(path: Path, reading: ListReading, classes: Sequence[str]) -> list[str]:

@@ -8,6 +8,8 @@ from avsed.dataset.clips import ClipRecord
 from avsed.errors import AvsedError
 from avsed.framing import CLIP_DURATION, FRAME_HOP
 
+NAMED_AT_MOST = 20  # clips of a list on the console
+
 
 def require_events(path: Path, clips: Sequence[AnnotatedClip]) -> None:
     """Check that a strong list has an event to score.
@@ -30,16 +32,21 @@ def require_events(path: Path, clips: Sequence[AnnotatedClip]) -> None:
     )
 
 
-def cut_at_clip_end(clip: AnnotatedClip) -> AnnotatedClip:
-    """Truncate events at the end of the clip; drop and report those that start later."""
-    cut = cut_clip(clip, CLIP_DURATION)
-    n_late = sum(event.onset >= CLIP_DURATION for event in clip.events or ())
-    if n_late:
+def cut_at_clip_end(clips: Sequence[AnnotatedClip]) -> list[AnnotatedClip]:
+    """Truncate events at the end of their clip; drop and report those that start later."""
+    n_late = {
+        clip.clip_id: sum(event.onset >= CLIP_DURATION for event in clip.events or ())
+        for clip in clips
+    }
+    late = [clip_id for clip_id, n_events in n_late.items() if n_events]
+    for clip_id in late[:NAMED_AT_MOST]:
         print(
-            f"  {clip.clip_id}: {n_late} events start after {CLIP_DURATION:g} s, the end of a "
+            f"  {clip_id}: {n_late[clip_id]} events start after {CLIP_DURATION:g} s, the end of a "
             "clip, and are dropped"
         )
-    return cut
+    if len(late) > NAMED_AT_MOST:
+        print(f"  ... and events of {len(late) - NAMED_AT_MOST:,} more clips")
+    return [cut_clip(clip, CLIP_DURATION) for clip in clips]
 
 
 def find_late_events(

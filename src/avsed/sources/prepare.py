@@ -46,9 +46,8 @@ def prepare_lists(dataset: Dataset, local: Local, out_dir: Path) -> None:
             raise AvsedError(f"{split}.tsv: has no clips; add at least one")
         if split in STRONG_SPLITS:
             require_events(Path(f"{split}.tsv"), clips)
-    lists = {split: [cut_at_clip_end(clip) for clip in clips] for split, clips in lists.items()}
     for split, clips in lists.items():
-        write_list(out_dir, split, clips)
+        write_list(out_dir, split, cut_at_clip_end(clips))
     write_classes(out_dir, classes)
     print(", ".join(f"{len(clips):,} {split}" for split, clips in lists.items()) + " clips")
 
