@@ -61,6 +61,7 @@ def test_every_profile_is_whole(params_path: Path, profile: str) -> None:
         ("profile: demo", "profile: dmeo", "profile is 'dmeo'; choose one of demo, local, paper"),
         ("dropout: 0.33", "dropout: true", "train.dropout is True"),
         ("dropout: 0.33", "", "train.dropout is missing; add it"),
+        ("segment_length: 1.0", "segment_length: 0.0001", "segment_length is 0.0001; input should"),
         ("per_run: auto", "per_run: many", "train.seeds_per_run: is 'many'; give auto or a whole"),
         ("per_run: auto", "per_run: 0", "train.seeds_per_run: is 0; give auto or a whole number"),
         ("per_run: auto", "per_run: true", "train.seeds_per_run: is True; give auto or a whole"),

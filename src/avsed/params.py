@@ -216,7 +216,7 @@ class Evaluation(Section):
     """Metrics and the choice of seeds (Sections 4.3.2 and 5)."""
 
     thresholds: Literal["fixed", "tuned"]
-    segment_length: Annotated[float, Field(gt=0)]
+    segment_length: Annotated[float, Field(ge=0.001)]  # the resolution of lists
     event_collar: Annotated[float, Field(gt=0)]
     offset_collar: Literal["larger", "smaller"]
     offset_collar_share: Annotated[float, Field(ge=0, le=1)]  # of the event's length

@@ -4,6 +4,7 @@ import math
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Literal, TypeVar
 
 import numpy as np
@@ -158,6 +159,62 @@ def test_segment_length_is_in_seconds() -> None:
     reference, estimated = {"a": [event(0.0, 1.0)]}, {"a": [event(0.0, 2.0)]}
     assert segments_f1(reference, estimated, segment_length=2) == 1.0
     assert segments_f1(reference, estimated, segment_length=1) == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize("length", ["0.1", "0.2", "0.25", "0.02", "0.3", "0.5", "1", "2", "0.7"])
+def test_events_on_the_grid_of_segments_touch_no_others(length: str) -> None:
+    """All onsets and offsets that are multiples of the length, as decimal numbers."""
+    step, n_segments = Decimal(length), min(int(10 / Decimal(length)), 40)
+    events = {
+        f"{first}-{end}": [event(float(first * step), float(end * step))]
+        for first in range(n_segments)
+        for end in range(first + 1, n_segments + 1)
+    }
+    nothing: dict[str, list[Event]] = {clip_id: [] for clip_id in events}
+    counts = count_segments(events, nothing, ("Cat",), segment_length=float(length))
+    expected = [
+        end - first for first in range(n_segments) for end in range(first + 1, n_segments + 1)
+    ]
+    assert counts[:, 0, 2].tolist() == expected
+
+
+def test_a_segment_touched_by_a_millisecond_counts_at_any_length() -> None:
+    for length in (0.1, 0.3, 1.0, 2.0):
+        touched = {"a": [event(length - 0.001, 2 * length + 0.001)]}
+        counts = count_segments(touched, {"a": []}, ("Cat",), segment_length=length)
+        assert counts[0, 0].tolist() == [0, 0, 3]
+
+
+def test_segment_errors_are_counted_on_the_same_segments() -> None:
+    reference, estimated = {"a": [event(1.2, 1.5)]}, {"a": [event(1.2, 1.4, "Dog")]}
+    errors = count_segment_errors(reference, estimated, CLASSES, segment_length=0.1)
+    assert errors == SegmentErrors(substitutions=2, deletions=1, insertions=0, n_reference=3)
+
+
+def test_at_one_second_counts_are_those_of_sed_eval_to_the_last_bit() -> None:
+    # Sums of 0.1 lie around whole seconds by less than any tolerance.
+    times = np.cumsum(np.full(100, 0.1)).tolist()
+    for onset, offset in zip(times, times[7:], strict=False):
+        metrics = SegmentBasedMetrics(["Cat"], time_resolution=1.0)
+        metrics.evaluate([{"onset": onset, "offset": offset, "event_label": "Cat"}], [])
+        counts = count_segments(
+            {"a": [event(onset, offset)]}, {"a": []}, ("Cat",), segment_length=1
+        )
+        assert counts[0, 0, 2] == metrics.overall["Nfn"] == math.ceil(offset) - math.floor(onset)
+
+
+@pytest.mark.parametrize(("onset", "n_hits"), [(1.0, 1), (2.0, 0)])
+def test_a_distance_of_exactly_the_collar_counts_as_in_sed_eval(onset: float, n_hits: int) -> None:
+    """1.2 - 1.0 is below 0.2 in binary numbers, 2.2 - 2.0 above."""
+    counts = count_events(
+        {"a": [event(onset + 0.2, onset + 2)]},
+        {"a": [event(onset, onset + 2)]},
+        ("Cat",),
+        collar=0.2,
+        offset_collar="larger",
+        offset_collar_share=0.2,
+    )
+    assert counts[0, 0, 0] == n_hits
 
 
 def test_a_false_event_in_a_clip_without_events_lowers_segment_f1() -> None:

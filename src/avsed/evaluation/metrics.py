@@ -29,6 +29,10 @@ with warnings.catch_warnings():
     from sed_eval.sound_event import EventBasedMetrics, SegmentBasedMetrics
 
 
+# Of a segment: far above the rounding of binary numbers, far below the resolution of lists (1 ms).
+BOUNDARY_TOLERANCE = 1e-6
+
+
 def count_tags(
     reference: Mapping[str, Sequence[str]],
     estimated: Mapping[str, Sequence[str]],
@@ -72,7 +76,8 @@ def count_segments(
 ) -> NDArray[np.int64]:
     """Count the hits, false alarms and misses of classes in segments.
 
-    Section 4.3.2. A class is active in every segment that one of its events touches.
+    Section 4.3.2. A class is active in every segment that one of its events touches. Contact that
+    results from rounding only does not count: see `_to_segments`.
 
     Args:
         reference: annotated events of n clips.
@@ -87,8 +92,13 @@ def count_segments(
         AvsedError: if sed_eval cannot process the name of a class.
         ValueError: if reference and estimate name different clips, or a label is not in `classes`.
     """
-    make_metrics = partial(SegmentBasedMetrics, time_resolution=float(segment_length))
-    return _count_by_clip(make_metrics, reference, estimated, classes)
+    make_metrics = partial(SegmentBasedMetrics, time_resolution=1.0)
+    return _count_by_clip(
+        make_metrics,
+        _to_segments(reference, segment_length),
+        _to_segments(estimated, segment_length),
+        classes,
+    )
 
 
 def count_events(
@@ -103,7 +113,11 @@ def count_events(
     """Count the hits, false alarms and misses of events.
 
     Section 4.3.2. An annotated event is a hit if an unmatched estimated event of its class starts
-    within the onset collar of its onset, and ends within the offset collar of its offset.
+    within the onset collar of its onset, and ends within the offset collar of its offset. As in
+    sed_eval, a distance equal to the collar counts as far as binary numbers represent it: with a
+    collar of 0.2 s, an onset at 1.2 s is found at 1.0 s, one at 2.2 s is not found at 2.0 s. Times
+    of frames are not decimal, so of estimated events only those that end with their clip are
+    affected.
 
     Args:
         reference: annotated events of n clips.
@@ -163,12 +177,13 @@ def count_segment_errors(
 ) -> SegmentErrors:
     """Count the substitutions, deletions and insertions in all segments, as sed_eval does.
 
-    Arguments and errors are those of `count_segments`.
+    Segments are those of `count_segments`. Arguments and errors are those of `count_segments`.
     """
     _check_both_sides(reference, estimated, classes)
-    metrics = SegmentBasedMetrics(list(classes), time_resolution=float(segment_length))
-    for clip_id, annotated in reference.items():
-        metrics.evaluate(_event_list(annotated), _event_list(estimated[clip_id]))
+    metrics = SegmentBasedMetrics(list(classes), time_resolution=1.0)
+    annotated, found = (_to_segments(side, segment_length) for side in (reference, estimated))
+    for clip_id, events in annotated.items():
+        metrics.evaluate(_event_list(events), _event_list(found[clip_id]))
     counted = metrics.overall
     return SegmentErrors(
         substitutions=int(counted["S"]),
@@ -251,6 +266,32 @@ class _SmallerOffsetCollar(EventBasedMetrics):  # type: ignore[misc]  # sed_eval
         length = reference_event["offset"] - reference_event["onset"]
         distance = abs(reference_event["offset"] - estimated_event["offset"])
         return bool(distance <= min(t_collar, percentage_of_length * length))
+
+
+def _to_segments(
+    clips: Mapping[str, Sequence[Event]], segment_length: float
+) -> dict[str, list[Event]]:
+    """Convert times from seconds to segments, for sed_eval with segments of length 1.
+
+    sed_eval divides times by the segment length and rounds onsets down, offsets up. Most decimal
+    fractions are not binary ones: 1.2 / 0.1 is below 12, so an event from 1.2 s to 1.5 s would
+    touch segment 11 too. Times that near to a boundary are moved onto it. At 1 s nothing is
+    divided, and times stay as they are, so that counts are those of sed_eval.
+    """
+    if segment_length == 1.0:
+        return {clip_id: list(events) for clip_id, events in clips.items()}
+
+    def position(seconds: float) -> float:
+        exact = seconds / segment_length
+        nearest = round(exact)
+        return float(nearest) if abs(exact - nearest) < BOUNDARY_TOLERANCE else exact
+
+    return {
+        clip_id: [
+            Event(onset=position(e.onset), offset=position(e.offset), label=e.label) for e in events
+        ]
+        for clip_id, events in clips.items()
+    }
 
 
 def _count_by_clip(
