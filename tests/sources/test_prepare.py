@@ -122,6 +122,24 @@ def test_a_dot_within_a_name_begins_no_extension(tmp_path: Path) -> None:
     assert find(tmp_path, *clip_ids) == files
 
 
+def test_a_folder_without_media_is_one_error_that_says_why(tmp_path: Path, local: Local) -> None:
+    empty = Local(media_dir=tmp_path / "empty", metadata_dir=local.metadata_dir)
+    empty.media_dir.mkdir()
+    (empty.media_dir / ".gitkeep").touch()
+    prepare_lists(DATASET, local, tmp_path / "metadata")
+    with pytest.raises(AvsedError, match=r"empty: has no media; .* an absolute path if .* queue"):
+        collect(DATASET, empty, tmp_path)
+
+
+def test_a_folder_with_media_of_other_names_only_is_one_error(tmp_path: Path, local: Local) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "rec1.wav").touch()
+    message = "no file has the name of any of the 2 listed clips, such as a, only other names, "
+    with pytest.raises(AvsedError, match=rf"other: {message}such as 'rec1'; correct"):
+        find(other, "a", "b")
+
+
 @pytest.mark.parametrize(
     ("rows", "message"),
     [

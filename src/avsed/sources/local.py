@@ -8,7 +8,7 @@ from avsed.dataset.annotations import SPLITS, AnnotatedClip, read_list
 from avsed.dataset.clips import ClipRecord, missing_clip
 from avsed.dataset.inspection import inspect_clip
 from avsed.dataset.names import clip_id_of, has_media_extension
-from avsed.errors import AvsedError
+from avsed.errors import AvsedError, show
 from avsed.params import Local
 from avsed.runtime.files import atomic_write
 
@@ -36,11 +36,13 @@ def find_media(local: Local, clip_ids: Sequence[str]) -> dict[str, Path | None]:
         Clip to path; None if no file has its name.
 
     Raises:
-        AvsedError: if two media have the name of one clip.
+        AvsedError: if two media have the name of one clip, or no clip has media.
     """
     found: dict[str, list[Path]] = {}
     for path in sorted(path for path in local.media_dir.rglob("*") if path.is_file()):
         found.setdefault(clip_id_of(path.name), []).append(path)
+    if not found.keys() & set(clip_ids):
+        raise AvsedError(_explain_no_media(local.media_dir, clip_ids, [*found]))
     media: dict[str, Path | None] = {}
     for clip_id in clip_ids:
         paths = found.get(clip_id, [])
@@ -51,6 +53,22 @@ def find_media(local: Local, clip_ids: Sequence[str]) -> dict[str, Path | None]:
             )
         media[clip_id] = paths[0] if paths else None
     return media
+
+
+def _explain_no_media(media_dir: Path, clip_ids: Sequence[str], names: Sequence[str]) -> str:
+    others = [name for name in names if name != ".gitkeep"]
+    if others:
+        return (
+            f"{media_dir}: no file has the name of any of the {len(clip_ids):,} listed clips, such "
+            f"as {clip_ids[0]}, only other names, such as {show(others[0])}; correct "
+            "local.media_dir or the names in the lists"
+        )
+    # A copy of the project contains what Git tracks.
+    return (
+        f"{media_dir}: has no media; put them there or set local.media_dir in params.yaml, to an "
+        "absolute path if this is an experiment of DVC's queue, which runs in a copy of the "
+        "project without the media (docs/own-data.md)"
+    )
 
 
 def copy_clip(clip_id: str, media: Mapping[str, Path | None], clips_dir: Path) -> ClipRecord:
