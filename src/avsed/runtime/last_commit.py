@@ -13,7 +13,7 @@ _OWN_CACHE = "auto-generated-upstream"
 
 
 class OutOfReachError(Exception):
-    """The content of a committed file is in neither DVC's cache nor its remote."""
+    """DVC's remote cannot be read, or lacks the content of a whole folder; with the reason."""
 
 
 class LastCommit:
@@ -21,6 +21,7 @@ class LastCommit:
 
     def __init__(self, files: Any) -> None:
         self._files = files
+        self._was_reached = False  # whether the remote has been read
 
     @property
     def remote(self) -> str | None:
@@ -37,7 +38,8 @@ class LastCommit:
 
         Raises:
             FileNotFoundError: if the commit has no such file, or its content is not available.
-            OutOfReachError: if the content of its whole folder is not available.
+            OutOfReachError: if the remote cannot be read, or the content of the whole folder is
+                not available.
         """
         # Slow to import.
         from dvc.exceptions import DvcException
@@ -47,8 +49,39 @@ class LastCommit:
         target.unlink(missing_ok=True)
         try:
             self._files.get_file(path.as_posix(), str(target))
-        except (DataIndexError, DvcException) as error:
+        except FileNotFoundError:
+            self._require_remote(path)
+            raise
+        except ImportError as error:  # of the package for this kind of remote, such as dvc-s3
             raise OutOfReachError(str(error)) from None
+        except (DataIndexError, DvcException) as error:
+            raise OutOfReachError(str(_cause(error))) from None
+
+    def _require_remote(self, path: Path) -> None:
+        """Check once that the remote can be read: DVC 3.67 reports a missing file either way.
+
+        Raises:
+            OutOfReachError: if it cannot.
+        """
+        if self._was_reached or not self.remote:
+            return
+        file_hash = self._files.info(path.as_posix()).get("md5")
+        remote = self._files.repo.cloud.get_remote(self.remote).odb
+        if remote.fs.protocol == "local" and not remote.fs.exists(remote.path):
+            raise OutOfReachError(f"{remote.path}: no such folder")
+        try:
+            remote.fs.info(remote.oid_to_path(file_hash))
+        except Exception as error:  # each kind of remote has its own
+            if not isinstance(_cause(error), FileNotFoundError):
+                raise OutOfReachError(str(_cause(error))) from None
+        self._was_reached = True
+
+
+def _cause(error: BaseException) -> BaseException:
+    """Return the first of a chain of exceptions, in which DVC hides what a remote answered."""
+    while earlier := error.__cause__ or error.__context__:
+        error = earlier
+    return error
 
 
 def open_last_commit() -> LastCommit | None:
