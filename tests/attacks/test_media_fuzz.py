@@ -18,8 +18,9 @@ import torch
 from avsed.dataset import ffmpeg
 from avsed.dataset.clips import ClipRecord
 from avsed.dataset.ffmpeg import TIME_LIMIT, DecodeError, ffmpeg_path
+from avsed.dataset.header import MAX_PIXELS
 from avsed.dataset.inspection import inspect_clip, probe
-from avsed.dataset.media import MAX_PIXELS, TOLERANCE, Image, Media, read_media
+from avsed.dataset.media import TOLERANCE, Image, Media, read_media
 from avsed.errors import AvsedError
 from avsed.features.extraction.batching import embed_clips
 from avsed.features.extractor import ClipInputs, Extractor, FeatureSpec

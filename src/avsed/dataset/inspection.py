@@ -1,20 +1,16 @@
 """Probe a media file and record its streams."""
 
-import re
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 from avsed.dataset.clips import ClipRecord, failed_clip
-from avsed.dataset.ffmpeg import TIME_LIMIT, DecodeError, file_url, first_error, run_ffmpeg
-from avsed.dataset.media import MAX_PIXELS, TOLERANCE, read_media
+from avsed.dataset.ffmpeg import DecodeError
+from avsed.dataset.header import read_header
+from avsed.dataset.media import TOLERANCE, read_media
 from avsed.framing import CLIP_DURATION, IMAGE_RATE
 from avsed.runtime.files import file_sha256
 
 PROBE_SAMPLE_RATE = 16_000  # Hz; samples are only counted
-_STREAM = re.compile(r"^\s*Stream #\d+:\d+.*?: (Audio|Video): (?!none)(?!.*\(attached pic\))", re.M)
-_PLAYLIST = re.compile(r"^Input #0, (concat|dash|hls|imf)\b", re.M)
-_DURATION = re.compile(r"^  Duration: (\d+):(\d+):(\d+\.\d+)(?:, start: (-?\d+\.\d+))?", re.M)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,19 +32,6 @@ class Streams:
     warning: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Header:
-    """The description in the header of a media file.
-
-    Attributes:
-        streams: subset of "Audio" and "Video".
-        duration: seconds from the first time stamp; 0 if unknown.
-    """
-
-    streams: frozenset[str]
-    duration: float
-
-
 def probe(path: Path) -> Streams:
     """Decode a media file to find its streams and their durations.
 
@@ -56,12 +39,13 @@ def probe(path: Path) -> Streams:
         DecodeError: if no stream can be decoded.
     """
     header = read_header(path)
-    if not header.streams:  # only subtitles, data or unknown codecs
+    if not header.audio and not header.video:  # only subtitles, data or unknown codecs
         raise DecodeError("has neither audio nor video")
     media = read_media(
         path,
-        sample_rates=[PROBE_SAMPLE_RATE] if "Audio" in header.streams else [],
-        each_image=(lambda image: None) if "Video" in header.streams else None,
+        sample_rates=[PROBE_SAMPLE_RATE] if header.audio else [],
+        each_image=(lambda image: None) if header.video else None,
+        header=header,
     )
     n_samples = sum(len(waveform) for waveform in media.waveforms.values())
     audio = n_samples / PROBE_SAMPLE_RATE
@@ -95,34 +79,6 @@ def _is_cut_wav(path: Path) -> bool:
         form, size = file.read(4), int.from_bytes(file.read(4), "little")
     # Programs that write to a pipe use a number of that size.
     return form == b"RIFF" and path.stat().st_size < 8 + size < 2**31 - 2**16
-
-
-def read_header(path: Path) -> Header:
-    """Read the header of a media file without decoding it.
-
-    Raises:
-        DecodeError: if it is not a media file, or is a playlist, whose media can be anywhere.
-    """
-    try:
-        run_ffmpeg(["-hide_banner", "-max_pixels", str(MAX_PIXELS), "-i", file_url(path)])
-    except subprocess.CalledProcessError as error:
-        # ffmpeg describes its input before it reports that no output is given.
-        described = error.stderr.decode("utf-8", "replace")
-    except subprocess.TimeoutExpired:
-        raise DecodeError(f"ffmpeg takes more than {TIME_LIMIT} s") from None
-    if "Stream #" not in described:
-        raise DecodeError(first_error(described))
-    if _PLAYLIST.search(described):
-        raise DecodeError("is a playlist of other files; replace it by the media")
-    duration = _DURATION.search(described)
-    hours, minutes, seconds, start = duration.groups() if duration else ("0", "0", "0", None)
-    end = int(hours) * 3600 + int(minutes) * 60 + float(seconds)
-    # Matroska's duration counts from 0 even if its time stamps do not.
-    first = float(start or 0.0)
-    return Header(
-        streams=frozenset(_STREAM.findall(described)),
-        duration=end - first if 0.0 < first < end else end,
-    )
 
 
 def inspect_clip(clip_id: str, path: Path) -> ClipRecord:

@@ -1,5 +1,6 @@
 """Decode the audio and images of any container with ffmpeg (Section 4.2)."""
 
+import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,11 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avsed.dataset.ffmpeg import DecodeError, file_url, stream_ffmpeg
+from avsed.dataset.header import MAX_PIXELS, Header, read_header
 from avsed.framing import CLIP_DURATION, IMAGE_RATE, N_FRAMES, n_samples
 from avsed.runtime.files import work_folder
 
 TOLERANCE = 1.0  # seconds by which streams may be shorter than the header claims
-MAX_PIXELS = 8192 * 4320  # of an image: 8K; headers of damaged files can claim any size
+MAX_CHANNELS = 64  # that ffmpeg can mix (libavfilter/af_pan.c)
+# The mean of all channels: `<` divides by the number of those that there are.
+MEAN = f"mono|c0<{'+'.join(f'c{channel}' for channel in range(MAX_CHANNELS))}"
 T = TypeVar("T")
 Image = NDArray[np.uint8]
 Stream = Literal["audio", "video"]
@@ -46,10 +50,11 @@ def read_media(
     *,
     sample_rates: Sequence[int] = (),
     each_image: Callable[[Image], T] | None = None,
+    header: Header | None = None,
 ) -> Media[T]:
     """Decode the first 10 s of a media file in one pass (Section 4.2).
 
-    ffmpeg mixes the audio to one channel and resamples it; a late start is filled with silence, so
+    The audio is the mean of all channels, resampled; a late start is filled with silence, so
     that sample 0 is second 0 of the container. Each frame, `IMAGE_RATE` per second, gets the image
     nearest in time to its onset, rotated as specified by the container; before a late start, it
     gets the first image.
@@ -59,27 +64,47 @@ def read_media(
         sample_rates: Hz; empty to skip audio.
         each_image: converts each image, (height, width, 3) RGB in its own size, that differs from
             the one before it; None to skip images.
+        header: the file's header, if it was read before.
 
     Raises:
         AvsedError: if ffmpeg was killed.
         OSError: if the disk of temporary files is full.
     """
+    header = header or header_of(path)
     try:
-        return _one_pass(path, sample_rates, each_image)
+        return _one_pass(path, header, sample_rates, each_image)
     except DecodeError as error:
         if not sample_rates or not each_image:
             stream: Stream = "video" if each_image else "audio"
             return Media(errors={stream: f"{stream}: {error}"})
     # Decode the streams apart: an error in one can stop the other.
-    audio: Media[T] = read_media(path, sample_rates=sample_rates)
-    video = read_media(path, each_image=each_image)
+    audio: Media[T] = read_media(path, sample_rates=sample_rates, header=header)
+    video = read_media(path, each_image=each_image, header=header)
     return replace(video, waveforms=audio.waveforms, errors={**audio.errors, **video.errors})
 
 
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A media file as an input of ffmpeg.
+
+    Attributes:
+        audio: its audio stream, as a node of ffmpeg's graph.
+        video: its video stream, likewise.
+        layout: ffmpeg's name of the audio's channel layout.
+    """
+
+    audio: Any
+    video: Any
+    layout: str
+
+
 def _one_pass(
-    path: Path, sample_rates: Sequence[int], each_image: Callable[[Image], T] | None
+    path: Path,
+    header: Header,
+    sample_rates: Sequence[int],
+    each_image: Callable[[Image], T] | None,
 ) -> Media[T]:
-    source = media_input(path, t=CLIP_DURATION)
+    source = media_input(path, header, t=CLIP_DURATION)
     with work_folder(Path(tempfile.gettempdir())) as folder:
         samples = {rate: folder / f"{rate}.f32" for rate in sample_rates}
         outputs = [audio_output(source, rate, path) for rate, path in samples.items()]
@@ -107,23 +132,55 @@ def _one_pass(
     )
 
 
-def media_input(path: Path, **options: float) -> Any:
-    """Return a file as an input of ffmpeg."""
+def media_input(path: Path, header: Header | None = None, **options: float) -> Source:
+    """Return the preferred streams of a file as an input of ffmpeg.
+
+    Args:
+        path: a media file.
+        header: its header, if it was read before.
+        options: options of ffmpeg for the input.
+    """
+    header = header or header_of(path)
     # A new filter graph after a change of format would count time from 0 again. Without one, images
     # are scaled to the size of the first, and a change of the audio format is an error.
-    return ffmpeg.input(file_url(path), **options, reinit_filter=0, max_pixels=MAX_PIXELS)
+    source = ffmpeg.input(file_url(path), **options, reinit_filter=0, max_pixels=MAX_PIXELS)
+    # Without a stream, ffmpeg reports that there is none. Attached pictures are not in `V`.
+    return Source(
+        audio=source[str(header.audio[0].index) if header.audio else "a"],
+        video=source[str(header.video[0].index) if header.video else "V"],
+        layout=header.audio[0].layout if header.audio else "",
+    )
 
 
-def audio_output(source: Any, sample_rate: int, path: Path) -> Any:
-    """Return an output with the mean of all channels from time 0, without gaps, as float32."""
+def header_of(path: Path) -> Header:
+    """Read a file's header; an empty one if it cannot be read, as the decoder will report."""
+    try:
+        return read_header(path)
+    except DecodeError:
+        return Header()
+
+
+def audio_output(source: Source, sample_rate: int, path: Path) -> Any:
+    """Return an output with the mean of all channels from time 0, without gaps, as float32.
+
+    Raises:
+        DecodeError: if there are more than `MAX_CHANNELS`.
+    """
+    audio = source.audio
+    if source.layout not in ("mono", "stereo"):
+        unnamed = re.match(r"(\d+) channels", source.layout)
+        if unnamed and int(unnamed[1]) > MAX_CHANNELS:
+            raise DecodeError(f"has {unnamed[0]}; at most {MAX_CHANNELS} can be mixed")
+        # `aresample` weighs channels as loudspeakers, and refuses layouts that it does not know.
+        audio = audio.filter("aformat", sample_fmts="fltp").filter("pan", MEAN)
     # `async` fills gaps between time stamps and `first_pts` the time before the first one.
     # `rematrix_maxval` makes mono the mean of two channels; ffmpeg's default is 0.71 times the sum.
     filling = {"async": 1, "first_pts": 0, "rematrix_maxval": 1.0}
-    resampled = source.audio.filter("aresample", sample_rate, **filling)
+    resampled = audio.filter("aresample", sample_rate, **filling)
     return resampled.output(str(path), format="f32le", acodec="pcm_f32le", ac=1)
 
 
-def image_output(source: Any) -> Any:
+def image_output(source: Source) -> Any:
     """Return an output with the image nearest to the onset of each frame, as PPM.
 
     An image is the nearest one from the midpoint between it and the image before. Its time stamp is

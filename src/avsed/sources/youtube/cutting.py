@@ -7,7 +7,8 @@ import ffmpeg
 
 from avsed.dataset.clips import ClipRecord
 from avsed.dataset.ffmpeg import DecodeError, file_url, run_ffmpeg
-from avsed.dataset.inspection import inspect_clip, read_header
+from avsed.dataset.header import read_header
+from avsed.dataset.inspection import inspect_clip
 from avsed.sources.youtube.failures import FetchError, Outcome
 from avsed.sources.youtube.fetching import Video
 from avsed.sources.youtube.lists import Segment
@@ -51,7 +52,7 @@ def cut_clip(video: Video, segment: Segment, path: Path) -> ClipRecord:
         header = read_header(video.path)
     except DecodeError as error:
         raise FetchError(Outcome.TEMPORARY, "damaged", str(error)) from None
-    if "Video" not in header.streams:
+    if not header.video:
         raise FetchError(Outcome.TEMPORARY, "no video", "only audio was delivered")
     ends = max(video.duration or 0.0, video.start + header.duration)
     if 0 < ends < segment.start + SHORTEST:
