@@ -315,6 +315,86 @@ def test_a_cover_picture_is_no_video(tmp_path: Path) -> None:
     assert not probe(path).has_video
 
 
+def film(tmp_path: Path, *options: str) -> Path:
+    """Make a film of 2 s: a gray picture, moving bars, and tones of 440 Hz and 880 Hz."""
+    gray = ("-f", "lavfi", "-i", "color=gray:duration=2:size=64x48:rate=25")
+    inputs = (*gray, *bars(2.0), *tone(2.0), *tone(2.0, 880.0))
+    mapped = [word for number in range(4) for word in ("-map", str(number))]
+    return make(tmp_path / "film.mp4", *inputs, *mapped, *options)
+
+
+def pitch(path: Path) -> float:
+    waveform = read_audio(path, 16_000)
+    return float(np.abs(np.fft.rfft(waveform)).argmax() * 16_000 / len(waveform))
+
+
+@pytest.mark.parametrize(
+    ("marks", "frequency"),
+    [
+        (("-disposition:a:0", "0", "-disposition:a:1", "default"), 880.0),
+        (("-disposition:a:0", "default", "-disposition:a:1", "default"), 440.0),
+        (("-disposition:a", "0"), 440.0),
+    ],
+)
+def test_of_several_sounds_the_default_is_used_or_else_the_first(
+    marks: tuple[str, ...], frequency: float, tmp_path: Path
+) -> None:
+    assert pitch(film(tmp_path, *marks)) == pytest.approx(frequency, abs=1)
+
+
+def test_of_several_pictures_the_default_is_used(tmp_path: Path) -> None:
+    path = film(tmp_path, "-disposition:v:0", "0", "-disposition:v:1", "default")
+    assert read_images(path)[0].shape == (120, 160, 3)
+
+
+def test_content_of_streams_that_are_not_used_is_remarked_upon(tmp_path: Path) -> None:
+    assert probe(
+        film(tmp_path, "-disposition:a:1", "default", "-disposition:a:0", "0")
+    ).warning == (
+        "audio stream 3 is used; stream 2 has sound too; "
+        "video stream 0 is used; stream 1 has images too"
+    )
+    silence = ("-f", "lavfi", "-i", "anullsrc=duration=2")
+    path = make(tmp_path / "one.mp4", *tone(), *silence, "-map", "0", "-map", "1", "-c:a", "aac")
+    assert probe(path).warning == ""
+
+
+def test_a_cover_before_the_film_is_passed_over(tmp_path: Path) -> None:
+    path = film(tmp_path, "-c:v:0", "mjpeg", "-disposition:v:0", "attached_pic", "-map", "-0:a")
+    streams = probe(path)
+    assert streams.duration == pytest.approx(2.0, abs=0.07)
+    images = read_images(path)
+    assert images[0].shape == (120, 160, 3)
+    assert len(images) == pytest.approx(2.0 / FRAME_HOP, abs=1)
+
+
+def test_a_cover_alone_is_not_read_as_images(tmp_path: Path) -> None:
+    gray = ("-f", "lavfi", "-i", "color=gray:size=64x48", "-frames:v", "1")
+    covered = ("-map", "0", "-map", "1", "-c:v", "mjpeg", "-disposition:v", "attached_pic")
+    path = make(tmp_path / "song.m4a", *tone(), *gray, *covered)
+    with pytest.raises(DecodeError, match="video: there is none"):
+        read_images(path)
+
+
+def test_a_stream_without_a_decoder_is_passed_over(tmp_path: Path) -> None:
+    two = (*tone(), *tone(2.0, 880.0), "-map", "0", "-map", "1", "-c:a", "pcm_s16le")
+    path = make(tmp_path / "two.mov", *two)
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"sowt", b"ac-4", 1))  # which ffmpeg knows, but cannot decode
+    assert pitch(path) == pytest.approx(880.0, abs=1)
+    assert probe(path).warning == ""
+
+
+def test_where_the_default_cannot_be_decoded_another_stream_is_used(tmp_path: Path) -> None:
+    two = (*tone(), *tone(2.0, 880.0), "-map", "0", "-map", "1")
+    path = make(tmp_path / "two.mka", *two, "-c:a:0", "flac", "-c:a:1", "pcm_s16le")
+    content = path.read_bytes()
+    sync = b"\xff\xf8"  # at the start of each of flac's frames
+    path.write_bytes(content.replace(sync, b"\0\0"))
+    assert pitch(path) == pytest.approx(880.0, abs=1)
+    assert "another audio stream is used" in probe(path).warning
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"<html>no media</html>" * 50, b"\x00\x00\x00\x20ftypisom" + b"\x00" * 400]
 )

@@ -3,14 +3,17 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from avsed.dataset.clips import ClipRecord, failed_clip
 from avsed.dataset.ffmpeg import DecodeError
-from avsed.dataset.header import read_header
-from avsed.dataset.media import TOLERANCE, read_media
+from avsed.dataset.header import Header, read_header
+from avsed.dataset.media import TOLERANCE, Media, alternatives, read_media
 from avsed.framing import CLIP_DURATION, IMAGE_RATE
 from avsed.runtime.files import file_sha256
 
 PROBE_SAMPLE_RATE = 16_000  # Hz; samples are only counted
+SILENCE = 1e-4  # of full scale: lossy codecs leave a little noise in silence
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +65,7 @@ def probe(path: Path) -> Streams:
     for what, seconds in (("its audio ends", audio), ("its video ends", video)):
         if seconds and lasts > seconds + TOLERANCE:
             warnings.append(f"{what} at {seconds:.1f} s of {header.duration:.1f} s")
+    warnings += _unused_content(path, header)
     if _is_cut_wav(path):
         warnings.append("is shorter than its header says")
     duration = video if video > audio + TOLERANCE else audio or video
@@ -71,6 +75,25 @@ def probe(path: Path) -> Streams:
         duration=min(duration, CLIP_DURATION),
         warning="; ".join(warnings),
     )
+
+
+def _unused_content(path: Path, header: Header) -> list[str]:
+    """Describe streams that are not preferred but have sound or images in the first 10 s."""
+    described = []
+    for other in alternatives(header, "audio"):
+        media: Media[None] = read_media(path, sample_rates=[PROBE_SAMPLE_RATE], header=other)
+        if any(np.abs(waveform).max() > SILENCE for waveform in media.waveforms.values()):
+            described.append(
+                f"audio stream {header.audio[0].index} is used; "
+                f"stream {other.audio[0].index} has sound too"
+            )
+    for other in alternatives(header, "video"):
+        if read_media(path, each_image=lambda image: None, header=other).images:
+            described.append(
+                f"video stream {header.video[0].index} is used; "
+                f"stream {other.video[0].index} has images too"
+            )
+    return described
 
 
 def _is_cut_wav(path: Path) -> bool:

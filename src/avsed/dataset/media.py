@@ -71,16 +71,34 @@ def read_media(
         OSError: if the disk of temporary files is full.
     """
     header = header or header_of(path)
-    try:
-        return _one_pass(path, header, sample_rates, each_image)
-    except DecodeError as error:
-        if not sample_rates or not each_image:
-            stream: Stream = "video" if each_image else "audio"
-            return Media(errors={stream: f"{stream}: {error}"})
-    # Decode the streams apart: an error in one can stop the other.
-    audio: Media[T] = read_media(path, sample_rates=sample_rates, header=header)
-    video = read_media(path, each_image=each_image, header=header)
-    return replace(video, waveforms=audio.waveforms, errors={**audio.errors, **video.errors})
+    media = _decode(path, header, sample_rates, each_image)
+    if not media.errors:
+        return media
+    if sample_rates and each_image:
+        # Decode the streams apart: an error in one can stop the other.
+        audio: Media[T] = read_media(path, sample_rates=sample_rates, header=header)
+        video = read_media(path, each_image=each_image, header=header)
+        return Media(
+            waveforms=audio.waveforms,
+            images=video.images,
+            image_index=video.image_index,
+            errors={**audio.errors, **video.errors},
+            warning=audio.warning or video.warning,
+        )
+    (stream, error), *_ = media.errors.items()
+    for other in alternatives(header, stream):
+        attempt = _decode(path, other, sample_rates, each_image)
+        if not attempt.errors:
+            return replace(attempt, warning=f"{error}; another {stream} stream is used")
+    return media
+
+
+def alternatives(header: Header, stream: Stream) -> list[Header]:
+    """Return the header with each of the streams that are not preferred, and with nothing else."""
+    alone = replace(header, audio=(), video=())
+    if stream == "audio":
+        return [replace(alone, audio=(track,)) for track in header.audio[1:]]
+    return [replace(alone, video=(track,)) for track in header.video[1:]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +114,24 @@ class Source:
     audio: Any
     video: Any
     layout: str
+
+
+def _decode(
+    path: Path,
+    header: Header,
+    sample_rates: Sequence[int],
+    each_image: Callable[[Image], T] | None,
+) -> Media[T]:
+    """Decode the preferred streams in one pass; what cannot be decoded is in the errors."""
+    try:
+        return _one_pass(path, header, sample_rates, each_image)
+    except DecodeError as error:
+        errors: dict[Stream, str] = {}
+        if sample_rates:
+            errors["audio"] = f"audio: {error}"
+        if each_image:
+            errors["video"] = f"video: {error}"
+        return Media(errors=errors)
 
 
 def _one_pass(
