@@ -7,8 +7,9 @@ import ffmpeg
 
 from avsed.dataset.clips import ClipRecord
 from avsed.dataset.ffmpeg import DecodeError, file_url, run_ffmpeg
-from avsed.dataset.header import read_header
+from avsed.dataset.header import Header, read_header
 from avsed.dataset.inspection import inspect_clip
+from avsed.dataset.media import TIMING
 from avsed.sources.youtube.failures import FetchError, Outcome
 from avsed.sources.youtube.fetching import Video
 from avsed.sources.youtube.lists import Segment
@@ -62,7 +63,7 @@ def cut_clip(video: Video, segment: Segment, path: Path) -> ClipRecord:
             f"the video ends at {ends:g} s, the clip starts at {segment.start:g} s",
         )
     try:
-        run_ffmpeg(_command(video, segment, path), out_dir=path.parent)
+        run_ffmpeg(_command(video, header, segment, path), out_dir=path.parent)
     except subprocess.CalledProcessError as error:
         warning = error.stderr.decode(errors="replace").strip().splitlines()
         raise FetchError(
@@ -84,15 +85,13 @@ def cut_clip(video: Video, segment: Segment, path: Path) -> ClipRecord:
     return record
 
 
-def _command(video: Video, segment: Segment, path: Path) -> list[str]:
+def _command(video: Video, header: Header, segment: Segment, path: Path) -> list[str]:
     first = segment.start - video.start
     source = ffmpeg.input(file_url(video.path), ss=first, t=segment.duration)
-    output = ffmpeg.output(
-        source["v:0"].filter("scale", _WIDTH, _HEIGHT),
-        source["a:0?"],
-        file_url(path),
-        t=segment.duration,
-        **_ENCODING,
-    )
+    streams = [source[str(header.video[0].index)].filter("scale", _WIDTH, _HEIGHT)]
+    if header.audio:
+        # An encoder ignores time stamps.
+        streams.append(source[str(header.audio[0].index)].filter("aresample", **TIMING))
+    output = ffmpeg.output(*streams, file_url(path), t=segment.duration, **_ENCODING)
     arguments: list[str] = output.global_args("-loglevel", "error").overwrite_output().get_args()
     return arguments
