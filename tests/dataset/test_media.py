@@ -125,13 +125,65 @@ def test_pictures_that_change_size_half_way_keep_their_times(tmp_path: Path) -> 
         assert np.abs(image.mean((0, 1)) - one.mean((0, 1))).max() < 5
 
 
-def test_audio_that_changes_its_form_half_way_is_refused_and_its_pictures_are_kept(
+def test_audio_whose_channels_change_half_way_keeps_both_parts_and_its_pictures(
     tmp_path: Path,
 ) -> None:
     path = joined(tmp_path, "64x48", "2")
-    decoded = read_media(path, sample_rates=[16_000], each_image=lambda image: image)
-    assert "Changing audio frame properties" in decoded.errors["audio"]
+    decoded = read_media(path, sample_rates=[16_000, 22_100], each_image=lambda image: image)
+    assert decoded.errors == {}
     assert len(decoded.image_index) == pytest.approx(4.0 / FRAME_HOP, abs=1)
+    assert len(decoded.waveforms[16_000]) == pytest.approx(4 * 16_000, abs=1_000)
+    assert len(decoded.waveforms[22_100]) == pytest.approx(4 * 22_100, abs=1_400)
+    assert probe(path).warning == ""
+
+
+@pytest.mark.parametrize(
+    ("extension", "first", "second"),
+    [
+        ("aac", (44_100, 2), (44_100, 6)),
+        ("aac", (44_100, 6), (44_100, 1)),
+        ("aac", (48_000, 1), (32_000, 1)),
+        ("mp3", (44_100, 2), (44_100, 1)),
+        ("mp3", (44_100, 1), (48_000, 2)),
+        ("ac3", (48_000, 6), (48_000, 2)),
+        ("ts", (48_000, 2), (48_000, 6)),
+        ("ts", (44_100, 2), (48_000, 1)),
+    ],
+)
+def test_each_part_of_audio_that_changes_half_way_is_mixed(
+    extension: str, first: tuple[int, int], second: tuple[int, int], tmp_path: Path
+) -> None:
+    content = b""
+    for number, (rate, n_channels) in enumerate((first, second)):
+        # The tone is in one channel only.
+        heard = "|".join(["0.5*sin(2*PI*440*t)", *["0"] * (n_channels - 1)])
+        layout = {1: "mono", 2: "stereo", 6: "5.1"}[n_channels]
+        source = f"aevalsrc='{heard}':channel_layout={layout}:duration=3:sample_rate={rate}"
+        codec = ("-c:a", "aac", "-output_ts_offset", str(3 * number))
+        options = codec if extension == "ts" else ("-b:a", "128k")
+        plain = ("-write_xing", "0", "-id3v2_version", "0") if extension == "mp3" else ()
+        path = tmp_path / f"part-{number}.{extension}"
+        content += make(path, "-f", "lavfi", "-i", source, *options, *plain).read_bytes()
+    path = tmp_path / f"joined.{extension}"
+    path.write_bytes(content)
+    waveform = read_audio(path, 16_000)
+    assert len(waveform) / 16_000 == pytest.approx(6.0, abs=0.15)  # codecs pad each part
+    for start, (_, n_channels) in ((1.0, first), (4.0, second)):
+        part = waveform[round(start * 16_000) : round((start + 1.5) * 16_000)]
+        amplitude = np.sqrt(2 * np.mean(part**2))
+        assert amplitude == pytest.approx(0.5 / n_channels, rel=0.05), n_channels
+    assert probe(path).warning == ""
+
+
+def test_audio_that_starts_late_and_changes_keeps_its_times(tmp_path: Path) -> None:
+    path = joined(tmp_path, "64x48", "2")
+    late = tmp_path / "late.mkv"
+    shift = ("-i", str(path), "-itsoffset", "1", "-i", str(path), "-map", "0:v", "-map", "1:a")
+    make(late, *shift, "-c", "copy")
+    waveform = np.abs(read_audio(late, 16_000))
+    assert waveform[: round(0.9 * 16_000)].max() < 1e-3
+    assert waveform[round(1.1 * 16_000) :].max() > 0.1
+    assert len(waveform) / 16_000 == pytest.approx(5.0, abs=0.1)
 
 
 def test_damage_inside_a_file_is_remarked_upon(clip_path: Path, tmp_path: Path) -> None:

@@ -60,13 +60,22 @@ class Ffmpeg:
         stdout: its standard output.
     """
 
-    def __init__(self, arguments: Sequence[str]) -> None:
+    stdout: IO[bytes]
+
+    def __init__(self, arguments: Sequence[str], *, feed: Sequence[str] | None = None) -> None:
         """Start ffmpeg.
 
         Args:
             arguments: without the executable.
+            feed: arguments of another ffmpeg, whose output is the input of this one; None for no
+                input.
         """
-        self._process = _start(arguments, stdin=subprocess.DEVNULL)
+        self._feeder: Ffmpeg | None = Ffmpeg(feed) if feed else None
+        self._process = _start(
+            arguments, stdin=self._feeder.stdout if self._feeder else subprocess.DEVNULL
+        )
+        if self._feeder:
+            self._feeder.stdout.close()  # so that the feeder ends if its only reader does
         self._stderr = _drain(cast(IO[bytes], self._process.stderr))
         self._is_overdue = False
         self.stdout = cast(IO[bytes], self._process.stdout)
@@ -80,6 +89,8 @@ class Ffmpeg:
         self._process.wait()
         self._stderr()
         cast(IO[bytes], self._process.stderr).close()
+        if self._feeder:
+            self._feeder.__exit__()
 
     @contextmanager
     def time_limit(self) -> Iterator[None]:
@@ -114,7 +125,13 @@ class Ffmpeg:
             OSError: if the disk of `out_dir` is full.
             DecodeError: if ffmpeg failed for another reason.
         """
+        fed = ""
         returncode = self._process.wait()
+        if self._feeder:
+            try:
+                fed = self._feeder.finish(out_dir=None)
+            except DecodeError as error:
+                fed = str(error)  # its output until then is used
         stderr = self._stderr()
         log = stderr.decode("utf-8", "replace")
         if returncode:
@@ -123,19 +140,25 @@ class Ffmpeg:
                 out_dir,
             )
             raise DecodeError(first_error(log))
-        return first_error(log) if log.strip() else ""
+        return fed or (first_error(log) if log.strip() else "")
 
     def _kill_overdue(self) -> None:
         self._is_overdue = True
         self._process.kill()
 
 
-def stream_ffmpeg(arguments: Sequence[str], consume: Callable[[IO[bytes]], R]) -> tuple[R, str]:
+def stream_ffmpeg(
+    arguments: Sequence[str],
+    consume: Callable[[IO[bytes]], R],
+    *,
+    feed: Sequence[str] | None = None,
+) -> tuple[R, str]:
     """Run ffmpeg and consume its output while it runs; run it again if it hangs.
 
     Args:
         arguments: without the executable.
         consume: reads the standard output.
+        feed: arguments of another ffmpeg, whose output is the input of this one.
 
     Returns:
         The result of `consume`, and ffmpeg's first warning; empty if there is none.
@@ -146,7 +169,7 @@ def stream_ffmpeg(arguments: Sequence[str], consume: Callable[[IO[bytes]], R]) -
         DecodeError: if ffmpeg failed for another reason, or hangs each time.
     """
     for _ in range(ATTEMPTS):
-        with Ffmpeg(arguments) as process:
+        with Ffmpeg(arguments, feed=feed) as process:
             with process.time_limit():
                 result = consume(process.stdout)
                 process.wait()
@@ -197,7 +220,7 @@ def run_ffmpeg(
     raise AssertionError("the last attempt returns or raises")
 
 
-def _start(arguments: Sequence[str], *, stdin: int) -> "subprocess.Popen[bytes]":
+def _start(arguments: Sequence[str], *, stdin: int | IO[bytes]) -> "subprocess.Popen[bytes]":
     """Start ffmpeg; above `MEMORY_LIMIT` its allocations fail, as for a broken file."""
     process = subprocess.Popen(
         [ffmpeg_path(), *arguments], stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE

@@ -24,6 +24,8 @@ _STREAM = re.compile(
 )
 _SOUND = re.compile(r", (?P<rate>\d+) Hz, (?P<layout>[^,]+)")
 _PLAYLIST = re.compile(r"^Input #0, (concat|dash|hls|imf)\b", re.M)
+# Bare streams of frames. ffmpeg counts their time by the rate of the first frame.
+_BARE = re.compile(r"^Input #0, (aac|ac3|dts|eac3|mp3)\b", re.M)
 _DURATION = re.compile(r"^  Duration: (\d+):(\d+):(\d+\.\d+)(?:, start: (-?\d+\.\d+))?", re.M)
 
 
@@ -56,12 +58,14 @@ class Header:
         video: likewise; attached pictures, such as covers, are none.
         unused_names: names of the codecs of all other streams in ffmpeg's log.
         duration: seconds from the first time stamp; 0 if the container does not state it.
+        has_time_stamps: whether the container has any.
     """
 
     audio: tuple[Track, ...] = ()
     video: tuple[Track, ...] = ()
     unused_names: frozenset[str] = frozenset()
     duration: float = 0.0
+    has_time_stamps: bool = True
 
 
 def read_header(path: Path) -> Header:
@@ -97,6 +101,7 @@ def read_header(path: Path) -> Header:
         video=_preferred(tracks["Video"]),
         unused_names=frozenset(unused),
         duration=_stated_duration(described),
+        has_time_stamps=not _BARE.search(described),
     )
 
 

@@ -25,6 +25,8 @@ MEAN = f"mono|c0<{'+'.join(f'c{channel}' for channel in range(MAX_CHANNELS))}"
 # undone beyond 5 ms (`min_comp`; the rounded time stamps of ordinary files stay below) by up to
 # 1,000 samples per second (`async`). See swr_next_pts in libswresample/swresample.c, ffmpeg 9.0.
 TIMING = {"async": 1000, "min_comp": 0.005, "min_hard_comp": 0.01}
+# What ffmpeg reports if the number of channels, their layout or the sample rate changes.
+CHANGE = "Changing audio frame properties on the fly is not supported"
 T = TypeVar("T")
 Image = NDArray[np.uint8]
 Stream = Literal["audio", "video"]
@@ -91,6 +93,8 @@ def read_media(
             warning=audio.warning or video.warning,
         )
     (stream, error), *_ = media.errors.items()
+    if CHANGE in error and header.audio:
+        return _decode(path, header, sample_rates, None, is_uniform=True)
     for other in alternatives(header, stream):
         attempt = _decode(path, other, sample_rates, each_image)
         if not attempt.errors:
@@ -126,10 +130,20 @@ def _decode(
     header: Header,
     sample_rates: Sequence[int],
     each_image: Callable[[Image], T] | None,
+    *,
+    is_uniform: bool = False,
 ) -> Media[T]:
-    """Decode the preferred streams in one pass; what cannot be decoded is in the errors."""
+    """Decode the preferred streams in one pass; what cannot be decoded is in the errors.
+
+    Args:
+        path: likewise below as for `read_media`.
+        header: the file's header.
+        sample_rates: Hz.
+        each_image: converts each image.
+        is_uniform: whether to bring the audio to one format first.
+    """
     try:
-        return _one_pass(path, header, sample_rates, each_image)
+        return _one_pass(path, header, sample_rates, each_image, is_uniform=is_uniform)
     except DecodeError as error:
         errors: dict[Stream, str] = {}
         if sample_rates:
@@ -144,8 +158,11 @@ def _one_pass(
     header: Header,
     sample_rates: Sequence[int],
     each_image: Callable[[Image], T] | None,
+    *,
+    is_uniform: bool,
 ) -> Media[T]:
-    source = media_input(path, header, t=CLIP_DURATION)
+    source = uniform_input(header) if is_uniform else media_input(path, header, t=CLIP_DURATION)
+    feed = uniform_audio(path, header, t=CLIP_DURATION) if is_uniform else None
     with work_folder(Path(tempfile.gettempdir())) as folder:
         samples = {rate: folder / f"{rate}.f32" for rate in sample_rates}
         outputs = [audio_output(source, rate, path) for rate, path in samples.items()]
@@ -154,7 +171,7 @@ def _one_pass(
         command = ffmpeg.merge_outputs(*outputs) if len(outputs) > 1 else outputs[0]
         command = command.global_args("-hide_banner", "-loglevel", "error").overwrite_output()
         (images, image_index), warning = stream_ffmpeg(
-            command.get_args(), lambda stream: _distinct_images(stream, each_image)
+            command.get_args(), lambda stream: _distinct_images(stream, each_image), feed=feed
         )
         waveforms = {rate: _read_samples(path, rate) for rate, path in samples.items()}
     errors: dict[Stream, str] = {}
@@ -184,13 +201,39 @@ def media_input(path: Path, header: Header | None = None, **options: float) -> S
     header = header or header_of(path)
     # A new filter graph after a change of format would count time from 0 again. Without one, images
     # are scaled to the size of the first, and a change of the audio format is an error.
-    source = ffmpeg.input(file_url(path), **options, reinit_filter=0, max_pixels=MAX_PIXELS)
+    options = {"reinit_filter": 0, "max_pixels": MAX_PIXELS, **options}
+    source = ffmpeg.input(file_url(path), **options)
     # Without a stream, ffmpeg reports that there is none. Attached pictures are not in `V`.
     return Source(
         audio=source[str(header.audio[0].index) if header.audio else "a"],
         video=source[str(header.video[0].index) if header.video else "V"],
         layout=header.audio[0].layout if header.audio else "",
     )
+
+
+def uniform_audio(path: Path, header: Header, **options: float) -> list[str]:
+    """Return arguments of ffmpeg that bring all of a file's audio to one channel and one rate.
+
+    They are for audio whose format changes half way: filters start again at each change, so these
+    leave gaps and offsets to a second ffmpeg, which reads their output from `uniform_input`.
+    """
+    source = media_input(path, header, **options, reinit_filter=1)
+    mean = source.audio.filter("aformat", sample_fmts="fltp").filter("pan", MEAN)
+    same_rate = mean.filter("aresample", header.audio[0].sample_rate)
+    form = "nut" if header.has_time_stamps else "f32le"  # both can be read from a pipe
+    output = same_rate.output("pipe:", format=form, acodec="pcm_f32le")
+    arguments: list[str] = output.global_args("-hide_banner", "-loglevel", "error").get_args()
+    return arguments
+
+
+def uniform_input(header: Header) -> Source:
+    """Return an input of ffmpeg that reads the output of `uniform_audio`."""
+    if header.has_time_stamps:
+        # `copyts`, or a late start of the audio would be moved to 0.
+        source = ffmpeg.input("pipe:", format="nut", copyts=None)
+    else:
+        source = ffmpeg.input("pipe:", format="f32le", ac=1, ar=header.audio[0].sample_rate)
+    return Source(audio=source.audio, video=source.video, layout="mono")
 
 
 def header_of(path: Path) -> Header:
