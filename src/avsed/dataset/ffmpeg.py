@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -111,11 +111,12 @@ class Ffmpeg:
         """Whether ffmpeg was killed because of the time limit."""
         return self._is_overdue and self._process.returncode == -signal.SIGKILL
 
-    def finish(self, out_dir: Path | None) -> str:
+    def finish(self, out_dir: Path | None, unused: Collection[str] = ()) -> str:
         """Wait for the end of ffmpeg and check how it ended.
 
         Args:
             out_dir: the folder that it writes to, if any.
+            unused: names of codecs of streams that are not decoded.
 
         Returns:
             The first warning; empty if there is none.
@@ -129,7 +130,7 @@ class Ffmpeg:
         returncode = self._process.wait()
         if self._feeder:
             try:
-                fed = self._feeder.finish(out_dir=None)
+                fed = self._feeder.finish(None, unused)
             except DecodeError as error:
                 fed = str(error)  # its output until then is used
         stderr = self._stderr()
@@ -139,8 +140,8 @@ class Ffmpeg:
                 subprocess.CalledProcessError(returncode, self._process.args, stderr=stderr),
                 out_dir,
             )
-            raise DecodeError(first_error(log))
-        return fed or (first_error(log) if log.strip() else "")
+            raise DecodeError(first_error(log, unused))
+        return fed or first_warning(log, unused)
 
     def _kill_overdue(self) -> None:
         self._is_overdue = True
@@ -152,6 +153,7 @@ def stream_ffmpeg(
     consume: Callable[[IO[bytes]], R],
     *,
     feed: Sequence[str] | None = None,
+    unused: Collection[str] = (),
 ) -> tuple[R, str]:
     """Run ffmpeg and consume its output while it runs; run it again if it hangs.
 
@@ -159,6 +161,7 @@ def stream_ffmpeg(
         arguments: without the executable.
         consume: reads the standard output.
         feed: arguments of another ffmpeg, whose output is the input of this one.
+        unused: names of codecs of streams that are not decoded.
 
     Returns:
         The result of `consume`, and ffmpeg's first warning; empty if there is none.
@@ -174,7 +177,7 @@ def stream_ffmpeg(
                 result = consume(process.stdout)
                 process.wait()
             if not process.is_hung:
-                return result, process.finish(Path(tempfile.gettempdir()))
+                return result, process.finish(Path(tempfile.gettempdir()), unused)
     raise DecodeError(f"ffmpeg takes more than {TIME_LIMIT} s")
 
 
@@ -279,23 +282,39 @@ def raise_if_machine_failed(error: subprocess.CalledProcessError, out_dir: Path 
             raise OSError(number, os.strerror(number), str(out_dir))
 
 
-def first_error(log: str) -> str:
-    """Return the first error or warning in ffmpeg's log, without the addresses before it."""
+def first_error(log: str, unused: Collection[str] = ()) -> str:
+    """Return the first error or warning in ffmpeg's log, without the addresses before it.
+
+    Args:
+        log: its standard error.
+        unused: names of codecs of streams that are not decoded. ffmpeg looks into them all the
+            same, and complains of damaged covers.
+    """
+    return next(_messages(log, unused), "nothing can be decoded")
+
+
+def first_warning(log: str, unused: Collection[str] = ()) -> str:
+    """Return the first message in the log of an ffmpeg that succeeded; empty if there is none."""
+    return next(_messages(log, unused), "")
+
+
+def _messages(log: str, unused: Collection[str]) -> Iterator[str]:
     if "matches no streams" in log:
-        return "there is none"
+        yield "there is none"
     ignored = (
         "At least one output file",
         "Input #",
         "misdetection possible",
         "AVOption max_pixels",  # if there are no images to limit
+        "Attached picture",
     )
-    # Descriptions of the input are indented.
-    messages = [
-        line
-        for line in log.strip().splitlines()
-        if not line.startswith(" ") and not any(words in line for words in ignored)
-    ]
-    if not messages:
-        return "nothing can be decoded"
-    # Addresses differ between runs, but records of clips are part of the keys of their features.
-    return re.sub(r"^(\[[^]]*\] ?)+", "", messages[0]).strip().removeprefix("file:")
+    for line in log.strip().splitlines():
+        # Descriptions of the input are indented.
+        if line.startswith(" ") or any(words in line for words in ignored):
+            continue
+        # A decoder's name and address, as in `[png @ 0x5637ef4e26c0]`.
+        decoder = re.match(r"\[(\w+) @ ", line)
+        if not decoder or decoder[1] not in unused:
+            # Addresses differ between runs, but records of clips are part of the keys of their
+            # features.
+            yield re.sub(r"^(\[[^]]*\] ?)+", "", line).strip().removeprefix("file:")

@@ -56,7 +56,7 @@ class Header:
         audio: audio streams that can be decoded; first those marked as default, then in the order
             of the container.
         video: likewise; attached pictures, such as covers, are none.
-        unused_names: names of the codecs of all other streams in ffmpeg's log.
+        unused_names: names that only codecs of other streams have in ffmpeg's log.
         duration: seconds from the first time stamp; 0 if the container does not state it.
         has_time_stamps: whether the container has any.
     """
@@ -96,10 +96,11 @@ def read_header(path: Path) -> Header:
             unused |= track.names
         else:
             tracks[found["kind"]][track.index] = track
+    used = (track.names for track in (*tracks["Audio"].values(), *tracks["Video"].values()))
     return Header(
         audio=_preferred(tracks["Audio"]),
         video=_preferred(tracks["Video"]),
-        unused_names=frozenset(unused),
+        unused_names=frozenset(unused).difference(*used),
         duration=_stated_duration(described),
         has_time_stamps=not _BARE.search(described),
     )

@@ -62,7 +62,8 @@ def probe(path: Path) -> Streams:
     if not audio and not video:
         raise DecodeError("; ".join(warnings))
     lasts = min(header.duration, CLIP_DURATION)
-    for what, seconds in (("its audio ends", audio), ("its video ends", video)):
+    is_still = len(media.images) == 1  # its only image stands for the whole sound
+    for what, seconds in (("its audio ends", audio), ("its video ends", 0 if is_still else video)):
         if seconds and lasts > seconds + TOLERANCE:
             warnings.append(f"{what} at {seconds:.1f} s of {header.duration:.1f} s")
     warnings += _unused_content(path, header)

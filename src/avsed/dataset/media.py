@@ -171,7 +171,10 @@ def _one_pass(
         command = ffmpeg.merge_outputs(*outputs) if len(outputs) > 1 else outputs[0]
         command = command.global_args("-hide_banner", "-loglevel", "error").overwrite_output()
         (images, image_index), warning = stream_ffmpeg(
-            command.get_args(), lambda stream: _distinct_images(stream, each_image), feed=feed
+            command.get_args(),
+            lambda stream: _distinct_images(stream, each_image),
+            feed=feed,
+            unused=header.unused_names,
         )
         waveforms = {rate: _read_samples(path, rate) for rate, path in samples.items()}
     errors: dict[Stream, str] = {}
