@@ -18,9 +18,12 @@ from avsed.errors import AvsedError
 from avsed.sources.youtube.failures import FetchError, Outcome, disk_trouble, explain, one_line
 from avsed.sources.youtube.lists import Segment
 
-# At most 360p with audio, or any format if that is not offered. Some sessions get a single file
-# with both streams.
-FORMAT = "bv[height<=360]+ba/b[height<=360]/bv+ba/b"
+# At most 360 pixels on the shorter side with audio, or any format if that is not offered. Some
+# sessions get a single file with both streams. The filters of yt-dlp know no shorter side, as its
+# sorting by `res` does.
+_LANDSCAPE = "[height<=360][aspect_ratio>=?1]"
+_PORTRAIT = "[width<=360][aspect_ratio<1]"
+FORMAT = f"bv{_LANDSCAPE}+ba/bv{_PORTRAIT}+ba/b{_LANDSCAPE}/b{_PORTRAIT}/bv+ba/b"
 FORMAT_SORT = ("+res:360", "vcodec:h264", "acodec:aac")
 LONG_VIDEO = 2 * 3600  # seconds; only the part of the clip is requested from longer videos
 SOCKET_TIMEOUT = 30  # seconds without a byte
