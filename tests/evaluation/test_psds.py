@@ -1,16 +1,22 @@
-"""PSDS against values by hand and against sed_scores_eval used directly."""
+"""PSDS against values by hand and against those of sed_scores_eval."""
 
 import numpy as np
-import pandas as pd
 import pytest
 from numpy.typing import NDArray
-from sed_scores_eval.base_modules.detection import scores_to_event_list
-from sed_scores_eval.intersection_based import psds
 
 from avsed.dataset.annotations import Event
 from avsed.evaluation.postprocess import scores_to_events, smooth
-from avsed.evaluation.psds import _score_table, polyphonic_scores
+from avsed.evaluation.psds import _find_detections, _stack, polyphonic_scores
 from avsed.framing import FRAME_HOP, N_FRAMES, valid_frames
+from tests.evaluation.psds_cases import (
+    KINDS,
+    REFERENCE_PATH,
+    SEED,
+    Case,
+    digest,
+    make_cases,
+    score_with_sed_scores_eval,
+)
 
 CLASSES = ("Cat", "Dog", "Speech")
 
@@ -36,6 +42,12 @@ def score(
 ) -> dict[str, float]:
     return polyphonic_scores(
         frame_scores, reference, CLASSES, durations=dict.fromkeys(reference, duration)
+    )
+
+
+def score_case(case: Case) -> dict[str, float]:
+    return polyphonic_scores(
+        case.frame_scores, case.reference, case.classes, durations=case.durations
     )
 
 
@@ -91,38 +103,63 @@ def test_events_of_a_class_that_overlap_or_touch_are_one() -> None:
     assert apart["psds1"] == pytest.approx(0.5)
 
 
+@pytest.mark.parametrize(("n_frames", "expected"), [(3, 0.0), (2, 0.82)])
+def test_a_false_alarm_in_an_event_of_another_class_counts_more(
+    n_frames: int, expected: float
+) -> None:
+    # In 20 clips, a false alarm of 10 frames comes 18 times an hour. If 3 frames lie in an event of
+    # a dog, 0.2 s long, it counts as another 1800 s / 0.2 s = 9000.
+    clips = {f"clip{i}": frames() for i in range(20)}
+    reference: dict[str, list[Event]] = {clip_id: [] for clip_id in clips}
+    clips["clip3"] = frames((30, 60, 0.5))
+    reference["clip3"] = [event(30, 60)]
+    clips["clip7"] = np.maximum(frames((25, 35, 0.9)), frames((30, 30 + n_frames, 0.5), column=1))
+    reference["clip7"] = [event(30, 30 + n_frames, "Dog")]
+    scores = score(clips, reference)
+    assert scores == {"psds1": pytest.approx(0.82), "psds2": pytest.approx(expected)}
+
+
+def test_a_class_whose_counts_never_change_is_not_found() -> None:
+    # The only detection is valid (no false alarm), and covers too little of the event.
+    scores = score({"a": np.full((1, 3), 0.5)}, {"a": [event(0, 60)]})
+    assert scores == {"psds1": 0.0, "psds2": 0.0}
+
+
+def test_an_event_shorter_than_the_rounding_is_found_by_any_detection_of_its_clip() -> None:
+    clips = {f"clip{i}": frames() for i in range(20)}
+    clips["clip3"] = frames((60, 90, 0.9))  # 18 false alarms an hour
+    clips["clip7"] = frames((60, 90, 0.9))
+    reference: dict[str, list[Event]] = {clip_id: [] for clip_id in clips}
+    reference["clip3"] = [Event(onset=1.0, offset=1.0 + 1e-7, label="Cat")]
+    reference["clip7"] = [event(60, 90)]
+    assert score(clips, reference) == {"psds1": pytest.approx(0.82), "psds2": pytest.approx(0.82)}
+
+
+@pytest.mark.slow
 def test_the_scores_are_those_of_sed_scores_eval() -> None:
-    rng = np.random.default_rng(0)
-    times = np.minimum(np.arange(N_FRAMES + 1) * FRAME_HOP, 10.0)
-    clips, reference, tables, truth = {}, {}, {}, {}
-    for clip_id in "abcdefgh":
-        scores = rng.random((N_FRAMES, 3)) * 0.5
-        first = int(rng.integers(0, 100))
-        label = CLASSES[int(rng.integers(2))]  # no Speech
-        scores[first : first + 30, CLASSES.index(label)] += 0.6 * rng.random()
-        clips[clip_id] = scores
-        reference[clip_id] = [event(first, first + 28, label)]
-        tables[clip_id] = pd.DataFrame(
-            {"onset": times[:-1], "offset": times[1:], "Cat": scores[:, 0], "Dog": scores[:, 1]}
-        )
-        truth[clip_id] = [(first * FRAME_HOP, (first + 28) * FRAME_HOP, label)]
-    durations = dict.fromkeys(clips, 10.0)
-    first_scenario = psds(
-        tables, truth, durations, dtc_threshold=0.7, gtc_threshold=0.7, alpha_st=1, max_efpr=100
-    )
-    second_scenario = psds(
-        tables,
-        truth,
-        durations,
-        dtc_threshold=0.1,
-        gtc_threshold=0.1,
-        cttc_threshold=0.3,
-        alpha_ct=0.5,
-        alpha_st=1,
-        max_efpr=100,
-    )
-    assert 0 < first_scenario[0] < second_scenario[0] < 1
-    assert score(clips, reference) == {"psds1": first_scenario[0], "psds2": second_scenario[0]}
+    cases = list(make_cases())
+    with np.load(REFERENCE_PATH) as reference:
+        assert (str(reference["version"]), int(reference["seed"])) == ("0.0.4", SEED)
+        assert str(reference["digest"]) == digest(cases), "these are not the cases of the reference"
+        expected = reference["psds"]
+    computed = np.array([list(score_case(case).values()) for case in cases])
+    assert np.abs(computed - expected).max() < 1e-12
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_reference_distinguishes_systems_of_each_kind(kind: str) -> None:
+    with np.load(REFERENCE_PATH) as reference:
+        expected = reference["psds"][KINDS.index(kind) :: len(KINDS)]
+    assert len(expected) == 300
+    assert ((expected > 0) & (expected < 1)).sum(axis=0).min() >= 30
+
+
+@pytest.mark.slow
+def test_the_scores_are_those_of_the_installed_sed_scores_eval() -> None:
+    pytest.importorskip("sed_scores_eval")
+    for case in make_cases():
+        expected = score_with_sed_scores_eval(case)
+        assert list(score_case(case).values()) == pytest.approx(expected, rel=0, abs=1e-12)
 
 
 @pytest.mark.parametrize("duration", [10.0, 9.97, 3.2])
@@ -133,7 +170,17 @@ def test_smoothed_scores_have_the_events_of_the_other_metrics(
     scores = np.random.default_rng(1).random((N_FRAMES, 3))
     n_valid = valid_frames(duration)
     smoothed = smooth(scores, median_filter_frames=7, n_valid=n_valid)
-    detected = scores_to_event_list(_score_table(smoothed, list(CLASSES), duration), threshold)
+    stacked = _stack({"a": smoothed}, {"a": []}, CLASSES, {"a": duration})
+    detected = set()
+    for label, of_class in zip(CLASSES, stacked.scores.T, strict=True):
+        found = _find_detections(of_class)
+        neighbors = np.maximum(of_class[found.first - 1], of_class[found.end])
+        is_active = (of_class[found.row] > threshold) & (neighbors <= threshold)
+        onsets, offsets = stacked.times[found.first], stacked.times[found.end]
+        detected |= {
+            Event(onset=onset, offset=offset, label=label)
+            for onset, offset in zip(onsets[is_active], offsets[is_active], strict=True)
+        }
     expected = scores_to_events(
         scores,
         classes=CLASSES,
@@ -142,7 +189,7 @@ def test_smoothed_scores_have_the_events_of_the_other_metrics(
         n_valid=n_valid,
         duration=duration,
     )
-    assert detected == sorted((event.onset, event.offset, event.label) for event in expected)
+    assert detected == set(expected)
 
 
 def test_a_class_may_have_any_name() -> None:
@@ -156,3 +203,13 @@ def test_a_class_may_have_any_name() -> None:
 def test_nothing_annotated_is_refused() -> None:
     with pytest.raises(ValueError, match="no event is annotated"):
         score({"a": frames()}, {"a": []})
+
+
+def test_what_cannot_be_scored_is_refused() -> None:
+    events = [event(30, 60)]
+    with pytest.raises(ValueError, match="name different clips"):
+        score({"a": frames()}, {"a": events, "b": []})
+    with pytest.raises(ValueError, match="'Bird' is not among the classes"):
+        score({"a": frames()}, {"a": [*events, event(1, 2, "Bird")]})
+    with pytest.raises(ValueError, match="a score is NaN"):
+        score({"a": frames((30, 60, float("nan")))}, {"a": events})

@@ -1,14 +1,16 @@
-"""Compute polyphonic sound detection scores (PSDS) with sed_scores_eval. Not in the paper.
+"""Compute polyphonic sound detection scores (PSDS). Not in the paper.
 
 A detection is valid if enough of it lies in events of its class (detection tolerance), else it is a
 false alarm. An event is found if valid detections cover enough of it (ground truth tolerance). The
 score is the area under the rate of found events over the rate of false alarms, for all thresholds:
 C. Bilen et al., "A framework for the robust evaluation of sound event detection", ICASSP 2020;
 J. Ebbers et al., "Threshold-independent evaluation of sound event detection scores", ICASSP 2022.
+The definitions, and the rounding of times, are those of the second paper's package,
+sed_scores_eval 0.0.4.
 """
 
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,24 +19,86 @@ from numpy.typing import NDArray
 from avsed.dataset.annotations import Event
 from avsed.framing import CLIP_DURATION, frame_onset
 
-with warnings.catch_warnings():
-    # sed_scores_eval imports sed_eval; see metrics.py.
-    warnings.filterwarnings("ignore", message="pkg_resources is deprecated")
-    from sed_scores_eval.base_modules.scores import create_score_dataframe
-    from sed_scores_eval.intersection_based import psds
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+_Curve = tuple[Floats, Floats]  # rates of false alarms (ascending) and of found events
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """Tolerances, as shares of a duration, and weights of a PSDS."""
+
+    detection_tolerance: float
+    ground_truth_tolerance: float
+    cross_trigger_tolerance: float
+    cross_trigger_weight: float  # of false alarms in events of another class
+    deviation_weight: float = 1.0  # of the standard deviation over the classes
+
 
 # The two scenarios of DCASE task 4 since 2021: 1 asks for exact times, 2 for the right class.
-SCENARIOS: Mapping[str, Mapping[str, float]] = {
-    "psds1": {"dtc_threshold": 0.7, "gtc_threshold": 0.7, "alpha_st": 1.0},
-    "psds2": {
-        "dtc_threshold": 0.1,
-        "gtc_threshold": 0.1,
-        "cttc_threshold": 0.3,
-        "alpha_ct": 0.5,
-        "alpha_st": 1.0,
-    },
+SCENARIOS: Mapping[str, Scenario] = {
+    "psds1": Scenario(
+        detection_tolerance=0.7,
+        ground_truth_tolerance=0.7,
+        cross_trigger_tolerance=0.3,
+        cross_trigger_weight=0.0,
+    ),
+    "psds2": Scenario(
+        detection_tolerance=0.1,
+        ground_truth_tolerance=0.1,
+        cross_trigger_tolerance=0.3,
+        cross_trigger_weight=0.5,
+    ),
 }
 MAX_FALSE_ALARM_RATE = 100.0  # per hour of clips
+SECONDS_PER_HOUR = 3600.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Frames:
+    """Frames of all clips, one below the other; a separator precedes and follows each clip.
+
+    Attributes:
+        scores: (R, K); -inf in separators.
+        times: (R,) seconds at which the frame starts; in a separator the end of the clip above.
+        covered: (R, K) seconds of each class's events up to this time.
+        events: (E, 4) of each class: rows of the clip's first frame and of the separator below,
+            onset, offset.
+    """
+
+    scores: Floats
+    times: Floats
+    covered: Floats
+    events: Sequence[Floats]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Detections:
+    """Detections of a class at all thresholds: the longest runs of frames that reach a threshold.
+
+    As thresholds, the distinct scores suffice. Step i is the threshold at the i-th highest of them.
+
+    Attributes:
+        row: (D,) of the first frame with the lowest score in the run; ascending.
+        first: (D,) row of the first frame.
+        end: (D,) row after the last frame.
+        appears: (D,) first step with this detection.
+        merges: (D,) first step at which it is part of a longer one, else `n_steps`.
+        n_steps: number of steps.
+    """
+
+    row: Integers
+    first: Integers
+    end: Integers
+    appears: Integers
+    merges: Integers
+    n_steps: int
+
+    def count(self, chosen: NDArray[np.bool_]) -> Integers:
+        """Count the chosen detections at each step: (D,) to (n_steps,)."""
+        changes = np.bincount(self.appears[chosen], minlength=self.n_steps + 1)
+        changes -= np.bincount(self.merges[chosen], minlength=self.n_steps + 1)
+        return np.cumsum(changes[:-1])
 
 
 def polyphonic_scores(
@@ -60,39 +124,65 @@ def polyphonic_scores(
         Each of `SCENARIOS`, in [0, 1].
 
     Raises:
-        ValueError: if no event is annotated, or scores and reference name different clips.
+        ValueError: if no event is annotated, one has another class, a score is NaN, or scores and
+            reference name different clips.
     """
+    if frame_scores.keys() != reference.keys():
+        raise ValueError("scores and reference name different clips")
     present = {event.label for events in reference.values() for event in events}
     if not present:
         raise ValueError("no event is annotated, so PSDS is undefined")
+    if unknown := sorted(present - set(classes)):
+        raise ValueError(f"{unknown[0]!r} is not among the classes {', '.join(classes)}")
     columns = [k for k, label in enumerate(classes) if label in present]
-    # Replace names by numbers: sed_scores_eval fails on a backslash, and takes "onset" for a time.
-    names = {classes[k]: str(k) for k in columns}
-    events = {
-        clip_id: [(onset, offset, names[label]) for onset, offset, label in _merged(annotated)]
-        for clip_id, annotated in reference.items()
-    }
     clip_ends = {clip_id: min(durations[clip_id], CLIP_DURATION) for clip_id in frame_scores}
-    tables = {
-        clip_id: _score_table(scores[:, columns], list(names.values()), clip_ends[clip_id])
-        for clip_id, scores in frame_scores.items()
-    }
+    frames = _stack(
+        {clip_id: scores[:, columns] for clip_id, scores in frame_scores.items()},
+        reference,
+        [classes[k] for k in columns],
+        clip_ends,
+    )
+    if np.isnan(frames.scores).any():
+        raise ValueError("a score is NaN")
+    curves = [_curves(frames, k, sum(clip_ends.values())) for k in range(len(columns))]
     return {
-        name: float(
-            psds(
-                scores=tables,
-                ground_truth=events,
-                audio_durations=clip_ends,
-                max_efpr=MAX_FALSE_ALARM_RATE,
-                **(tolerances if len(columns) > 1 else _without_cross_triggers(tolerances)),
-            )[0]
-        )
-        for name, tolerances in SCENARIOS.items()
+        name: _area([of_class[name] for of_class in curves], scenario.deviation_weight)
+        for name, scenario in SCENARIOS.items()
     }
+
+
+def _stack(
+    frame_scores: Mapping[str, NDArray[np.floating[Any]]],
+    reference: Mapping[str, Sequence[Event]],
+    classes: Sequence[str],
+    clip_ends: Mapping[str, float],
+) -> _Frames:
+    separator = np.full((1, len(classes)), -np.inf)
+    scores, times, covered = [separator], [np.zeros(1)], [np.zeros((1, len(classes)))]
+    events: list[list[tuple[float, ...]]] = [[] for _ in classes]
+    n_rows = 1
+    for clip_id, clip_scores in frame_scores.items():
+        # Frames have the times of `decisions_to_events`; those after the clip's end are omitted.
+        onsets = np.array([frame_onset(frame) for frame in range(len(clip_scores) + 1)])
+        n_frames = int(np.searchsorted(onsets[:-1], clip_ends[clip_id]))
+        scores += [clip_scores[:n_frames], separator]
+        times.append(np.minimum(onsets[: n_frames + 1], clip_ends[clip_id]))
+        covered.append(np.zeros((n_frames + 1, len(classes))))
+        for onset, offset, label in _merged(reference[clip_id]):
+            k = classes.index(label)
+            covered[-1][:, k] += np.clip(times[-1] - onset, 0.0, offset - onset)
+            events[k].append((n_rows, n_rows + n_frames, onset, offset))
+        n_rows += n_frames + 1
+    return _Frames(
+        scores=np.concatenate(scores, dtype=np.float64),
+        times=np.concatenate(times),
+        covered=np.concatenate(covered),
+        events=[np.array(of_class) for of_class in events],
+    )
 
 
 def _merged(events: Sequence[Event]) -> Iterator[tuple[float, float, str]]:
-    """Merge events of one class that overlap or touch; sed_scores_eval rejects these."""
+    """Merge events of one class that overlap or touch."""
     open_events: dict[str, tuple[float, float]] = {}
     for event in sorted(events, key=lambda event: event.onset):
         onset, offset = open_events.get(event.label, (event.onset, event.offset))
@@ -104,17 +194,117 @@ def _merged(events: Sequence[Event]) -> Iterator[tuple[float, float, str]]:
         yield onset, offset, label
 
 
-def _score_table(scores: NDArray[np.floating[Any]], names: list[str], clip_end: float) -> Any:
-    # Frames have the times of `decisions_to_events`.
-    onsets = [onset for onset in map(frame_onset, range(len(scores))) if onset < clip_end]
-    times = np.array([*onsets, min(frame_onset(len(onsets)), clip_end)])
-    return create_score_dataframe(scores[: len(onsets)], times, names)
+def _find_detections(scores: Floats) -> _Detections:
+    """Find the detections of a class at all thresholds; scores (R,) with separators."""
+    distinct, steps = np.unique(-scores, return_inverse=True)  # separators: the last step
+    before = _nearest_above(steps, np.less)
+    after = len(steps) - 1 - _nearest_above(steps[::-1], np.less_equal)[::-1]
+    # Of a run's lowest frames, the first stands for the run.
+    row = np.flatnonzero((steps < len(distinct) - 1) & (steps[before] > steps))
+    return _Detections(
+        row=row,
+        first=before[row] + 1,
+        end=after[row],
+        appears=steps[row],
+        merges=np.minimum(steps[before[row]], steps[after[row]]),
+        n_steps=len(distinct) - 1,
+    )
 
 
-def _without_cross_triggers(tolerances: Mapping[str, float]) -> dict[str, float]:
-    # With a single class there are no cross triggers; sed_scores_eval would average over none.
-    return {
-        name: value
-        for name, value in tolerances.items()
-        if name not in ("cttc_threshold", "alpha_ct")
-    }
+def _nearest_above(steps: Integers, is_passed: np.ufunc) -> Integers:
+    """Find the nearest row above each whose step does not pass; (R,)."""
+    nearest = np.arange(-1, len(steps) - 1)
+    rows = np.flatnonzero(steps < steps[0])  # all but the separators
+    while len(rows):
+        rows = rows[is_passed(steps[nearest[rows]], steps[rows])]
+        nearest[rows] = nearest[nearest[rows]]  # all rows between these two pass as well
+    return nearest
+
+
+def _curves(frames: _Frames, column: int, duration: float) -> dict[str, _Curve]:
+    """Compute a class's curve in each scenario; duration is that of all clips, in seconds."""
+    detections = _find_detections(frames.scores[:, column])
+    seconds = frames.times[detections.end] - frames.times[detections.first]
+    overlap = _rounded(frames.covered[detections.end] - frames.covered[detections.first])  # (D, K)
+    curves = {}
+    for name, scenario in SCENARIOS.items():
+        is_valid = overlap[:, column] >= _rounded(scenario.detection_tolerance * seconds)
+        false_alarm_rate = detections.count(~is_valid) / duration
+        others = [other for other in range(overlap.shape[1]) if other != column]
+        if scenario.cross_trigger_weight and others:
+            needed = _rounded(scenario.cross_trigger_tolerance * seconds)
+            cross_trigger_rates = [  # per second of the other class's events
+                detections.count(~is_valid & (overlap[:, other] >= needed))
+                / np.diff(frames.events[other][:, 2:]).sum()
+                for other in others
+            ]
+            mean_rate = np.mean(cross_trigger_rates, axis=0)
+            false_alarm_rate = false_alarm_rate + scenario.cross_trigger_weight * mean_rate
+        n_found = _count_found(
+            frames.times,
+            frames.events[column],
+            detections,
+            is_valid,
+            scenario.ground_truth_tolerance,
+        )
+        curves[name] = _staircase(
+            false_alarm_rate * SECONDS_PER_HOUR, n_found / len(frames.events[column])
+        )
+    return curves
+
+
+def _count_found(
+    times: Floats,
+    events: Floats,
+    detections: _Detections,
+    is_valid: NDArray[np.bool_],
+    tolerance: float,
+) -> Integers:
+    """Count the events of a class that valid detections cover sufficiently: (n_steps,)."""
+    clip_first, clip_end, onsets, offsets = events.T
+    # Pairs of an event and a detection in its clip.
+    start = np.searchsorted(detections.row, clip_first)
+    n_pairs = np.searchsorted(detections.row, clip_end) - start
+    event = np.repeat(np.arange(len(events)), n_pairs)
+    detection = np.arange(len(event)) + np.repeat(start - np.cumsum(n_pairs) + n_pairs, n_pairs)
+    shared = is_valid[detection] * np.maximum(
+        np.minimum(times[detections.end[detection]], offsets[event])
+        - np.maximum(times[detections.first[detection]], onsets[event]),
+        0.0,
+    )
+    # What is covered of an event changes at the steps where a detection appears or merges. The last
+    # step, where all have merged, leads over to the next event.
+    n_steps = detections.n_steps + 1
+    step = np.concatenate([detections.appears[detection], detections.merges[detection]])
+    changes, position = np.unique(np.tile(event, 2) * n_steps + step, return_inverse=True)
+    covered = np.cumsum(np.bincount(position, np.concatenate([shared, -shared])))
+    event, step = np.divmod(changes, n_steps)
+    is_found = _rounded(covered) >= _rounded(tolerance * (offsets - onsets))[event]
+    is_found &= step < detections.n_steps
+    found_or_lost = np.diff(is_found.astype(np.int64), prepend=0)
+    return np.cumsum(np.bincount(step, found_or_lost, n_steps)[:-1])
+
+
+def _staircase(rates: Floats, found: Floats) -> _Curve:
+    """Return the rates of false alarms, ascending, and the best rate of found events up to each."""
+    order = np.argsort(rates)
+    rates = np.concatenate([[0.0], rates[order]])
+    found = np.maximum.accumulate(np.concatenate([[0.0], found[order]]))
+    is_counted = rates <= MAX_FALSE_ALARM_RATE
+    return rates[is_counted], found[is_counted]
+
+
+def _area(curves: Sequence[_Curve], deviation_weight: float) -> float:
+    """Compute the area under the mean curve less the weighted deviation, in [0, 1]."""
+    rates = np.unique(np.concatenate([rates for rates, _ in curves]))
+    found = [
+        found[np.searchsorted(of_class, rates, side="right") - 1] for of_class, found in curves
+    ]
+    height = np.mean(found, axis=0) - deviation_weight * np.std(found, axis=0)
+    widths = np.diff(rates, append=MAX_FALSE_ALARM_RATE)
+    return float(np.maximum(height, 0.0) @ widths / MAX_FALSE_ALARM_RATE)
+
+
+def _rounded(seconds: NDArray[Any]) -> Floats:
+    # Rounding errors must not decide whether a tolerance is met.
+    return np.round(seconds, 6)
