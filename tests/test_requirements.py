@@ -62,5 +62,15 @@ def test_make_installs_nothing_without_its_hash_but_avsed_itself() -> None:
     for command in commands[:-1]:
         assert "--require-hashes" in command
         # With build isolation pip would fetch what builds a package, without a look at hashes.
-        assert "--no-build-isolation" in command or "--only-binary :all:" in command
+        assert "--no-build-isolation" in command or "--no-binary" not in command
     assert {"--no-deps", "--no-build-isolation", "--editable"} <= set(commands[-1].split())
+
+
+def test_make_needs_no_compiler() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for command in re.findall(r"pip install (.*)", makefile)[:-1]:
+        assert "--only-binary :all:" in command
+    # These are written in Python only.
+    assert "SOURCES := antlr4-python3-runtime,dcase-util,sed-eval\n" in makefile
+    assert set(pinned("requirements-build.txt")) == {"setuptools"}
+    assert not set(pinned("requirements.txt")) & {"cython", "pandas", "sed-scores-eval"}
