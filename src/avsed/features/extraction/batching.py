@@ -6,12 +6,14 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from avsed.dataset.clips import ClipRecord
@@ -209,6 +211,16 @@ class Batcher:
         self.outputs = [outputs[start:]]
 
 
+@cache
+def _use_one_blas_thread() -> None:
+    """Let NumPy's matrix products use one thread, for the rest of the process.
+
+    The products with the mel filters (librosa 0.11.0 and NumPy 2.4) are summed in another order for
+    another number of threads, which changes the last bit of features.
+    """
+    threadpool_limits(limits=1, user_api="blas")
+
+
 @dataclass(frozen=True)
 class ExtractorGroup:
     """Several extractors that share one pass over the media.
@@ -246,6 +258,7 @@ class ExtractorGroup:
         Returns:
             Kind to inputs, or to the reason why there are none.
         """
+        _use_one_blas_thread()
         prepared: dict[str, ClipInputs | str] = {}
         for kind, extractor in self.extractors.items():
             if extractor.spec.stream in media.errors:
