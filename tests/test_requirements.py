@@ -1,10 +1,12 @@
 """What `make install` installs: all that pyproject.toml asks for, each by version and hash."""
 
 import re
+import subprocess
 import tomllib
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import NormalizedName, canonicalize_name
 
 from tests.conftest import ROOT
@@ -37,7 +39,10 @@ def test_every_package_has_one_version_and_no_address(name: str) -> None:
 
 def test_what_pyproject_asks_for_is_pinned_within_its_range() -> None:
     extras = PYPROJECT["project"]["optional-dependencies"]
-    asked = [*PYPROJECT["project"]["dependencies"], *extras["cluster"], *extras["dev"]]
+    asked = [
+        *PYPROJECT["project"]["dependencies"],
+        *(text for extra in extras.values() for text in extra),
+    ]
     versions = pinned("requirements.txt")
     for requirement in map(Requirement, asked):
         if requirement.name != "avsed":
@@ -74,3 +79,18 @@ def test_make_needs_no_compiler() -> None:
     assert "SOURCES := antlr4-python3-runtime,dcase-util,sed-eval\n" in makefile
     assert set(pinned("requirements-build.txt")) == {"setuptools"}
     assert not set(pinned("requirements.txt")) & {"cython", "pandas", "sed-scores-eval"}
+
+
+def test_the_image_has_all_files_of_git() -> None:
+    lines = (ROOT / ".dockerignore").read_text().splitlines()
+    patterns = [line for line in lines if line and not line.startswith("#")]
+    excluded = [f":(glob){pattern}{end}" for pattern in patterns for end in ("", "/**")]
+    listed = subprocess.run(
+        ["git", "ls-files", "--", *excluded], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert listed.stdout == ""
+
+
+def test_the_image_has_a_python_that_avsed_allows() -> None:
+    (version,) = re.findall(r"^FROM python:([\d.]+)-slim$", (ROOT / "Dockerfile").read_text(), re.M)
+    assert SpecifierSet(PYPROJECT["project"]["requires-python"]).contains(version)

@@ -15,6 +15,9 @@ from avsed.runtime.interrupts import raised_interrupts
 
 READER_GONE = 141  # as a shell reports a program that was stopped by SIGPIPE
 
+# Modules of the packages that only `avsed[pipeline]` installs.
+PIPELINE_MODULES = frozenset({"dvc", "dvc_data", "dvclive", "pkg_resources", "sed_eval", "yt_dlp"})
+
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
@@ -67,8 +70,9 @@ def _stage_parser(about: str | None) -> _Parser:
 def run(main: Callable[[], None]) -> None:
     """Run a main function.
 
-    Exit with status 2 after an AvsedError, or if a file cannot be opened or a disk is full or
-    read-only; with 130 after an interrupt; with 141 if nobody reads stdout any more.
+    Exit with status 2 after an AvsedError, if a package of the pipeline is not installed, or if a
+    file cannot be opened or a disk is full or read-only; with 130 after an interrupt; with 141 if
+    nobody reads stdout any more.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Like stderr: file names in the output can be invalid UTF-8.
@@ -81,6 +85,12 @@ def run(main: Callable[[], None]) -> None:
                 _flush_output()
     except AvsedError as error:
         say_error(error)
+        sys.exit(2)
+    except ModuleNotFoundError as error:
+        name = (error.name or "").partition(".")[0]
+        if name not in PIPELINE_MODULES:
+            raise
+        say_error(f"{name} is not installed; run `pip install '.[pipeline]'` in the clone of avsed")
         sys.exit(2)
     except BrokenPipeError:
         sys.exit(READER_GONE)
