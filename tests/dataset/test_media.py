@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from avsed.dataset import ffmpeg, media
 from avsed.dataset.ffmpeg import DecodeError, ffmpeg_path
 from avsed.dataset.inspection import probe
-from avsed.dataset.media import read_media
+from avsed.dataset.media import Media, read_media
 from avsed.errors import AvsedError
 from avsed.framing import FRAME_HOP
 from tests.conftest import read_audio, read_images
@@ -317,6 +317,13 @@ def test_one_pass_gives_what_a_pass_for_each_stream_gives(clip_path: Path) -> No
         assert np.array_equal(waveform, read_audio(clip_path, sample_rate))
     both = [decoded.images[number] for number in decoded.image_index]
     assert np.array_equal(both, read_images(clip_path))
+
+
+def test_many_channels_are_read_at_two_rates_at_once(tmp_path: Path) -> None:
+    path = recorded(tmp_path / "mics.wav", 4)
+    decoded: Media[object] = read_media(path, sample_rates=[16_000, 8_000])
+    assert np.array_equal(decoded.waveforms[16_000], read_audio(path, 16_000))
+    assert np.array_equal(decoded.waveforms[8_000], read_audio(path, 8_000))
 
 
 def test_one_pass_decodes_once(

@@ -165,7 +165,12 @@ def _one_pass(
     feed = uniform_audio(path, header, t=CLIP_DURATION) if is_uniform else None
     with work_folder(Path(tempfile.gettempdir())) as folder:
         samples = {rate: folder / f"{rate}.f32" for rate in sample_rates}
-        outputs = [audio_output(source, rate, path) for rate, path in samples.items()]
+        # ffmpeg-python refuses filters that are the same for two outputs.
+        audio = source.audio.filter_multi_output("asplit", len(samples))
+        outputs = [
+            audio_output(replace(source, audio=audio[number]), rate, path)
+            for number, (rate, path) in enumerate(samples.items())
+        ]
         if each_image:
             outputs.append(image_output(source))
         command = ffmpeg.merge_outputs(*outputs) if len(outputs) > 1 else outputs[0]
