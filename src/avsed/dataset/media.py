@@ -22,9 +22,9 @@ MAX_CHANNELS = 64  # that ffmpeg can mix (libavfilter/af_pan.c)
 MEAN = f"mono|c0<{'+'.join(f'c{channel}' for channel in range(MAX_CHANNELS))}"
 # Options of `aresample` that keep audio within 10 ms of its time stamps. Larger gaps are filled,
 # and larger overlaps cut, at once (`min_hard_comp`, seconds; ffmpeg's default is 100 ms). Drift is
-# undone beyond 5 ms (`min_comp`; the rounded time stamps of ordinary files stay below) by up to
-# 1,000 samples per second (`async`). See swr_next_pts in libswresample/swresample.c, ffmpeg 9.0.
-TIMING = {"async": 1000, "min_comp": 0.005, "min_hard_comp": 0.01}
+# undone beyond 2 ms (`min_comp`; time stamps of ordinary files are rounded to 1 ms at most) by up
+# to 1,000 samples per second (`async`). See swr_next_pts in libswresample/swresample.c, ffmpeg 9.0.
+TIMING = {"async": 1000, "min_comp": 0.002, "min_hard_comp": 0.01}
 # What ffmpeg reports if the number of channels, their layout or the sample rate changes.
 CHANGE = "Changing audio frame properties on the fly is not supported"
 T = TypeVar("T")
@@ -265,8 +265,8 @@ def audio_output(source: Source, sample_rate: int, path: Path) -> Any:
             raise DecodeError(f"has {unnamed[0]}; at most {MAX_CHANNELS} can be mixed")
         # `aresample` weighs channels as loudspeakers, and refuses layouts that it does not know.
         audio = audio.filter("aformat", sample_fmts="fltp").filter("pan", MEAN)
-    # `first_pts` fills the time before the first time stamp. `rematrix_maxval` makes mono the mean
-    # of two channels; ffmpeg's default is 0.71 times the sum.
+    # `first_pts` fills the time before the first time stamp, unless it is below `min_comp`.
+    # `rematrix_maxval` makes mono the mean of two channels; ffmpeg's default is 0.71 times the sum.
     resampled = audio.filter("aresample", sample_rate, **TIMING, first_pts=0, rematrix_maxval=1.0)
     return resampled.output(str(path), format="f32le", acodec="pcm_f32le", ac=1)
 

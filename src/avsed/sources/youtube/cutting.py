@@ -90,8 +90,9 @@ def _command(video: Video, header: Header, segment: Segment, path: Path) -> list
     source = ffmpeg.input(file_url(video.path), ss=first, t=segment.duration)
     streams = [source[str(header.video[0].index)].filter("scale", _WIDTH, _HEIGHT)]
     if header.audio:
-        # An encoder ignores time stamps.
-        streams.append(source[str(header.audio[0].index)].filter("aresample", **TIMING))
+        # An encoder ignores time stamps. The lower limit leaves room for the error of decoding.
+        timing = {**TIMING, "min_hard_comp": 0.005}
+        streams.append(source[str(header.audio[0].index)].filter("aresample", **timing))
     output = ffmpeg.output(*streams, file_url(path), t=segment.duration, **_ENCODING)
     arguments: list[str] = output.global_args("-loglevel", "error").overwrite_output().get_args()
     return arguments
