@@ -17,6 +17,7 @@ from avsed.dataset.inspection import probe
 from avsed.dataset.media import Media, read_media
 from avsed.errors import AvsedError
 from avsed.framing import FRAME_HOP
+from avsed.prediction.windows import read_windows
 from tests.conftest import read_audio, read_images
 
 
@@ -219,6 +220,32 @@ def test_audio_that_starts_late_is_preceded_by_silence(tmp_path: Path) -> None:
     waveform = np.abs(read_audio(path, 16_000))
     assert waveform[: int(0.9 * 16_000)].max() < 1e-3
     assert waveform[int(1.1 * 16_000) : int(1.3 * 16_000)].max() > 0.1
+
+
+@pytest.mark.parametrize("extension", ["mp4", "mkv", "flv"])
+def test_audio_that_starts_after_the_clip_is_silence_until_there(
+    extension: str, tmp_path: Path
+) -> None:
+    late = ("-itsoffset", "12", *tone(2.0))
+    path = make(tmp_path / f"late.{extension}", *bars(14.0, "64x48"), *late, "-ar", "44100")
+    decoded = read_media(path, sample_rates=[16_000], each_image=lambda image: image)
+    assert decoded.errors == {}
+    assert np.array_equal(decoded.waveforms[16_000], np.zeros(160_000))
+    streams = probe(path)
+    assert (streams.has_audio, streams.has_video, streams.duration) == (True, True, 10.0)
+    assert streams.warning == ""
+
+
+@pytest.mark.parametrize("extension", ["mp4", "mkv", "flv"])
+def test_a_video_that_starts_after_the_clip_shows_its_first_picture(
+    extension: str, tmp_path: Path
+) -> None:
+    late = ("-itsoffset", "12", *bars(2.0, "64x48"))
+    path = make(tmp_path / f"late.{extension}", *late, *tone(14.0), "-ar", "44100")
+    decoded = read_media(path, sample_rates=[16_000], each_image=lambda image: image)
+    assert decoded.errors == {}
+    assert decoded.image_index.tolist() == [0] * 151
+    assert probe(path).warning == ""
 
 
 def test_pictures_come_at_each_frames_onset(tmp_path: Path) -> None:
@@ -484,6 +511,45 @@ def test_an_ffmpeg_that_hangs_is_stopped_and_run_again(
     monkeypatch.setattr(ffmpeg, "TIME_LIMIT", 0.5)
     ffmpeg.run_ffmpeg([])
     assert count.read_text() == "run\nrun\n"
+
+
+def hanging_at_first(tmp_path: Path, n_bytes: int) -> Path:
+    """Write an ffmpeg that stops after some bytes of output, except for its third run."""
+    count, script = tmp_path / "count", tmp_path / "ffmpeg"
+    script.write_text(
+        f"""#!/bin/sh
+case "$*" in *f32le*|*ppm*) ;; *) exec {ffmpeg_path()} "$@";; esac
+echo run >> {count}
+[ $(wc -l < {count}) = 3 ] && exec {ffmpeg_path()} "$@"
+{ffmpeg_path()} "$@" | head -c {n_bytes}
+exec sleep 9
+"""
+    )
+    script.chmod(0o755)
+    return script
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n_bytes", [0, 5, 400_000])
+def test_an_ffmpeg_that_hangs_half_way_goes_on_where_it_stopped(
+    n_bytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make(tmp_path / "film.mkv", *bars(30.0, "64x48"), *tone(30.0), "-c:v", "ffv1")
+    expected = list(read_windows(path, sample_rates=[16_000]))  # type: ignore[var-annotated]
+    images = list(read_windows(path, each_image=lambda image: image))
+    hanging = hanging_at_first(tmp_path, n_bytes)
+    monkeypatch.setattr(ffmpeg, "ffmpeg_path", lambda: str(hanging))
+    monkeypatch.setattr(ffmpeg, "TIME_LIMIT", 1.0)
+    found = list(read_windows(path, sample_rates=[16_000]))  # type: ignore[var-annotated]
+    for one, other in zip(found, expected, strict=True):
+        assert np.array_equal(one.media.waveforms[16_000], other.media.waveforms[16_000])
+    (tmp_path / "count").unlink()
+    for found_window, window in zip(
+        read_windows(path, each_image=lambda image: image), images, strict=True
+    ):
+        assert np.array_equal(found_window.media.images, window.media.images)
+        assert np.array_equal(found_window.media.image_index, window.media.image_index)
+    assert (tmp_path / "count").read_text() == "run\n" * 3
 
 
 @pytest.mark.parametrize("signal", ["SEGV", "ABRT"])

@@ -1,6 +1,7 @@
 """Run ffmpeg with limits and retries, and separate bad input from machine failures."""
 
 import errno
+import io
 import os
 import re
 import resource
@@ -14,7 +15,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import IO, Self, TypeVar, cast
+from typing import IO, Any, Self, TypeVar, cast
 
 import imageio_ffmpeg
 
@@ -56,11 +57,14 @@ def file_url(path: Path) -> str:
 class Ffmpeg:
     """A running ffmpeg, with limits on memory and time; use it as a context manager.
 
+    If it hangs within a time limit, it is started again, and its output goes on where it stopped.
+
     Attributes:
         stdout: its standard output.
     """
 
     stdout: IO[bytes]
+    _pipe: io.BufferedReader
 
     def __init__(self, arguments: Sequence[str], *, feed: Sequence[str] | None = None) -> None:
         """Start ffmpeg.
@@ -70,41 +74,83 @@ class Ffmpeg:
             feed: arguments of another ffmpeg, whose output is the input of this one; None for no
                 input.
         """
-        self._feeder: Ffmpeg | None = Ffmpeg(feed) if feed else None
-        self._process = _start(
-            arguments, stdin=self._feeder.stdout if self._feeder else subprocess.DEVNULL
-        )
-        if self._feeder:
-            self._feeder.stdout.close()  # so that the feeder ends if its only reader does
-        self._stderr = _drain(cast(IO[bytes], self._process.stderr))
-        self._is_overdue = False
-        self.stdout = cast(IO[bytes], self._process.stdout)
+        self._arguments = arguments
+        self._feed = feed
+        self._n_starts = 0
+        self._n_read = 0  # bytes of its output
+        self._timer = threading.Timer(0.0, self._kill_overdue)
+        self._start()
+        self.stdout = cast(IO[bytes], io.BufferedReader(_Output(self._read_into)))
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.kill()
+        self._end()
         self.stdout.close()
+
+    def _start(self) -> None:
+        self._n_starts += 1
+        self._is_overdue = False
+        self._feeder: Ffmpeg | None = Ffmpeg(self._feed) if self._feed else None
+        source = self._feeder._pipe if self._feeder else subprocess.DEVNULL
+        self._process = _start(self._arguments, stdin=source)
+        if self._feeder:
+            self._feeder._pipe.close()  # so that the feeder ends if its only reader does
+        self._stderr = _drain(cast(IO[bytes], self._process.stderr))
+        self._pipe = cast(io.BufferedReader, self._process.stdout)
+
+    def _end(self) -> None:
+        self._process.kill()
+        self._pipe.close()
         self._process.wait()
         self._stderr()
         cast(IO[bytes], self._process.stderr).close()
         if self._feeder:
-            self._feeder.__exit__()
+            self._feeder._end()
+
+    def _read_into(self, buffer: memoryview) -> int:
+        """Read the next bytes of the output, across restarts; 0 at its end."""
+        while True:
+            n_bytes = self._pipe.readinto1(buffer)
+            if n_bytes or not self._restart_if_hung():
+                self._n_read += n_bytes
+                return n_bytes
+
+    def _restart_if_hung(self) -> bool:
+        """Start ffmpeg again if it was killed as overdue, and skip what was read before."""
+        if self._is_overdue:
+            self._process.wait()
+        if not self.is_hung or self._n_starts == ATTEMPTS:
+            return False
+        self._end()
+        self._start()
+        n_left = self._n_read
+        self._start_timer()
+        while n_left and (skipped := self._pipe.read(min(n_left, 2**20))):
+            n_left -= len(skipped)
+            self._start_timer()  # each part has its own: there may be hours to skip
+        return True
 
     @contextmanager
     def time_limit(self) -> Iterator[None]:
         """Kill ffmpeg if the block takes longer than `TIME_LIMIT`."""
-        timer = threading.Timer(TIME_LIMIT, self._kill_overdue)
-        timer.start()
+        self._start_timer()
         try:
             yield
         finally:
-            timer.cancel()
+            self._timer.cancel()
+
+    def _start_timer(self) -> None:
+        self._timer.cancel()
+        self._timer = threading.Timer(TIME_LIMIT, self._kill_overdue)
+        self._timer.start()
 
     def wait(self) -> None:
         """Wait for the end of ffmpeg."""
         self._process.wait()
+        while self._restart_if_hung():
+            self._process.wait()
 
     @property
     def is_hung(self) -> bool:
@@ -148,6 +194,19 @@ class Ffmpeg:
         self._process.kill()
 
 
+class _Output(io.RawIOBase):
+    """The output of an ffmpeg that may be started again."""
+
+    def __init__(self, read_into: Callable[[memoryview], int]) -> None:
+        self._read_into = read_into
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        return self._read_into(buffer)
+
+
 def stream_ffmpeg(
     arguments: Sequence[str],
     consume: Callable[[IO[bytes]], R],
@@ -171,14 +230,13 @@ def stream_ffmpeg(
         OSError: if the disk of temporary files is full.
         DecodeError: if ffmpeg failed for another reason, or hangs each time.
     """
-    for _ in range(ATTEMPTS):
-        with Ffmpeg(arguments, feed=feed) as process:
-            with process.time_limit():
-                result = consume(process.stdout)
-                process.wait()
-            if not process.is_hung:
-                return result, process.finish(Path(tempfile.gettempdir()), unused)
-    raise DecodeError(f"ffmpeg takes more than {TIME_LIMIT} s")
+    with Ffmpeg(arguments, feed=feed) as process:
+        with process.time_limit():
+            result = consume(process.stdout)
+            process.wait()
+        if process.is_hung:
+            raise DecodeError(f"ffmpeg takes more than {TIME_LIMIT} s")
+        return result, process.finish(Path(tempfile.gettempdir()), unused)
 
 
 def run_ffmpeg(
@@ -226,7 +284,10 @@ def run_ffmpeg(
 def _start(arguments: Sequence[str], *, stdin: int | IO[bytes]) -> "subprocess.Popen[bytes]":
     """Start ffmpeg; above `MEMORY_LIMIT` its allocations fail, as for a broken file."""
     process = subprocess.Popen(
-        [ffmpeg_path(), *arguments], stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [ffmpeg_path(), *arguments],
+        stdin=stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
     )
     if sys.platform == "linux":
         resource.prlimit(process.pid, resource.RLIMIT_DATA, (MEMORY_LIMIT, MEMORY_LIMIT))
