@@ -50,6 +50,17 @@ def test_what_holds_a_promise_is_there() -> None:
             assert "pytest.mark.attack" in tests, name
 
 
+def test_what_checks_an_unusual_file_is_there() -> None:
+    page = (ROOT / "docs" / "files-in-the-wild.md").read_text()
+    tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    functions = re.findall(r"`(test_\w+)`", page)
+    assert len(functions) > 10
+    for name in functions:
+        assert f"def {name}(" in tests, name
+    for module in re.findall(r"\b(?<!`)test_\w+\b(?!`)", page):
+        assert list((ROOT / "tests").rglob(f"{module}.py")), module
+
+
 def blocks(page: Path, language: str) -> list[str]:
     """List the code blocks of a page in a language."""
     return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)

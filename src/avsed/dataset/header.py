@@ -14,6 +14,7 @@ from avsed.dataset.ffmpeg import (
     first_error,
     run_ffmpeg,
 )
+from avsed.errors import AvsedError
 
 MAX_PIXELS = 8192 * 4320  # of an image: 8K; headers of damaged files can claim any size
 
@@ -72,6 +73,7 @@ def read_header(path: Path) -> Header:
     """Read the header of a media file without decoding it.
 
     Raises:
+        AvsedError: if ffmpeg was killed, or does not list its codecs.
         DecodeError: if it is not a media file, or is a playlist, whose media can be anywhere.
     """
     try:
@@ -123,8 +125,15 @@ def _preferred(tracks: dict[int, Track]) -> tuple[Track, ...]:
 
 @cache
 def _decodable(ffmpeg: str) -> frozenset[str]:
-    """Return the names of the codecs that an ffmpeg can decode."""
-    described = run_ffmpeg(["-hide_banner", "-codecs"])[0].decode()
+    """Return the names of the codecs that an ffmpeg can decode.
+
+    Raises:
+        AvsedError: if it cannot list them.
+    """
+    try:
+        described = run_ffmpeg(["-hide_banner", "-codecs"])[0].decode()
+    except subprocess.SubprocessError:
+        raise AvsedError(f"{ffmpeg}: does not list its codecs; install another ffmpeg") from None
     return frozenset(re.findall(r"^ D\S{5} (\w+)", described, re.M))
 
 
