@@ -33,9 +33,7 @@ class SpectralBlocks(nn.Module):
             layers += [
                 nn.Conv2d(n_inputs, n_outputs, kernel_size=3, stride=1, padding="same"),
                 nn.BatchNorm2d(n_outputs),
-                nn.ReLU(),
-                nn.Dropout(dropout),
-                nn.AvgPool2d(pooling),
+                nn.Sequential(nn.ReLU(), nn.Dropout(dropout), nn.AvgPool2d(pooling)),
             ]
         self.blocks = nn.Sequential(*layers)
 

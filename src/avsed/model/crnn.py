@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from avsed.model.dropout import Dropout
 from avsed.model.gru import BidirectionalGru
+from avsed.model.layers import ReluDropoutPool2d
 from avsed.params import Fusion
 from avsed.variants import family
 
@@ -113,9 +114,7 @@ class SpectralBranch(nn.Module):
             layers += [
                 nn.Conv2d(n_inputs, width, 3, padding=1),
                 nn.BatchNorm2d(width),
-                nn.ReLU(),
-                Dropout(dropout, generator),
-                nn.AvgPool2d(pooling),
+                ReluDropoutPool2d(dropout, generator, pooling),
             ]
             n_inputs = width
         self.blocks = nn.Sequential(*layers).to(memory_format=torch.channels_last)
