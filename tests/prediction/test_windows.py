@@ -137,6 +137,35 @@ def test_what_has_no_sound_cannot_be_read_as_such(tmp_path: Path) -> None:
         windows_of(silent)
 
 
+def test_audio_that_changes_its_channels_after_minutes_is_read_to_the_end(tmp_path: Path) -> None:
+    content = b""
+    for number, (layout, n_channels) in enumerate((("stereo", 2), ("5.1", 6))):
+        heard = "|".join(["0.5*sin(2*PI*440*t)", *["0"] * (n_channels - 1)])
+        source = f"aevalsrc='{heard}':channel_layout={layout}:duration=30:sample_rate=44100"
+        part = make(tmp_path / f"{number}.aac", "-f", "lavfi", "-i", source, "-b:a", "192k")
+        content += part.read_bytes()
+    path = tmp_path / "joined.aac"
+    path.write_bytes(content)
+    windows = list(read_windows(path, sample_rates=[RATE]))  # type: ignore[var-annotated]
+    last = windows[-1]
+    assert last.first_frame * FRAME_HOP + last.duration == pytest.approx(60.0, abs=0.2)
+    assert last.media.warning == ""
+    levels = [np.sqrt(2 * np.mean(window.media.waveforms[RATE] ** 2)) for window in windows]
+    assert levels[:3] == pytest.approx([0.25] * 3, rel=0.05)
+    assert levels[6:] == pytest.approx([0.5 / 6] * len(levels[6:]), rel=0.05)
+
+
+def test_one_picture_for_the_whole_sound_and_a_broken_cover_are_no_faults(tmp_path: Path) -> None:
+    still = ("-f", "lavfi", "-i", "testsrc=size=64x48:duration=0.04")
+    *_, last = windows_of(make(tmp_path / "music.mp4", *still, *rising(14)))
+    assert last.media.warning == ""
+    cover = ("-map", "0", "-map", "1", "-c:v", "png", "-disposition:v", "attached_pic")
+    path = make(tmp_path / "song.mp3", *rising(14), *still, *cover)
+    path.write_bytes(path.read_bytes().replace(b"\x89PNG\r\n\x1a\n", b"no image"))
+    *_, last = read_windows(path, sample_rates=[RATE])
+    assert last.media.warning == ""
+
+
 def test_an_ffmpeg_that_hangs_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sleeper = tmp_path / "ffmpeg"
     sleeper.write_text("#!/bin/sh\nexec sleep 60\n")

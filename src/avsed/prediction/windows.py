@@ -16,15 +16,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avsed.dataset.ffmpeg import DecodeError, Ffmpeg
+from avsed.dataset.header import Header
 from avsed.dataset.media import (
+    CHANGE,
     TOLERANCE,
     Image,
     Media,
     Stream,
     audio_output,
+    header_of,
     image_output,
     media_input,
     read_images,
+    uniform_audio,
+    uniform_input,
 )
 from avsed.framing import CLIP_DURATION, FRAME_HOP, N_FRAMES, frame_onset, n_samples
 
@@ -72,9 +77,10 @@ def read_windows(
         AvsedError: if ffmpeg was killed.
         DecodeError: if a stream cannot be decoded, or is longer than `LONGEST`.
     """
+    header = header_of(path)
     with ExitStack() as stack:
-        audio = [stack.enter_context(_Samples(path, rate)) for rate in sample_rates]
-        video = stack.enter_context(_Images(path, each_image)) if each_image else None
+        audio = [stack.enter_context(_Samples(path, header, rate)) for rate in sample_rates]
+        video = stack.enter_context(_Images(path, header, each_image)) if each_image else None
         decoders: list[_Decoder] = [*audio, *([video] if video else [])]
         for first_frame in itertools.count(0, WINDOW_HOP):
             if frame_onset(first_frame) > LONGEST:
@@ -116,7 +122,7 @@ def _warning(decoders: Sequence["_Decoder"]) -> str:
     early = {
         f"its {decoder.stream} ends at {decoder.length:.1f} s of {lasts:.1f} s"
         for decoder in decoders
-        if decoder.length + TOLERANCE < lasts
+        if decoder.length + TOLERANCE < lasts and not decoder.is_still
     }
     return "; ".join([*damage[:1], *sorted(early)])
 
@@ -124,12 +130,14 @@ def _warning(decoders: Sequence["_Decoder"]) -> str:
 class _Decoder:
     """An ffmpeg that decodes one stream of a whole file, and waits while nobody reads."""
 
-    def __init__(self, stream: Stream, output: Any) -> None:
+    is_still = False  # whether one image stands for the whole stream
+
+    def __init__(self, stream: Stream, header: Header, output: Any) -> None:
         self.stream = stream
+        self.header = header
         self.ended = False
         self.warning = ""
-        command = output.global_args("-hide_banner", "-loglevel", "error")
-        self.ffmpeg = Ffmpeg(command.get_args())
+        self.ffmpeg = Ffmpeg(_arguments(output))
 
     @property
     def length(self) -> float:
@@ -154,7 +162,7 @@ class _Decoder:
         if self.ffmpeg.is_hung:
             raise DecodeError(f"{self.stream}: ffmpeg hangs after {self.length:.1f} s")
         try:
-            warning = self.ffmpeg.finish(out_dir=None)
+            warning = self.ffmpeg.finish(None, self.header.unused_names)
         except DecodeError as error:
             raise DecodeError(f"{self.stream}: {error}") from None
         if not self.length:
@@ -162,11 +170,19 @@ class _Decoder:
         self.warning = warning
 
 
+def _arguments(output: Any) -> list[str]:
+    arguments: list[str] = output.global_args("-hide_banner", "-loglevel", "error").get_args()
+    return arguments
+
+
 class _Samples(_Decoder):
     """The samples of a file at one rate."""
 
-    def __init__(self, path: Path, sample_rate: int) -> None:
-        super().__init__("audio", audio_output(media_input(path), sample_rate, Path("pipe:")))
+    def __init__(self, path: Path, header: Header, sample_rate: int) -> None:
+        source = media_input(path, header)
+        super().__init__("audio", header, audio_output(source, sample_rate, Path("pipe:")))
+        self.path = path
+        self.is_uniform = False
         self.sample_rate = sample_rate
         self._first = 0  # index of the first kept sample
         self._kept = np.empty(0, np.float32)
@@ -183,24 +199,48 @@ class _Samples(_Decoder):
         self._first = first
         n_wanted = n_samples(CLIP_DURATION, self.sample_rate)
         n_lacking = n_wanted + n_samples(AHEAD * FRAME_HOP, self.sample_rate) - len(self._kept)
-        if not self.ended:
+        while n_lacking > 0 and not self.ended:
             with self.ffmpeg.time_limit():
                 content = self.ffmpeg.stdout.read(4 * n_lacking)
             new = np.frombuffer(content, "<f4").astype(np.float32)
-            self._kept = np.concatenate([self._kept, new])
-            self._n_samples += len(new)
-            if len(new) < n_lacking:
-                self.end()
             if not np.isfinite(new).all():
                 raise DecodeError("audio: contains NaN or infinite samples")
+            self._kept = np.concatenate([self._kept, new])
+            self._n_samples += len(new)
+            n_lacking -= len(new)
+            if n_lacking:
+                self.end()
         return self._kept[:n_wanted]
+
+    def end(self) -> None:
+        """Check how ffmpeg ended; go on in two steps if it stopped at a change of the format."""
+        try:
+            super().end()
+        except DecodeError as error:
+            if CHANGE not in str(error) or self.is_uniform or not self.header.audio:
+                raise
+            self.is_uniform, self.ended = True, False
+            self.ffmpeg.__exit__()
+            output = audio_output(uniform_input(self.header), self.sample_rate, Path("pipe:"))
+            feed = uniform_audio(self.path, self.header)
+            self.ffmpeg = Ffmpeg(_arguments(output), feed=feed)
+            self._skip(self._n_samples)
+
+    def _skip(self, n_left: int) -> None:
+        while n_left:
+            with self.ffmpeg.time_limit():
+                n_read = len(self.ffmpeg.stdout.read(4 * min(n_left, 2**20))) // 4
+            if not n_read:
+                return
+            n_left -= n_read
 
 
 class _Images(_Decoder, Generic[T]):
     """The image of each frame of a file."""
 
-    def __init__(self, path: Path, each_image: Callable[[Image], T]) -> None:
-        super().__init__("video", image_output(media_input(path)))
+    def __init__(self, path: Path, header: Header, each_image: Callable[[Image], T]) -> None:
+        super().__init__("video", header, image_output(media_input(path, header)))
+        self.is_still = True
         self.n_frames = 0  # read so far
         self._each_image = each_image
         self._stream = read_images(self.ffmpeg.stdout)
@@ -235,6 +275,7 @@ class _Images(_Decoder, Generic[T]):
             self.end()
             return
         if image is not None:
+            self.is_still = self.n_frames == 0
             self._images.append(self._each_image(image))
         self._index.append(len(self._images) - 1)
         self.n_frames += 1
