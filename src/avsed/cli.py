@@ -59,6 +59,11 @@ def features() -> None:
     """Check and draw the extracted features."""
 
 
+@avsed.group(no_args_is_help=False)
+def store() -> None:
+    """Free disk space in the store of completed work."""
+
+
 @click.command
 @click.option("-s", "--shell", type=click.Choice(tuple(_SHELLS)), default="bash", show_default=True)
 def completion(shell: str) -> None:
@@ -73,6 +78,7 @@ def _add_commands() -> None:
         (clips, commands.retry_clips, "avsed clips retry private"),
         (features, commands.check_features, "avsed features check"),
         (features, commands.show_features, "avsed features show Y00pbt6aJV8Y_350.000_360.000"),
+        (store, commands.clean_store, "avsed store clean --yes"),
         (avsed, commands.train_shard, "avsed train --shard 3/8"),
         (avsed, commands.run_predict, "avsed predict dog.ogg", trained),
         (avsed, completion, 'eval "$(avsed completion -s bash)"'),

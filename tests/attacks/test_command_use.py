@@ -26,7 +26,15 @@ from tests.helpers.models import write_model
 from tests.helpers.shards import write_features
 from tests.helpers.user_folder import write_lists, write_set_up
 
-VERBS = ("metadata check", "clips retry", "features check", "features show", "train", "predict")
+VERBS = (
+    "metadata check",
+    "clips retry",
+    "features check",
+    "features show",
+    "store clean",
+    "train",
+    "predict",
+)
 AVSED = (sys.executable, "-m", "avsed.cli")
 
 
@@ -105,6 +113,7 @@ def test_help_loads_no_large_library() -> None:
         ("features show x", "data/features: has no features of x"),
         ("features show x --out y", "y: cannot be drawn (its extension names no format)"),
         ("features show x --out .", ".: cannot be drawn (is a folder)"),
+        ("store clean", "params.yaml: no such file; run avsed in the folder of the project"),
         ("train", "Missing option '--shard' (see `avsed train --help`)"),
         ("train --shard 9/8", "Invalid value for '--shard': '9/8' is not I/N, such as 1/8 "),
         ("train --shard 1/8", "params.yaml: no such file; run avsed in the folder of the project"),
@@ -380,6 +389,7 @@ def test_an_interrupt_at_any_moment_is_one_line_and_status_130(
         "clips retry",
         "features check",
         "features show a",
+        "store clean",
         "train --shard 1/2",
         "predict a.mp4 --model visual --html a.html --out out",
     )

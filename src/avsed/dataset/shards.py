@@ -23,7 +23,7 @@ from avsed.runtime.store import store_dir
 CLIPS_PER_SHARD = 256
 
 # HDF5's own shuffle filter, then Zstandard (filter 32015). Unlike Blosc, it compresses the whole
-# clip at once, so that repeated images take almost no room. Higher levels are slower, not smaller.
+# clip at once, so that repeated images take almost no room. Higher levels only take more time.
 COMPRESSION = {"shuffle": True, **hdf5plugin.Zstd(clevel=1)}
 Provenance = Mapping[str, str | int | float]
 

@@ -59,6 +59,17 @@ def _remove_leftovers(parent: Path) -> None:
             continue
 
 
+def is_locked(path: Path) -> bool:
+    """Return whether a process holds a lock file."""
+    try:
+        with FileLock(path, timeout=0):
+            return False
+    except Timeout:
+        return True
+    except FileNotFoundError:  # its folder was deleted in the meantime
+        return False
+
+
 def append_checksum(path: Path) -> None:
     """Append the SHA-256 of a finished file to it."""
     with path.open("r+b") as file:

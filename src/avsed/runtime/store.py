@@ -11,6 +11,8 @@ from pathlib import Path
 
 from avsed.runtime.files import atomic_write
 
+KEY_LENGTH = 64  # hexadecimal digits of SHA-256
+
 # Code that affects no result: editing it changes no key and runs no stage.
 _EXEMPT_MODULES = frozenset(
     {"avsed", "avsed.cli", "avsed.commands", "avsed.config", "avsed.errors", "avsed.params"}

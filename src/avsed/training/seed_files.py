@@ -9,19 +9,23 @@ from typing import Any
 
 import torch
 
+from avsed.errors import AvsedError
 from avsed.model.card import ModelCard
 from avsed.model.crnn import embedding_dims
 from avsed.model.files import read_student_weights, save_weights
 from avsed.params import Fusion, Train
 from avsed.runtime.device import choose_device, choose_dtype
 from avsed.runtime.files import append_checksum, atomic_write, verify_checksum
-from avsed.runtime.store import work_key
+from avsed.runtime.store import KEY_LENGTH, work_key
 from avsed.training.batches import TrainingData
 from avsed.training.curves import curve_to_json
 from avsed.training.seed_group import SeedGroup
 
 # The code that decides a seed's weights. An edit of anything else must not train seeds again.
 SEED_CODE = ("avsed.training.mean_teacher", "avsed.training.seed_group")
+
+# Suffix of a file named like a variant: the name of the folder of its seeds that trained last.
+_LAST = ".last"
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,11 @@ class SeedFiles:
     def checkpoint_path(self, seeds: Sequence[int]) -> Path:
         """Return the path of the checkpoint of seeds that train together."""
         return self.folder / f"seeds-{'-'.join(f'{seed:02d}' for seed in seeds)}.checkpoint"
+
+    def save_as_last(self) -> None:
+        """Record the folder as the last of its variant, so that `avsed store clean` keeps it."""
+        with atomic_write(self.folder.parent / f"{'+'.join(self.card.kinds)}{_LAST}") as part:
+            part.write_text(self.folder.name, "utf-8")
 
     def unfinished(self, seeds: Sequence[int]) -> list[int]:
         """List which of the seeds that train together have to be trained."""
@@ -109,6 +118,26 @@ class SeedFiles:
             f"{'+'.join(self.card.kinds)}, seed {seed}: excluded: costs became NaN or infinite by "
             f"step {group.diverged[seed]:,}"
         )
+
+
+def last_folders(models: Path) -> set[str]:
+    """Return the names of the folders of all variants' seeds that trained last.
+
+    Args:
+        models: the folder of all seeds in the store.
+
+    Raises:
+        AvsedError: if they cannot be read.
+    """
+    folders = set()
+    for path in models.glob(f"*{_LAST}"):
+        name = path.read_text("utf-8", errors="replace")
+        if len(name) != KEY_LENGTH:
+            raise AvsedError(
+                f"{path}: is damaged; `dvc repro -f train@{path.stem}` writes it again"
+            )
+        folders.add(name)
+    return folders
 
 
 def seed_files(data: TrainingData, fusion: Fusion, params: Train, store: Path) -> SeedFiles:

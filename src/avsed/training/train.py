@@ -126,6 +126,7 @@ def train_seeds(
     """
     device = choose_device()
     files = seed_files(data, fusion, params, store)
+    files.save_as_last()
     n_per_run = _seeds_per_run(params, data.kinds, device, len(seeds))
     runs = [seeds[start : start + n_per_run] for start in range(0, len(seeds), n_per_run)]
     unfinished = [left for left in map(files.unfinished, runs) if left]

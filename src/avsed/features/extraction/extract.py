@@ -25,6 +25,7 @@ from avsed.features.extraction.shard_plan import (
     plan_shards,
     recover_shards,
     save_keys,
+    save_plan,
     shard_key,
 )
 from avsed.features.extractor import Extractor, FeatureSpec, Recipe
@@ -95,6 +96,8 @@ def extract_features(
                 why = explain_missing(specs[kind], shards, modules=recipes[kind].modules)
                 print(f"{kind}: {len(shards)} of {len(plans[kind])} shards to make: {why}")
         _require_room(specs, plans, missing, out_dir)
+        for kind, shards in plans.items():
+            save_plan(kind, shards)
         work = _by_number(missing)
         if cluster and work:
             calls = [(recipes, shards, clips_dir.resolve(), software) for shards in work]

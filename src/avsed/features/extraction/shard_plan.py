@@ -9,10 +9,14 @@ from pathlib import Path
 
 from avsed.dataset.clips import ClipRecord
 from avsed.dataset.shards import is_valid_shard, read_origin
+from avsed.errors import AvsedError
 from avsed.features.extractor import FeatureSpec
 from avsed.runtime.files import atomic_write, work_folder
 from avsed.runtime.last_commit import OutOfReachError, open_last_commit
 from avsed.runtime.store import code_key, store_dir, work_key
+
+# Keys of the shards of a kind's last finished extraction, and of the one that was started last.
+_LAST, _PLANNED = "last.json", "planned.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,9 +144,40 @@ def explain_missing(
     return ", ".join(f"{reason} ({count})" for reason, count in reasons.most_common())
 
 
+def save_plan(kind: str, shards: Sequence[PlannedShard]) -> None:
+    """Save the keys of an extraction that starts, so that `avsed store clean` keeps its shards."""
+    _save(_folder(kind, store_dir()) / _PLANNED, shards)
+
+
 def save_keys(kind: str, shards: Sequence[PlannedShard]) -> None:
-    """Save the keys of the shards, so that the next extraction can explain changes."""
-    with atomic_write(_last_path(kind)) as part:
+    """Save the keys of a finished extraction, so that the next one can explain changes."""
+    _save(_folder(kind, store_dir()) / _LAST, shards)
+
+
+def saved_keys(folder: Path) -> set[str]:
+    """Return the keys of a kind's last finished extraction, and of the one started last.
+
+    Args:
+        folder: the folder of the kind in the store.
+
+    Raises:
+        AvsedError: if they cannot be read.
+    """
+    keys: set[str] = set()
+    for path in (folder / _LAST, folder / _PLANNED):
+        try:
+            keys.update(json.loads(path.read_text("utf-8")).values())
+        except FileNotFoundError:
+            continue
+        except (ValueError, AttributeError):
+            raise AvsedError(
+                f"{path}: is damaged; `dvc repro -f extract` writes it again"
+            ) from None
+    return keys
+
+
+def _save(path: Path, shards: Sequence[PlannedShard]) -> None:
+    with atomic_write(path) as part:
         part.write_text(json.dumps({str(shard.number): shard.key for shard in shards}), "utf-8")
 
 
@@ -168,14 +203,11 @@ def _reason(spec: FeatureSpec, shard: PlannedShard, last_key: str | None, code: 
 
 def _last_keys(kind: str) -> Mapping[str, str]:
     try:
-        keys: dict[str, str] = json.loads(_last_path(kind).read_text("utf-8"))
+        path = _folder(kind, store_dir()) / _LAST
+        keys: dict[str, str] = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
         return {}
     return keys
-
-
-def _last_path(kind: str) -> Path:
-    return _folder(kind, store_dir()) / "last.json"
 
 
 def _folder(kind: str, store: Path) -> Path:
