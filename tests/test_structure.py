@@ -17,8 +17,7 @@ STAGES: dict[str, Any] = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
 LAYERS = """
 cli
 commands
-store_cleaning
-report prediction
+report prediction store
 training evaluation zero_shot
 features model sources
 dataset config

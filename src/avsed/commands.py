@@ -150,7 +150,7 @@ def clean_store(yes: bool, quiet: bool) -> None:
     """
     from avsed.config import load_params
     from avsed.runtime.store import store_dir
-    from avsed.store_cleaning import describe_unused, find_unused, hold_store, remove_unused
+    from avsed.store.cleaning import describe_unused, find_unused, hold_store, remove_unused
 
     load_params()  # fails in any other folder
     store = store_dir()

@@ -1,0 +1,1 @@
+"""Cleaning of the store of unfinished and finished work; `runtime/store.py` is the store."""
