@@ -14,7 +14,7 @@ from torchvision.models import efficientnet_b0 as torchvision_b0
 from avsed.config import load_params
 from avsed.errors import AvsedError
 from avsed.features.extractor import Extractor
-from avsed.features.kinds import KINDS, make_recipes
+from avsed.features.kinds import KINDS, make_recipes, require_weights
 from avsed.features.networks import efficientnet_b0
 from avsed.features.pretrained import sound_extractor
 from avsed.features.weights.load import load_weights
@@ -128,3 +128,14 @@ def test_a_kind_that_there_is_not_is_refused() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_kind_is_called_what_its_features_say(kind: str) -> None:
     assert extractor(kind).spec.kind == kind
+
+
+def test_weights_that_do_not_fit_are_refused_before_any_clip(tmp_path: Path) -> None:
+    path = tmp_path / "own.pth"
+    torch.save(nn.Linear(2, 3).state_dict(), path)
+    params = load_params(ROOT / "params.yaml")
+    visual = params.visual.model_copy(update={"weights": str(path)})
+    own = params.model_copy(update={"visual": visual})
+    require_weights(["spectral"], own)
+    with pytest.raises(AvsedError, match=r"own.pth: is not a state dict of EfficientNetLite0"):
+        require_weights(["spectral", "spectral+visual"], own)

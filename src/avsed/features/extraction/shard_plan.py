@@ -119,7 +119,8 @@ def recover_shards(
                 committed.take(folder / shard.file_name, copy)
             except FileNotFoundError:
                 continue
-            except OutOfReachError:
+            except OutOfReachError as error:
+                print(f"{spec.kind}: shards of the last commit are out of reach ({error})")
                 break
             if is_valid_shard(copy, shard.key):
                 copy.replace(shard.path)
