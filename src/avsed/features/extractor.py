@@ -21,7 +21,9 @@ class ClipInputs:
 
     Attributes:
         rows: (n, ...) distinct inputs.
-        index: (m,) the row of each of the clip's first m frames; the frames after them are 0.
+        index: (m,) the output for each of the clip's first m frames; the frames after them are 0.
+            A row has one output unless `Extractor.embed` returns several per row; the outputs of
+            all rows of the clip are counted in order.
     """
 
     rows: Tensor
@@ -64,7 +66,8 @@ class Extractor:
         sample_rate: of its audio, in Hz; None if it uses images.
         each_image: the front end of an image; None if it uses audio.
         prepare: decoded media and the clip's duration (seconds) to the network's inputs.
-        embed: (batch_size, ...) rows to their features, (batch_size, dims).
+        embed: (batch_size, ...) rows to their outputs, (batch_size, dims), or (batch_size, n,
+            dims) for n outputs per row.
         batch_size: rows.
     """
 

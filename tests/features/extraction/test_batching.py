@@ -65,6 +65,37 @@ def test_rows_of_several_clips_share_batches_and_come_back_to_their_own(
     assert sizes == [batch_size] * -(-n_rows // batch_size)
 
 
+@pytest.mark.parametrize("batch_size", [1, 2, 5])
+def test_a_row_may_have_an_output_for_each_of_several_frames(
+    batch_size: int, tmp_path: Path
+) -> None:
+    # Clip n has n rows, of two frames each.
+    paths = []
+    for n in range(1, 4):
+        paths.append(tmp_path / f"clip-{n}.wav")
+        soundfile.write(paths[-1], np.zeros(1000 * n), RATE)
+
+    def prepare(media: Media[object], duration: float) -> ClipInputs:
+        n = len(media.waveforms[RATE]) // 1000
+        return ClipInputs(rows=10.0 * n + torch.arange(n)[:, None], index=np.arange(2 * n))
+
+    def network(rows: Tensor) -> Tensor:
+        return torch.stack([rows, rows + 0.5], 1)
+
+    spec = FeatureSpec(kind="auditory", stream="audio", n_frames=7, dims=1, provenance={})
+    extractor = Extractor(
+        spec=spec,
+        sample_rate=RATE,
+        each_image=None,
+        prepare=prepare,
+        embed=network,
+        batch_size=batch_size,
+    )
+    found = embed({"auditory": extractor}, paths)["auditory"]
+    assert found["clip-1"][:, 0].tolist() == [10, 10.5, 0, 0, 0, 0, 0]
+    assert found["clip-3"][:, 0].tolist() == [30, 30.5, 31, 31.5, 32, 32.5, 0]
+
+
 def with_few_rows(extractor: Extractor, n_rows: int) -> Extractor:
     """Give a network the first rows of each clip only, whose number takes its time."""
 
@@ -77,13 +108,15 @@ def with_few_rows(extractor: Extractor, n_rows: int) -> Extractor:
 
 @pytest.mark.slow
 def test_a_clips_features_do_not_depend_on_the_clips_beside_it(tmp_path: Path) -> None:
-    # The first batch of a network ends within the second clip.
+    # The first batch of a network ends within the second clip, except for `auditory`, whose batch
+    # is one clip.
     extractors = {
         "spectral": extractor("spectral"),
-        "auditory": with_few_rows(extractor("auditory"), 20),
+        "auditory": extractor("auditory"),
+        "auditory_centered": with_few_rows(extractor("auditory_centered"), 20),
         "visual": with_few_rows(extractor("visual"), 20),
     }
-    assert all(20 < extractors[kind].batch_size < 40 for kind in ("auditory", "visual"))
+    assert all(20 < extractors[kind].batch_size < 40 for kind in ("auditory_centered", "visual"))
     paths = [tmp_path / f"clip-{n}.mp4" for n in range(3)]
     for n, path in enumerate(paths):
         scene: dict[str, Any] = {"duration": 2.0 + n, "events": (), "background_level": -30.0}

@@ -206,7 +206,7 @@ class Batcher:
             start += len(own)
             spec = self.extractor.spec
             features = np.zeros((spec.n_frames, spec.dims), dtype=np.float16)
-            features[: len(inputs.index)] = own[inputs.index]
+            features[: len(inputs.index)] = own.reshape(-1, spec.dims)[inputs.index]
             self.features[clip_id] = features
         self.outputs = [outputs[start:]]
 
