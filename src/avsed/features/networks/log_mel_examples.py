@@ -20,7 +20,25 @@ MEL_RANGE = (125.0, 7500.0)  # Hz
 EXAMPLE_FRAMES = 96  # of 10 ms: the networks see 0.96 s
 # Section 4.2: examples overlap by 900 ms. Example k thus starts at 0.06 k seconds, frame k at
 # 0.06624 k; `centered` places the middle of example k at the onset of frame k instead.
-PAPER_EXAMPLE_HOP = 960  # samples, 60 ms
+PAPER_EXAMPLE_HOP = 6  # frames of 10 ms
+
+
+def log_mel_frames(waveform: NDArray[np.float32], *, log_offset: float) -> NDArray[np.float32]:
+    """Compute the log-mel frames of all examples in the paper's alignment, each frame once.
+
+    Example k consists of the frames from 6 k to 6 k + 96.
+
+    Args:
+        waveform: (n_samples,) at `SAMPLE_RATE`, at most 10 s; full scale is 1.
+        log_offset: added to magnitudes before the logarithm; differs between the networks.
+
+    Returns:
+        (996, 64).
+    """
+    padded = np.zeros(n_samples(CLIP_DURATION, SAMPLE_RATE), dtype=np.float32)
+    padded[: len(waveform)] = waveform
+    n_frames = (N_FRAMES - 1) * PAPER_EXAMPLE_HOP + EXAMPLE_FRAMES
+    return _log_mel(padded, HOP_LENGTH * np.arange(n_frames), log_offset)
 
 
 def log_mel_examples(
@@ -40,26 +58,34 @@ def log_mel_examples(
     Returns:
         (151, 96, 64).
     """
-    clip_length = n_samples(CLIP_DURATION, SAMPLE_RATE)
-    margin = EXAMPLE_FRAMES * HOP_LENGTH // 2 if alignment == "centered" else 0
-    padded = np.zeros(clip_length + 2 * margin, dtype=np.float32)
+    if alignment == "paper":
+        frames = log_mel_frames(waveform, log_offset=log_offset)
+        windows = np.lib.stride_tricks.sliding_window_view(frames, EXAMPLE_FRAMES, axis=0)
+        return np.ascontiguousarray(windows[::PAPER_EXAMPLE_HOP].transpose(0, 2, 1))
+    margin = EXAMPLE_FRAMES * HOP_LENGTH // 2
+    padded = np.zeros(n_samples(CLIP_DURATION, SAMPLE_RATE) + 2 * margin, dtype=np.float32)
     padded[margin : margin + len(waveform)] = waveform
-    if alignment == "centered":
-        starts = np.rint(np.arange(N_FRAMES) * FRAME_HOP * SAMPLE_RATE).astype(int)
-    else:
-        starts = np.arange(N_FRAMES) * PAPER_EXAMPLE_HOP
-
-    # Examples overlap by 90 of 96 frames in the paper's alignment; each frame is computed once.
+    starts = np.rint(np.arange(N_FRAMES) * FRAME_HOP * SAMPLE_RATE).astype(int)
+    # The starts are 1059.9 samples apart, not a multiple of `HOP_LENGTH`: overlapping examples have
+    # few frames in common (some of those that are 8 apart). Each frame is computed once.
     frame_starts, index = np.unique(
         starts[:, None] + HOP_LENGTH * np.arange(EXAMPLE_FRAMES), return_inverse=True
     )
-    windows = np.lib.stride_tricks.sliding_window_view(padded, WINDOW_LENGTH)[frame_starts]
+    log_mel = _log_mel(padded, frame_starts, log_offset)
+    return log_mel[index.reshape(N_FRAMES, EXAMPLE_FRAMES)]
+
+
+def _log_mel(
+    padded: NDArray[np.float32], starts: NDArray[np.intp], log_offset: float
+) -> NDArray[np.float32]:
+    """Compute the log-mel spectrum of the frames that start at these samples, (n, 64)."""
+    frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW_LENGTH)[starts]
     fft_length = 512  # the window's next power of two
     # The reference's Hann window is periodic: numpy's symmetric one without its last point.
     hann = np.hanning(WINDOW_LENGTH + 1)[:-1].astype(np.float32)
-    magnitudes = np.abs(np.fft.rfft(windows * hann, fft_length))
-    log_mel = np.log(magnitudes @ _mel_filters(fft_length) + log_offset).astype(np.float32)
-    return log_mel[index.reshape(N_FRAMES, EXAMPLE_FRAMES)]
+    magnitudes = np.abs(np.fft.rfft(frames * hann, fft_length))
+    log_mel: NDArray[np.float32] = np.log(magnitudes @ _mel_filters(fft_length) + log_offset)
+    return log_mel.astype(np.float32)
 
 
 def _mel_filters(fft_length: int) -> NDArray[np.float64]:
