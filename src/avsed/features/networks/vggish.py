@@ -84,7 +84,7 @@ class Vggish(nn.Module):
         """Embed the overlapping examples of a clip, and compute once what they share.
 
         For the 996 frames of a clip on an x86 CPU, the embeddings are bit-identical to those that
-        `forward` computes of all examples. Other devices, and small inputs (fewer than 320 frames
+        `forward` computes of all examples. Other devices, and small inputs (up to 320 frames
         in float32 with PyTorch 2.14), use kernels that round differently for different shapes.
 
         Args:

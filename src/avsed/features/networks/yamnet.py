@@ -74,20 +74,24 @@ class _Convolution(nn.Module):
         self, n_inputs: int, width: int, *, kernel_size: int, stride: int = 1, groups: int = 1
     ) -> None:
         super().__init__()
+        # TensorFlow's padding "same" of the even sizes here: a stride of 2 pads the end only.
+        self.pads_end = stride == 2
         self.convolution = nn.Conv2d(
-            n_inputs, width, kernel_size, stride, groups=groups, bias=False
+            n_inputs,
+            width,
+            kernel_size,
+            stride,
+            padding=0 if self.pads_end else kernel_size // 2,
+            groups=groups,
+            bias=False,
         )
         self.norm = nn.BatchNorm2d(width, eps=_NORM_EPSILON)
-        # TensorFlow's padding "same" of the even sizes here: a stride of 2 pads one side only.
-        before = int(kernel_size == 3 and stride == 1)
-        after = int(kernel_size == 3)
-        self.padding = (before, after, before, after)
 
     def forward(self, maps: Tensor) -> Tensor:
         """Apply the layers to (N, n_inputs, height, width) maps."""
-        if any(self.padding):
-            maps = functional.pad(maps, self.padding)
-        return functional.relu(self.norm(self.convolution(maps)))
+        if self.pads_end:
+            maps = functional.pad(maps, (0, 1, 0, 1))
+        return functional.relu(self.norm(self.convolution(maps)), inplace=True)
 
 
 def _read_state(wheel: ZipFile) -> Mapping[str, Tensor]:
