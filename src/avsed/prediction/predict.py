@@ -156,21 +156,26 @@ def predict(model: Detector, path: Path, *, shows_progress: bool = True) -> Pred
         raise AvsedError(f"{path}: cannot be decoded ({error}); convert or repair it") from None
     if not all(np.isfinite(window.frame_scores).all() for window in scores):
         raise AvsedError(f"{path}: its scores are NaN or infinite; train the model again")
+    return _decide(model, path, record, scores)
+
+
+def _decide(
+    model: Detector, path: Path, record: ClipRecord, scores: Sequence[_WindowScores]
+) -> Prediction:
+    """Join the scores of a file's windows, and decide on tags and events."""
     duration = max(frame_onset(window.first_frame) + window.duration for window in scores)
     frame_scores = join_windows([(window.first_frame, window.frame_scores) for window in scores])
     clip_scores = np.max([window.clip_scores for window in scores], axis=0)
     classes = model.classes
-    thresholds = model.decisions
+    of_tags, of_events = (
+        np.array([thresholds[label] for label in classes])
+        for thresholds in (model.decisions.tags, model.decisions.events)
+    )
     decisions = decide(
         frame_scores,
-        threshold=np.array([thresholds.events[label] for label in classes]),
-        median_filter_frames=thresholds.median_filter_frames,
+        threshold=of_events,
+        median_filter_frames=model.decisions.median_filter_frames,
         n_valid=len(frame_scores),
-    )
-    tags = decide_tags(
-        clip_scores,
-        threshold=np.array([thresholds.tags[label] for label in classes]),
-        classes=classes,
     )
     return Prediction(
         path=path,
@@ -180,7 +185,7 @@ def predict(model: Detector, path: Path, *, shows_progress: bool = True) -> Pred
         classes=classes,
         frame_scores=frame_scores,
         clip_scores=clip_scores,
-        tags=tags,
+        tags=decide_tags(clip_scores, threshold=of_tags, classes=classes),
         events=decisions_to_events(decisions, classes=classes, duration=duration),
         warning=scores[-1].warning,
     )

@@ -15,10 +15,7 @@ from avsed.prediction.files import (
     write_events,
     write_prediction,
 )
-from avsed.prediction.page import write_page
-from avsed.prediction.plot import plot_prediction
 from avsed.prediction.predict import Detector, predict
-from avsed.runtime.figure_file import require_drawable
 from avsed.runtime.process import say_error
 
 
@@ -69,9 +66,13 @@ def predict_files(
                 write_prediction(prediction, out_dir)
                 write_events(events, out_dir)
         if plot_path:
+            from avsed.prediction.plot import plot_prediction  # matplotlib takes half a second
+
             with _writing(plot_path):
                 plot_prediction(prediction, plot_path)
         if page_path:
+            from avsed.prediction.page import write_page
+
             with _writing(page_path):
                 write_page(prediction, page_path)
     if n_failed and len(paths) > 1:
@@ -94,6 +95,8 @@ def _require_places(
         with _writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
     if plot_path:
+        from avsed.runtime.figure_file import require_drawable
+
         require_drawable(plot_path)
     for path in paths:
         if out_dir and set(path.name).intersection("\t\n\r"):

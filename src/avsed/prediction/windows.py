@@ -1,8 +1,8 @@
 """Decode media of any length, a window of 10 s at a time (Section 4.2).
 
-Windows lie on one grid of frames, and each is what `read_media` gives of a clip: the same filters
-of ffmpeg, run once over the whole file. A window is decoded when it is requested, so an hour takes
-no more memory than a minute.
+All windows lie on one grid of frames. A window has the samples and images that `read_media` decodes
+of a clip, by the same filters of ffmpeg, which run once over the whole file. A window is decoded
+when it is requested, so an hour takes no more memory than a minute.
 """
 
 import itertools
