@@ -5,7 +5,7 @@ BIN := $(CURDIR)/.venv/bin
 # DVC runs the stages with the first python in PATH.
 RUN := PATH="$(BIN):$$PATH"
 
-.PHONY: demo demo-small test lint install
+.PHONY: demo demo-small test lint findings install
 
 # From nothing to the metrics table, on synthesized clips.
 demo: install
@@ -28,6 +28,10 @@ lint: install
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 	$(RUN) mypy
+
+# What libraries do otherwise than one would guess; not part of the tests.
+findings:
+	@for script in findings/*.sh; do echo $$script; bash $$script || exit 1; done
 
 install: .venv/installed
 

@@ -1,40 +1,40 @@
 """All kinds of features by name: the paper's three, and further ones."""
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, cast
+from collections.abc import Iterable, Mapping
+from importlib import import_module
+from typing import cast
 
 from avsed.errors import AvsedError
-from avsed.features import spectral
-from avsed.features.extractor import Extractor, Recipe
-from avsed.features.networks import efficientnet_b0, efficientnet_lite0, vgg16, vggish, yamnet
+from avsed.features.extractor import Recipe
 from avsed.params import Auditory, Params, Section, Visual
 
-Maker = Callable[[Any], Extractor]  # from the kind's section of the parameters
-
-_AUDITORY: Mapping[str, Maker] = {
-    "vggish": vggish.make_extractor,
-    "yamnet": yamnet.make_extractor,
+_AUDITORY = {
+    "vggish": "avsed.features.networks.vggish",
+    "yamnet": "avsed.features.networks.yamnet",
 }
-_VISUAL: Mapping[str, Maker] = {
-    "vgg16": vgg16.make_extractor,
-    "efficientnet_lite0": efficientnet_lite0.make_extractor,
+_VISUAL = {
+    "vgg16": "avsed.features.networks.vgg16",
+    "efficientnet_lite0": "avsed.features.networks.efficientnet_lite0",
 }
-# Kind to what makes its extractor: one function, or one for each `network` of its section.
-KINDS: Mapping[str, Maker | Mapping[str, Maker]] = {
-    "spectral": spectral.make_extractor,
+# Kind to the module whose function `make_extractor` takes the kind's section of the parameters: one
+# module, or one for each `network` of the section. Modules are imported when they are used, because
+# torchvision takes as long to import as torch.
+KINDS: Mapping[str, str | Mapping[str, str]] = {
+    "spectral": "avsed.features.spectral",
     "auditory": _AUDITORY,
     "visual": _VISUAL,
     # Beside `auditory` in one table, it shows the effect of the paper's alignment.
     "auditory_centered": _AUDITORY,
-    "visual_efficientnet": efficientnet_b0.make_extractor,
+    "visual_efficientnet": "avsed.features.networks.efficientnet_b0",
 }
 
 
 def make_recipe(kind: str, params: Section) -> Recipe:
     """Return the recipe of a kind of `KINDS`."""
-    makers = KINDS[kind]
-    maker = makers if callable(makers) else makers[cast(Auditory | Visual, params).network]
-    return Recipe(kind, maker, params)
+    module = KINDS[kind]
+    if not isinstance(module, str):
+        module = module[cast(Auditory | Visual, params).network]
+    return Recipe(kind, import_module(module).make_extractor, params)
 
 
 def make_recipes(variants: Iterable[str], params: Params) -> dict[str, Recipe]:

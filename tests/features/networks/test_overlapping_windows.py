@@ -34,8 +34,15 @@ def test_layers_see_each_window_with_its_own_padding(
     torch.testing.assert_close(computed.movedim(-1, 1), expected, rtol=1e-12, atol=1e-12)
 
 
-def test_windows_without_rows_to_share_are_refused() -> None:
-    # Of 8 rows, 2 at each end depend on the padding, and of the 4 after the pooling all do.
-    layers = small_network(n_convolutions=(3, 1))
-    with pytest.raises(ValueError, match="windows of 4 rows share too few of them"):
-        apply_to_windows(layers, torch.zeros(30, 8, dtype=torch.float64), n_rows=8, hop=2)
+@pytest.mark.parametrize(("n_convolutions", "n_rows"), [(1, 4), (2, 6), (3, 8), (4, 10)])
+@torch.inference_mode()
+def test_windows_that_are_too_short_are_refused(n_convolutions: int, n_rows: int) -> None:
+    layers = small_network(n_convolutions=(n_convolutions,))
+    sequence = torch.randn(30, 8, dtype=torch.float64)
+    windows = torch.stack([sequence[start : start + n_rows] for start in range(30 - n_rows + 1)])
+    computed = apply_to_windows(layers, sequence, n_rows=n_rows, hop=1)
+    torch.testing.assert_close(
+        computed.movedim(-1, 1), layers(windows[:, None]), rtol=1e-12, atol=1e-12
+    )
+    with pytest.raises(ValueError, match=f"windows have {n_rows - 2} rows, too few of which"):
+        apply_to_windows(layers, sequence, n_rows=n_rows - 2, hop=1)

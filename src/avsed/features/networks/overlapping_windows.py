@@ -2,13 +2,13 @@
 
 A window of a longer sequence is padded with zeros. Only the rows (of time) near its first and its
 last row depend on this padding: one row at each end after the first convolution, one more after
-every further one, half as many after a pooling. All other rows are equal in all windows that
-contain them. They are computed once, by convolutions over the whole sequence.
+every further one, and half as many (rounded up) after a pooling. All other rows are equal in all
+windows that contain them. They are computed once, by convolutions over the whole sequence.
 
-A pooling halves the rows of a window, beginning at its first row. Where windows begin at even and
-at odd rows, the sequence keeps all its rows, and the rows of a window are then every second of it:
-convolutions skip the others by their dilation (the algorithme à trous: Holschneider et al., 1989;
-for the windows of a network, Giusti et al., 2013).
+A pooling halves the rows of a window, starting with its first row. If windows start at even and at
+odd rows of the sequence, the sequence keeps all its rows, and the rows of a window are then every
+second row of it. Convolutions skip the others by dilation (algorithme a trous; for windows of a
+network: Li et al., 2014, arXiv:1412.4526).
 """
 
 from collections.abc import Iterable
@@ -55,12 +55,14 @@ def apply_to_windows(
     Args:
         layers: convolutions of 3 x 3 padded by 1, max poolings of 2 x 2 and element-wise layers.
         sequence: (T, W), the rows of all windows.
-        n_rows: of a window, a multiple of 2 for each pooling. Rows that do not depend on the
-            padding must remain until the last layer.
+        n_rows: of a window, divisible by 2 for each pooling.
         hop: rows from one window to the next.
 
     Returns:
-        (N, rows, bins, channels), the maps that the layers compute of the N windows, each alone.
+        (N, rows, bins, channels), the maps that the layers compute of each window alone.
+
+    Raises:
+        ValueError: if almost all rows of a window depend on the padding.
     """
     rows = sequence.unsqueeze(-1)
     nothing = rows.unfold(0, n_rows, hop).movedim(-1, 1)[:, :0]
@@ -93,8 +95,8 @@ def _convolve(maps: _Maps, layer: nn.Conv2d) -> _Maps:
 
     n_edge = maps.top.shape[1]
     end = maps.n_rows - n_edge
-    if end - n_edge < 2:
-        raise ValueError(f"windows of {maps.n_rows} rows share too few of them")
+    if end - n_edge < 4:  # two for `top` and `bottom` each; two remain, and a pooling takes them
+        raise ValueError(f"windows have {maps.n_rows} rows, too few of which are shared")
     zeros = torch.zeros_like(maps.shared(0, 1))
     top = torch.cat([zeros, maps.top, maps.shared(n_edge, n_edge + 2)], 1)
     bottom = torch.cat([maps.shared(end - 2, end), maps.bottom, zeros], 1)
