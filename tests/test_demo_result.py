@@ -55,3 +55,10 @@ def test_spectral_is_far_above_constant_and_random_scores(
     by_chance = {share: score_by_chance(*test_clips, share) for share in (0.1, 0.2, 0.5, 1.0)}
     assert 10 < by_chance[0.1] < by_chance[1.0] < 40  # 1.0 is the constant score
     assert table["spectral"]["clip_f1"] > max(by_chance.values()) + 20
+
+
+def test_pretrained_features_help(table: dict[str, dict[str, float]]) -> None:
+    assert all(scores["clip_f1"] > 0 for scores in table.values())
+    fused = json.loads(committed("metrics/intervals.json"))["spectral+auditory+visual"]
+    for metric in ("clip_f1", "segment_f1"):
+        assert fused[metric]["difference_low"] > 0  # compared with spectral
