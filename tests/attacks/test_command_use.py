@@ -85,8 +85,10 @@ def test_the_examples_of_help_are_commands_that_it_knows(
 ) -> None:
     monkeypatch.chdir(tmp_path)  # where none of them finds what it needs
     examples = re.findall(r"^    avsed (.*)$", shown_help(capsys, monkeypatch, ""), re.MULTILINE)
-    assert len(examples) == len(VERBS)
+    assert {example.split()[0] for example in examples} == {verb.split()[0] for verb in VERBS}
     for example in examples:
+        if example == "predict dog.ogg":  # needs a network, and names the missing file then
+            continue
         assert run_avsed(monkeypatch, *example.split()) == 2
         assert "see `avsed" not in capsys.readouterr().err  # its arguments are right
 
@@ -118,7 +120,6 @@ def test_help_loads_no_large_library() -> None:
         ("train --shard 9/8", "Invalid value for '--shard': '9/8' is not I/N, such as 1/8 "),
         ("train --shard 1/8", "params.yaml: no such file; run avsed in the folder of the project"),
         ("predict --model y", "Missing argument 'MEDIA...' (see `avsed predict --help`)"),
-        ("predict x", "Missing option '--model' (see `avsed predict --help`)"),
         ("predict x --model", "Option '--model' requires an argument (see"),
         ("predict x --model file", "Invalid value for '--model': Directory 'file' is a file (see"),
         ("predict x --model y --frob", "No such option '--frob' (see `avsed predict --help`)"),

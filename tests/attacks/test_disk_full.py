@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from avsed.config import load_params, load_variants
-from avsed.dataset.annotations import AnnotatedClip, write_classes, write_list
+from avsed.dataset.annotations import AnnotatedClip, Event, write_classes, write_list
 from avsed.dataset.clips import read_clips
 from avsed.dataset.inspection import inspect_clip
 from avsed.dataset.media import Media
@@ -74,7 +74,8 @@ def inputs(tmp_path_factory: pytest.TempPathFactory, clip_path: Path) -> Path:
     (folder / "media").mkdir()
     write_classes(folder / "metadata", CLASSES)
     for split, clip_ids in LISTED.items():
-        clips = [AnnotatedClip(clip_id=name, tags=("Cat",), events=()) for name in clip_ids]
+        cat = (Event(onset=1.0, offset=3.0, label="Cat"),)
+        clips = [AnnotatedClip(clip_id=name, tags=("Cat",), events=cat) for name in clip_ids]
         write_list(folder / "metadata", split, clips)
         for name in clip_ids:
             shutil.copy(clip_path, folder / "media" / f"{name}.mp4")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from torch import Tensor
 
 from avsed.config import load_params
 from avsed.dataset.clips import ClipRecord
@@ -114,9 +115,15 @@ def make_extractor(params: Spectral | Auditory | Visual) -> Extractor:
     real = extractor(KINDS[type(params)])
     if isinstance(params, Spectral):  # which has no network
         return real
-    return replace(
-        real, embed=lambda rows: rows.flatten(1).mean(1, keepdim=True).expand(-1, real.spec.dims)
-    )
+    dims, n_frames = real.spec.dims, real.spec.n_frames
+
+    def embed(rows: Tensor) -> Tensor:
+        means = rows.flatten(1).mean(1)
+        if isinstance(params, Auditory):  # a row is a whole clip
+            return means[:, None, None].expand(-1, n_frames, dims)
+        return means[:, None].expand(-1, dims)
+
+    return replace(real, embed=embed)
 
 
 @pytest.mark.parametrize("kind", ALL)

@@ -243,7 +243,7 @@ TRAINING = SHORT.model_copy(update={"steps": 60, "n_seeds": 4, "seeds_per_run": 
 
 def train(out_dir: Path) -> dict[str, bytes]:
     train_variant(open_short_data, FUSION, TRAINING, out_dir=out_dir, curve_dir=out_dir / "curve")
-    return {path.name: path.read_bytes() for path in out_dir.glob("seed-*")}
+    return {path.name: path.read_bytes() for path in (out_dir / "seeds").glob("seed-*")}
 
 
 @pytest.mark.slow

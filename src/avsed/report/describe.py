@@ -85,7 +85,7 @@ def _render(
     lines = [
         f"# {variant}",
         "",
-        "A model of avsed for audio tagging and sound event detection, of "
+        "A model of avsed for audio tagging and sound event detection. Set-up: "
         f"{describe_setup(params, [variant])}.",
         "",
         "```sh",
@@ -102,16 +102,7 @@ def _render(
         "",
         "## Classes and thresholds",
         "",
-        f"Frame decisions are smoothed by a median filter of {decisions.median_filter_frames} "
-        "frames of 66.24 ms.",
-        "",
-        *markdown_table(
-            ["class", "threshold of tags", "threshold of events"],
-            [
-                [label, f"{decisions.tags[label]:g}", f"{decisions.events[label]:g}"]
-                for label in card.classes
-            ],
-        ),
+        *_thresholds(card, decisions),
         "",
         "## Scores",
         "",
@@ -139,6 +130,19 @@ def _features(card: ModelCard) -> list[str]:
         origin = made_by.get("weights_origin", weights)
         rows.append([str(cell) for cell in (kind, made_by["extractor"], origin, *of_weights)])
     return markdown_table(["features", "network", "weights", "licence", "SHA-256"], rows)
+
+
+def _thresholds(card: ModelCard, decisions: Decisions) -> list[str]:
+    rows = [
+        [label, f"{decisions.tags[label]:g}", f"{decisions.events[label]:g}"]
+        for label in card.classes
+    ]
+    return [
+        f"Frame decisions are smoothed by a median filter of {decisions.median_filter_frames} "
+        "frames of 66.24 ms.",
+        "",
+        *markdown_table(["class", "threshold of tags", "threshold of events"], rows),
+    ]
 
 
 def _scores(results: VariantResults) -> list[str]:
