@@ -336,6 +336,7 @@ def test_own_clips_are_trained_on(clone: Clone) -> None:
             "dvc checkout": "M",
         },
     )
+    clone.run("dvc", "exp", "apply", clone.run("dvc", "exp", "list", "--name-only").strip())
     assert "profile local" in (clone.path / "reports/table.md").read_text()
 
 
@@ -371,5 +372,5 @@ def test_clusters_and_arrays_of_jobs_do_the_work(clone: Clone) -> None:
         before={train: rate("0.002", "0.003"), "dvc repro": note_seeds},
     )
     # The jobs trained two seeds of each variant, and the pipeline used them.
-    assert len(seeds) == 3 * len(load_variants(ROOT / "variants.yaml")) * 2
+    assert len(seeds) == 3 * len(load_variants(clone.path / "variants.yaml")) * 2
     assert sorted(seeds) == sorted((p, p.stat().st_mtime_ns) for p in models.rglob("seed-*"))
