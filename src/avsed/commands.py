@@ -311,13 +311,10 @@ def _options_for_decisions(
 
 
 def _changed(decisions: "Decisions", options: Mapping[str, float | int]) -> "Decisions":
-    changed = decisions.model_dump()
-    if "median_filter_frames" in options:
-        changed["median_filter_frames"] = options["median_filter_frames"]
-    if "threshold" in options:
-        thresholds = dict.fromkeys(decisions.tags, options["threshold"])
-        changed |= {"tags": thresholds, "events": thresholds}
-    return type(decisions).model_validate(changed)
+    changed: dict[str, object] = dict(options)
+    if threshold := changed.pop("threshold", None):
+        changed |= dict.fromkeys(("tags", "events"), dict.fromkeys(decisions.tags, threshold))
+    return decisions.model_copy(update=changed)
 
 
 def _seeds_of_job(

@@ -208,7 +208,7 @@ class Postprocess(Section):
         return self
 
 
-# Section 2.2; used to predict where there is no params.yaml.
+# Section 2.2; used to predict with a model that has no decisions.json.
 PAPER_POSTPROCESS = Postprocess(threshold=0.5, median_filter_frames=7)
 
 

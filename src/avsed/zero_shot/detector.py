@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 import torch
 
 from avsed.dataset.loading import ClipFeatures
@@ -73,9 +72,7 @@ class ZeroShotDetector:
         )
         # As in the CRNN; of a short event, a mean over all frames would tell little.
         clip_scores = linear_pool(frame_scores, clips.mask)
-        return Scores(
-            frame_scores=frame_scores.numpy().astype(np.float32), clip_scores=clip_scores.numpy()
-        )
+        return Scores(frame_scores=frame_scores.numpy(), clip_scores=clip_scores.numpy())
 
 
 def load_detector(classes: Sequence[str] | Literal["audioset", "dcase"]) -> ZeroShotDetector:

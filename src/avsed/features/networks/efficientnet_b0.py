@@ -11,7 +11,7 @@ from avsed.params import ExtraNetworks
 PUBLISHED = PublishedWeights(
     url=EfficientNet_B0_Weights.IMAGENET1K_V1.url,
     sha256="7f5810bc96def8f7552d5b7e68d53c4786f81167d28291b21c0d90e1fca14934",
-    licence="BSD-3-Clause",
+    licence="BSD-3-Clause (torchvision)",
 )
 
 

