@@ -1,4 +1,4 @@
-"""The command `avsed` as a user meets it: help, quiet, completion, mistakes, interrupts, pipes."""
+"""The command `avsed`: help, quiet, completion, mistakes, interrupts, pipes."""
 
 import os
 import pty
@@ -39,7 +39,7 @@ AVSED = (sys.executable, "-m", "avsed.cli")
 
 
 def run_program(folder: Path, *arguments: str | Path, **named: str) -> tuple[int, str, str]:
-    """Run the command in a process of its own; give its exit status, output and errors."""
+    """Run the command in its own process; return its exit status, output and errors."""
     done = subprocess.run(
         [*AVSED, *arguments],
         cwd=folder,
@@ -272,7 +272,7 @@ def test_output_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
 
 @pytest.fixture
 def shell_folder(tmp_path: Path) -> Path:
-    """Give a folder with files and a folder to complete, and the command."""
+    """Create a folder with files and a folder to complete, and the command."""
     (tmp_path / "film.mp4").touch()
     (tmp_path / "talk of today.mp3").touch()
     (tmp_path / "models").mkdir()
@@ -375,7 +375,7 @@ def type_into(terminal: int, keys: str, expected: str) -> None:
 def test_an_interrupt_at_any_moment_is_one_line_and_status_130(
     tmp_path: Path, clip_path: Path
 ) -> None:
-    """Ctrl-C, which all processes of the terminal get, at moments of the whole run of a verb."""
+    """Send Ctrl-C to all processes of the terminal, at moments of the whole run of a command."""
     write_set_up(tmp_path, "demo")
     write_lists(tmp_path / "data" / "metadata")
     write_classes(tmp_path / "data" / "metadata", ("Cat",))
@@ -429,7 +429,7 @@ def test_an_interrupt_at_any_moment_is_one_line_and_status_130(
 
 
 def time_and_stderr(folder: Path, *arguments: str) -> tuple[float, str]:
-    """Run the command undisturbed; give its seconds, and what it says beside its output."""
+    """Run the command undisturbed; return its seconds and its standard error."""
     begun = time.monotonic()
     _, _, said = run_program(folder, *arguments, AVSED_STORE="")
     return time.monotonic() - begun, said

@@ -1,4 +1,4 @@
-"""Media whose names, links or contents would lead ffmpeg and us to something else than the file."""
+"""Media whose names, links or contents could lead ffmpeg to something other than the file."""
 
 import os
 import shutil
@@ -30,7 +30,7 @@ NAMES = (
 
 @pytest.fixture(autouse=True)
 def in_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a name stand without a folder, which would make a file of it."""
+    """Remove the folder from a name, which would mark it as a file."""
     monkeypatch.chdir(tmp_path)
 
 
@@ -65,7 +65,7 @@ def test_a_file_of_any_length_is_a_file_whatever_its_name() -> None:
 
 
 def lay_out(names: dict[str, str]) -> Local:
-    """List a clip in each split, and give the local data set in odd folders."""
+    """List a clip in each split, and return a local data set in unusual folders."""
     local = Local(media_dir=Path("concat:m%03d"), metadata_dir=Path("-lists"))
     local.media_dir.mkdir()
     event = Event(onset=0.0, offset=0.25, label="Cat")

@@ -1,4 +1,4 @@
-"""Lists, tables, names and params of any kind: read exactly, or refused in one line that helps.
+"""Arbitrary lists, tables, names and parameters: read exactly, or refused in one helpful line.
 
 Each property is held by a few derandomized examples a day, and by thousands under `attack`;
 hypothesis prints the example that breaks one.
@@ -84,7 +84,7 @@ few_or_many = pytest.mark.parametrize("n_examples", [15, pytest.param(150, marks
 
 
 def hold(holds: Callable[..., None], n_examples: int, *examples: SearchStrategy[Any]) -> None:
-    """Hold a property by examples, the same ones each time."""
+    """Test a property on the same random examples each time."""
     chosen = settings(
         max_examples=n_examples,
         deadline=None,
@@ -141,7 +141,7 @@ def data_sets(draw: st.DrawFn) -> tuple[tuple[str, ...], dict[str, list[Annotate
 
 @st.composite
 def spoiled(draw: st.DrawFn, text: bytes) -> bytes:
-    """Draw a file that was whole once, or any bytes at all."""
+    """Draw a damaged file, or arbitrary bytes."""
     if draw(st.integers(0, 9)) == 0:
         return draw(st.binary(max_size=200))
     for _ in range(draw(st.integers(1, 4))):
@@ -152,7 +152,7 @@ def spoiled(draw: st.DrawFn, text: bytes) -> bytes:
 
 
 def warning(error: AvsedError, *begins_with: Path) -> str:
-    """Give a message, which must be a line of a bearable length that names the file first."""
+    """Return a message, which must be one short line that starts with the file."""
     text = str(error)
     assert any(text.startswith(str(path)) for path in begins_with), text
     assert not re.search(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]", text), text

@@ -1,4 +1,4 @@
-"""Corrupted media, by the hundred: told of, in bounded time and memory."""
+"""Hundreds of corrupted media: reported, in bounded time and memory."""
 
 import random
 import resource
@@ -100,7 +100,7 @@ def duplicate_range(rng: random.Random, whole: dict[str, bytes], form: str) -> b
 
 
 def hide_streams(rng: random.Random, whole: dict[str, bytes], form: str) -> bytes:
-    """Rename what makes streams of a file, so that it has none, or not all."""
+    """Rename the parts of a file that define streams, so that some or all are missing."""
     names = {"mp4": b"trak", "wav": b"fmt ", "ogg": b"vorbis", "webm": b"\x16\x54\xae\x6b"}
     return whole[form].replace(names[form], b"void"[: len(names[form])], rng.choice((1, -1)))
 
@@ -147,7 +147,7 @@ EXTRACTORS = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """What collect and extract make of a file."""
+    """Results of collect and extract for a file."""
 
     record: ClipRecord
     features: dict[str, np.ndarray]
@@ -174,7 +174,7 @@ def go_through(path: Path) -> Outcome:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """Make a clip of 4 s in each container."""
+    """Create a clip of 4 s in each container."""
     folder = tmp_path_factory.mktemp("whole")
     inputs = [
         *("-f", "lavfi", "-i", f"testsrc=duration={DURATION}:size={SIZE[1]}x{SIZE[0]}:rate=5"),
@@ -193,7 +193,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 
 
 def corruption(number: int, whole: dict[str, bytes]) -> tuple[str, str, bytes]:
-    """Make corruption `number`: its form, what was done, and the file."""
+    """Return corruption `number`: container, change and file."""
     rng = random.Random(number)  # noqa: S311
     form = FORMS[number % len(FORMS)]
     mutate = MUTATIONS[number // len(FORMS) % len(MUTATIONS)]
@@ -205,7 +205,7 @@ def own_memory() -> int:
 
 
 def attack(numbers: range, whole: dict[str, bytes], folder: Path) -> Counter[str]:
-    """Go through corruptions; count those that are refused, told of, and not told of."""
+    """Run all corruptions; count those that are refused, reported, and not reported."""
     before = {}
     for form in FORMS:
         (folder / f"whole.{form}").write_bytes(whole[form])
@@ -231,7 +231,7 @@ def attack(numbers: range, whole: dict[str, bytes], folder: Path) -> Counter[str
 
 
 def require_honest(what: str, outcome: Outcome, before: Outcome) -> str:
-    """Hold what became of a corrupted clip against the whole one."""
+    """Compare the result of a corrupted clip with that of the whole one."""
     record = outcome.record
     said = f"{what}: {record}"
     assert "@ 0x" not in record.reason and "\n" not in record.reason, said
@@ -264,7 +264,7 @@ def require_honest(what: str, outcome: Outcome, before: Outcome) -> str:
 
 
 def may_be_silent(mutation: str, form: str, lost: float) -> bool:
-    """Tell what cannot be known: changed content without a checksum, an Ogg that ends early."""
+    """Return whether damage cannot be detected: no checksum, or an Ogg that ends early."""
     if form == "ogg":
         return mutation not in ("flip_in_header", "flip_in_body", "zero_range")
     return mutation != "truncate" or lost <= TOLERANCE
@@ -292,7 +292,7 @@ def test_corrupted_media_by_the_hundred(
 
 
 def huge_png(width: int, height: int) -> bytes:
-    """Make a black picture, of few bytes."""
+    """Create a black image of few bytes."""
 
     def chunk(name: bytes, content: bytes) -> bytes:
         check = struct.pack(">I", zlib.crc32(name + content))

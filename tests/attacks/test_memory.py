@@ -83,7 +83,7 @@ train_variant(
 
 
 def measure(work: str, store: Path, *, group: Path | None = None) -> dict[str, int]:
-    """Run a program; return its peak memory in MB, without and with the files that it maps."""
+    """Run a program and return its peak memory in MB, without and with mapped files."""
     command = [sys.executable, "-c", MEASURED.format(work=work)]
     if group:  # the shell joins the group and then executes the program
         command = ["sh", "-c", f'echo $$ > {group}/cgroup.procs && exec "$@"', "sh", *command]

@@ -1,4 +1,4 @@
-"""Lists in DCASE's form: what is read, what is refused and in which words."""
+"""Reading of lists in the DCASE format, and error messages for invalid ones."""
 
 from pathlib import Path
 

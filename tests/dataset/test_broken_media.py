@@ -1,4 +1,4 @@
-"""Media of every kind of trouble, from files to features: named, or whole, and others unharmed."""
+"""Damaged media, from files to features: reported or complete, without effect on other clips."""
 
 import csv
 import subprocess

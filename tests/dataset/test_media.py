@@ -1,4 +1,4 @@
-"""Decoding: real files, broken files, and files with streams missing or late."""
+"""Decoding of real files, damaged files, and files with missing or late streams."""
 
 import io
 import re
@@ -22,7 +22,7 @@ from tests.conftest import read_audio, read_images
 
 
 def make(path: Path, *arguments: str) -> Path:
-    """Make a media file by ffmpeg."""
+    """Create a media file with ffmpeg."""
     subprocess.run([ffmpeg_path(), "-v", "error", *arguments, str(path)], check=True)
     return path
 
@@ -102,7 +102,7 @@ def test_more_channels_than_can_be_mixed_are_refused_by_their_number(tmp_path: P
 
 
 def joined(tmp_path: Path, *second: str) -> Path:
-    """Join two transport streams of 2 s, the second of which may differ."""
+    """Concatenate two transport streams of 2 s; the second one may differ."""
     parts = []
     for number, (size, n_channels) in enumerate((("64x48", "1"), second)):
         path = tmp_path / f"part-{number}.ts"
@@ -187,7 +187,7 @@ def test_audio_that_starts_late_and_changes_keeps_its_times(tmp_path: Path) -> N
     assert len(waveform) / 16_000 == pytest.approx(5.0, abs=0.1)
 
 
-def test_damage_inside_a_file_is_remarked_upon(clip_path: Path, tmp_path: Path) -> None:
+def test_damage_inside_a_file_is_warned_about(clip_path: Path, tmp_path: Path) -> None:
     content = bytearray(clip_path.read_bytes())
     middle = len(content) // 2
     content[middle : middle + 3000] = bytes(3000)
@@ -298,7 +298,7 @@ def test_a_video_that_starts_late_keeps_its_times(tmp_path: Path) -> None:
 
 
 def assert_nearest(path: Path, *, offset: float) -> None:
-    """Hold each frame's picture against all pictures of the file, by their time stamps."""
+    """Compare the image of each frame with all images of the file, by their time stamps."""
     log = subprocess.run(
         [ffmpeg_path(), "-i", str(path), "-vf", "showinfo", "-f", "null", "-"],
         capture_output=True,
@@ -402,7 +402,7 @@ def test_a_cover_picture_is_no_video(tmp_path: Path) -> None:
 
 
 def film(tmp_path: Path, *options: str) -> Path:
-    """Make a film of 2 s: a gray picture, moving bars, and tones of 440 Hz and 880 Hz."""
+    """Create a video of 2 s: a gray image, moving bars, and tones of 440 Hz and 880 Hz."""
     gray = ("-f", "lavfi", "-i", "color=gray:duration=2:size=64x48:rate=25")
     inputs = (*gray, *bars(2.0), *tone(2.0), *tone(2.0, 880.0))
     mapped = [word for number in range(4) for word in ("-map", str(number))]
@@ -433,7 +433,7 @@ def test_of_several_pictures_the_default_is_used(tmp_path: Path) -> None:
     assert read_images(path)[0].shape == (120, 160, 3)
 
 
-def test_content_of_streams_that_are_not_used_is_remarked_upon(tmp_path: Path) -> None:
+def test_content_of_streams_that_are_not_used_is_warned_about(tmp_path: Path) -> None:
     assert probe(
         film(tmp_path, "-disposition:a:1", "default", "-disposition:a:0", "0")
     ).warning == (

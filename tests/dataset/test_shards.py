@@ -23,7 +23,7 @@ from tests.helpers.control_groups import leave_memory
 
 
 def write(tmp_path: Path, number: int, clip_ids: list[str], version: int = 1) -> Path:
-    """Write a shard of clips whose features are as large as their names are long."""
+    """Write a shard of clips whose features equal the lengths of their names."""
     features = [np.full((151, 4), len(clip_id), np.float16) for clip_id in clip_ids]
     return write_features(
         tmp_path / "features" / "spectral" / f"part-{number:05d}.h5",

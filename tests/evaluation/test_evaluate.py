@@ -1,4 +1,4 @@
-"""Every seed of a variant, with files of scores, lists and clips."""
+"""Evaluation of all seeds of a variant from files of scores, lists and clips."""
 
 import json
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ A_CAT = Event(onset=2.0, offset=4.0, label="Cat")
 
 
 def scored(*cats: float) -> ScoredSplit:
-    """Score the cat of clip a as each seed does, and nothing in b."""
+    """Return scores of each seed: the cat in clip a, nothing in b."""
     seeds = {}
     for seed, score in enumerate(cats):
         frame_scores = np.zeros((2, 151, 2), np.float32)

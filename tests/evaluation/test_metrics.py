@@ -1,4 +1,4 @@
-"""The three F1 scores against values by hand, counting of our own and sed_eval's averages."""
+"""The three F1 scores against values computed by hand, plain counting and sed_eval's averages."""
 
 import math
 import subprocess

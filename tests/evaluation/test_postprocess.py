@@ -1,4 +1,4 @@
-"""Thresholds, the median filter, and runs of frames as events."""
+"""Thresholds, median filter, and conversion of frames to events."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from avsed.framing import FRAME_HOP, N_FRAMES
 
 
 def one_class(*active: int, n_frames: int = 40) -> NDArray[np.float64]:
-    """Score 0.9 in the given frames and 0.1 elsewhere; (T, 1)."""
+    """Return scores of 0.9 in the given frames and 0.1 elsewhere; (T, 1)."""
     scores = np.full((n_frames, 1), 0.1)
     scores[list(active)] = 0.9
     return scores
@@ -31,7 +31,7 @@ def active_frames(scores: NDArray[np.float64], *, n_valid: int | None = None) ->
 
 
 def literal_median(decisions: NDArray[np.bool_], size: int) -> NDArray[np.bool_]:
-    """Take each frame's majority, with the edges mirrored as (d c b a | a b c d | d c b a)."""
+    """Compute each frame's majority, with edges mirrored as (d c b a | a b c d | d c b a)."""
     n_frames, n_classes = decisions.shape
     filtered = np.zeros_like(decisions)
     for k in range(n_classes):

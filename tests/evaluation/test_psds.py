@@ -1,4 +1,4 @@
-"""PSDS against values by hand and against those of sed_scores_eval."""
+"""PSDS against values computed by hand and by sed_scores_eval."""
 
 import numpy as np
 import pytest
@@ -22,12 +22,12 @@ CLASSES = ("Cat", "Dog", "Speech")
 
 
 def event(first: int, end: int, label: str = "Cat") -> Event:
-    """Last exactly from one frame to before another."""
+    """Return an event that lasts exactly from one frame to another."""
     return Event(onset=first * FRAME_HOP, offset=end * FRAME_HOP, label=label)
 
 
 def frames(*active: tuple[int, int, float], column: int = 0) -> NDArray[np.float64]:
-    """Score frames of one class from, up to, with; all others 0.01. (T, K)."""
+    """Return scores of runs of frames (first, end, score), and 0.01 elsewhere; (T, K)."""
     scores = np.full((N_FRAMES, len(CLASSES)), 0.01)
     for first, end, score in active:
         scores[first:end, column] = score

@@ -1,4 +1,4 @@
-"""One system's thresholds and metrics, from scores and what was annotated."""
+"""Thresholds and metrics of one system, from scores and annotations."""
 
 import math
 from dataclasses import replace
@@ -39,7 +39,7 @@ REFERENCE = Reference(
 
 
 def frames(score_of_cat: float, false_score: float = 0.0) -> NDArray[np.float32]:
-    """Score the cat where it is, and as much in b."""
+    """Return scores of the cat in a, and of a false cat in b."""
     scores = np.zeros((2, 151, 2), np.float32)
     scores[0, 31:60, 0] = score_of_cat  # 2.05 s to 3.97 s
     scores[1, 31:60, 0] = false_score

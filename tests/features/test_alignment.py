@@ -1,4 +1,4 @@
-"""Where in time features fall: clicks and flashes of two moments, from the file to each kind."""
+"""Alignment in time: clicks and flashes at two moments, from the file to each kind of features."""
 
 import subprocess
 
@@ -21,7 +21,7 @@ HALVES = (slice(0, N_FRAMES // 2), slice(N_FRAMES // 2, N_FRAMES))
 
 @pytest.fixture(scope="module")
 def features(tmp_path_factory: pytest.TempPathFactory) -> dict[str, NDArray[np.float32]]:
-    """Extract 10 s of darkness and silence with a click and a bright picture at each moment."""
+    """Extract features of 10 s of dark silence with a click and a bright image at each moment."""
     path = tmp_path_factory.mktemp("moments") / "moments.mp4"
     numbers = [round(second * RATE) for second in MOMENTS]
     bright = "+".join(f"between(N,{number - 2},{number + 2})" for number in numbers)
@@ -38,7 +38,7 @@ def features(tmp_path_factory: pytest.TempPathFactory) -> dict[str, NDArray[np.f
 
 
 def middle_of_response(features: NDArray[np.float32], half: slice) -> float:
-    """Find the middle of the frames of a half that differ from the clip's rest."""
+    """Return the middle of the frames of one half that differ from the rest of the clip."""
     distance = np.abs(features - np.median(features, axis=0)).sum(axis=1)[half]
     frames = np.flatnonzero(distance > 0.1 * distance.max())
     return float(half.start + (frames[0] + frames[-1]) / 2)

@@ -1,4 +1,4 @@
-"""The three recipes: sizes, values worked out otherwise, and where in time things fall."""
+"""The paper's three kinds of features: sizes, independently computed values, and alignment."""
 
 import functools
 from collections.abc import Iterator
@@ -120,7 +120,7 @@ def test_vggish_has_the_parameters_of_the_published_state_dict() -> None:
 
 @pytest.fixture(scope="module")
 def random_vggish() -> Vggish:
-    """Set up a network with random weights, by itself."""
+    """Build a VGGish with random weights."""
     network = Vggish("relu")
     load_weights(network, "random", NOWHERE)
     return network
@@ -306,7 +306,7 @@ def test_a_network_that_responds_as_published_is_let_through(
 
 
 def respond(network: Vggish, mean: float, deviation: float) -> None:
-    """Make all embeddings of a network have a mean and a deviation."""
+    """Set the weights so that all embeddings have the given mean and deviation."""
     last = network.embeddings[4]
     assert isinstance(last, torch.nn.Linear)
     share = 29 / 128  # of the values are high, so few that the low ones pass the ReLU

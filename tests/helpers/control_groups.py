@@ -10,7 +10,7 @@ from avsed.runtime import limits
 def put_into_group(
     folder: Path, monkeypatch: pytest.MonkeyPatch, own: str, files: dict[str, str]
 ) -> None:
-    """Have the package read these files in place of Linux's, as if this process were in groups.
+    """Make the package read these files instead of Linux's, as if this process were in groups.
 
     Args:
         folder: becomes the files.
@@ -28,7 +28,7 @@ def put_into_group(
 
 
 def leave_memory(n_bytes: int, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have the package find so many bytes of free memory."""
+    """Make the package find the given number of bytes of free memory."""
     files = {
         "memory.max": f"{n_bytes + 1}",
         "memory.current": "1",

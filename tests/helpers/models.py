@@ -1,4 +1,4 @@
-"""Models of every variant, made by hand: random students with a real card."""
+"""Models of any variant with random students and a valid card."""
 
 from collections.abc import Mapping
 from functools import cache
@@ -35,12 +35,12 @@ RECIPES = {kind: make_recipe(kind, params) for kind, params in PARAMS.items()}
 
 @cache
 def spec_of(kind: str) -> FeatureSpec:
-    """Say what a kind's features are, which takes seconds where there is a network."""
+    """Return the spec of a kind; building its network takes seconds."""
     return RECIPES[kind].build().spec
 
 
 def write_model(model_dir: Path, *kinds: str, n_seeds: int = 1, mask_padding: bool = True) -> Path:
-    """Write a variant whose scores vary over the clip, though they mean nothing."""
+    """Write a model whose meaningless scores vary over the clip."""
     card = ModelCard(
         kinds=kinds,
         feature_dims=tuple(spec_of(kind).dims for kind in kinds),

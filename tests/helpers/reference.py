@@ -1,4 +1,4 @@
-"""The network and a training step as one would write them down first, for comparison.
+"""A plain implementation of the network and of a training step, for comparison.
 
 Nothing here is fast, and nothing is taken from the package but its parameters: torch's own layers,
 one system, float32 or float64 throughout. Parameters have the names of the package's network, so
@@ -68,7 +68,7 @@ class ReferenceCrnn(nn.Module):
         self.classifier = nn.Linear(256, n_classes)
 
     def forward(self, features: Mapping[str, Tensor], mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Give (B, T, K) frame scores and (B, K) clip scores."""
+        """Return (B, T, K) frame scores and (B, K) clip scores."""
         embedded = [embed(features[kind]) for kind, embed in self.embeddings.items()]
         frame_scores = self.classifier(self.gru(torch.cat(embedded, dim=-1))[0]).sigmoid()
         counted = frame_scores * mask[:, :, None]
@@ -85,7 +85,7 @@ def reference_step(
     step: int,
     params: Train,
 ) -> float:
-    """Take a step, counted from 0, of the paper's mean teacher (2.3, 4.3.1); returns its cost."""
+    """Take a step, counted from 0, of the mean teacher (2.3, 4.3.1), and return its cost."""
     if step < params.ramp_steps:
         rate = params.learning_rate * math.exp(-5 * (1 - step / params.ramp_steps) ** 2)
     else:

@@ -1,4 +1,4 @@
-"""A run of two seeds of every variant, from made-up scores to its page of results."""
+"""A run of two seeds of every variant, from artificial scores to the results page."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Training parameters, and runs of a few steps on clips whose class is plain in their features."""
+"""Training parameters, and short training on clips whose class is obvious from their features."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -52,7 +52,7 @@ CPU = torch.device("cpu")
 
 
 def clips(classes: list[int]) -> ClipFeatures:
-    """Make clips whose class is plain in their features."""
+    """Create clips whose class is obvious from their features."""
     generator = torch.Generator().manual_seed(len(classes))
     values = torch.randn(len(classes), 151, 6, generator=generator)
     for row, index in enumerate(classes):

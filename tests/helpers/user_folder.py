@@ -1,4 +1,4 @@
-"""A folder as a user of `avsed` has it: lists of clips, and parameters."""
+"""A user's folder with lists of clips and parameters."""
 
 import shutil
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The written-out GRU against PyTorch's."""
+"""The explicit GRU against PyTorch's."""
 
 import pytest
 import torch

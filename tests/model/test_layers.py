@@ -14,7 +14,7 @@ def maps(*shape: int, dtype: torch.dtype, seed: int = 0) -> Tensor:
 
 
 def run(layers: nn.Module, inputs: Tensor) -> list[Tensor]:
-    """Return outputs and gradients of the inputs, which a layer before has computed."""
+    """Return outputs, and gradients of the inputs of a layer before."""
     leaf = inputs.clone().requires_grad_()
     outputs = layers(leaf * 1.0)
     outputs.backward(maps(*outputs.shape, dtype=outputs.dtype, seed=1))

@@ -23,7 +23,7 @@ LABEL = '</script><b title="'
 
 
 def predicted(path: Path, *, audio: bool = True, video: bool = True) -> Prediction:
-    """Predict by hand that a dog barks from 2 to 5 of 8 s."""
+    """Return a prediction of a dog from 2 to 5 s of 8 s."""
     scores = np.zeros((121, 2), np.float32)
     scores[30:76, 0] = 0.9
     return Prediction(
@@ -44,7 +44,7 @@ def predicted(path: Path, *, audio: bool = True, video: bool = True) -> Predicti
 
 
 def film(path: Path, *codecs: str) -> Path:
-    """Make 8 s of sound and pictures in a form that no browser plays."""
+    """Create 8 s of sound and images in a format that no browser plays."""
     run_ffmpeg(
         [
             *("-f", "lavfi", "-i", "testsrc=duration=8:size=322x241:rate=10"),
@@ -73,7 +73,7 @@ def opened(browser: Browser, prediction: Prediction, path: Path) -> None:
 
 
 def playhead(browser: Browser) -> float:
-    """Measure where the playhead is, as a share of the timelines."""
+    """Return the position of the playhead, as a share of the timelines."""
     share = browser.run(
         "(playhead.getBoundingClientRect().left - tracks.getBoundingClientRect().left)"
         " / tracks.getBoundingClientRect().width"
@@ -170,7 +170,7 @@ def test_sound_that_starts_late_starts_late_in_the_page(browser: Browser, tmp_pa
 
 
 def test_the_page_is_written_whole_and_escaped(tmp_path: Path) -> None:
-    """What can be seen without a browser."""
+    """Checks of the page without a browser."""
     path = film(tmp_path / HOSTILE, "-t", "1")
     write_page(predicted(path), tmp_path / "page.html")
     page = (tmp_path / "page.html").read_text("utf-8")

@@ -1,4 +1,4 @@
-"""The plot of a prediction: real pictures that are read back."""
+"""The plot of a prediction: real images, read back."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -37,7 +37,7 @@ def predicted(path: Path, duration: float, *, audio: bool = True, video: bool = 
 
 
 def sweep(path: Path, duration: float) -> Path:
-    """Make one tone up to the middle and a higher one from there on, and a film that changes."""
+    """Create a tone that rises in the middle, and a video that changes there."""
     tone = f"sine=frequency=300:duration={duration / 2},aformat=sample_rates=44100"
     high = f"sine=frequency=3000:duration={duration / 2},aformat=sample_rates=44100"
     sound = f"{tone}[a];{high}[b];[a][b]concat=v=0:a=1"
@@ -47,7 +47,7 @@ def sweep(path: Path, duration: float) -> Path:
 
 
 def draw_first_panel(prediction: Prediction, monkeypatch: pytest.MonkeyPatch) -> Axes:
-    """Plot a prediction; returns the panel at the top, of sound or else of pictures."""
+    """Plot a prediction and return the top panel, of sound or else of images."""
     figures: list[Figure] = []
     monkeypatch.setattr(plot, "save_figure", lambda figure, path: figures.append(figure))
     plot_prediction(prediction, prediction.path.with_suffix(".png"))
@@ -58,7 +58,7 @@ def draw_first_panel(prediction: Prediction, monkeypatch: pytest.MonkeyPatch) ->
 def draw_spectrogram(
     path: Path, duration: float, monkeypatch: pytest.MonkeyPatch
 ) -> tuple[np.ndarray, float]:
-    """Plot a file's sound; returns the spectrogram's values, and the second at which it ends."""
+    """Plot a file's sound and return the spectrogram's values and its end in seconds."""
     panel = draw_first_panel(predicted(path, duration), monkeypatch)
     (image,) = panel.images
     start, end, _, _ = image.get_extent()

@@ -1,4 +1,4 @@
-"""Prediction: the pipeline's scores for clips, joined windows for longer media, and refusals."""
+"""Prediction: the pipeline's scores for clips, joined windows for longer media, and errors."""
 
 import json
 import os
@@ -50,7 +50,7 @@ SCENE = Scene(
 
 
 def score_in_the_pipeline(model_dir: Path, path: Path, work_dir: Path) -> tuple[Scores, int]:
-    """Extract, read back and score one clip as the stages do; gives its valid frames too."""
+    """Extract, read back and score one clip as the stages do; return its valid frames too."""
     card = read_model_card(model_dir)
     record = inspect_clip(path.stem, path)
     extract_features(
@@ -110,7 +110,7 @@ def test_a_clip_has_the_pipelines_scores_tags_and_events_to_the_bit(
 
 @pytest.mark.slow
 def test_a_trained_variant_gives_a_clip_the_scores_that_its_stage_writes(tmp_path: Path) -> None:
-    """From media to the file of scores as the stages do it, training included."""
+    """Run the stages from media to the file of scores, including training."""
     clips_dir, features_dir, metadata_dir, model_dir = (
         tmp_path / name for name in ("clips", "features", "metadata", "spectral")
     )
@@ -238,7 +238,7 @@ def test_scores_that_are_thinned_out_keep_their_peaks(tmp_path: Path) -> None:
     assert thin.max() == np.float32(0.7)
 
 
-def test_what_is_wrong_with_a_file_is_remarked_upon(tmp_path: Path) -> None:
+def test_what_is_wrong_with_a_file_is_warned_about(tmp_path: Path) -> None:
     path = tmp_path / "clip.mp4"
     render_clip(replace(SCENE, duration=12.0, events=()), path)
     whole = path.read_bytes()

@@ -1,4 +1,4 @@
-"""`avsed predict`: what it prints and writes, and how it ends."""
+"""`avsed predict`: output, files and exit status."""
 
 import json
 import shutil
@@ -25,14 +25,14 @@ THRESHOLD = 0.35  # with which these students find some events
 
 @pytest.fixture
 def model_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give a spectral model, in a folder without params.yaml."""
+    """Write a spectral model into an otherwise empty folder."""
     monkeypatch.chdir(tmp_path)
     return write_model(tmp_path / "spectral", "spectral", n_seeds=2)
 
 
 @pytest.fixture
 def long_path(tmp_path: Path, clip_path: Path) -> Path:
-    """Give a video of 20 s."""
+    """Create a video of 20 s."""
     path = tmp_path / "long.mp4"
     run_ffmpeg(["-stream_loop", "4", "-i", str(clip_path), "-c", "copy", str(path)])
     return path

@@ -1,4 +1,4 @@
-"""Windows of long media: what each holds, where it lies, and where the file ends."""
+"""Windows of long media: contents, positions, and the end of the file."""
 
 import itertools
 import subprocess
@@ -22,7 +22,7 @@ def make(path: Path, *arguments: str) -> Path:
 
 
 def rising(duration: float) -> tuple[str, ...]:
-    """A tone whose frequency tells the time."""
+    """A tone whose frequency encodes the time."""
     return ("-f", "lavfi", "-i", f"aevalsrc=0.5*sin(2*PI*(200*t+20*t*t)):s={RATE}:d={duration}")
 
 

@@ -1,4 +1,4 @@
-"""Bootstrap intervals, against values by hand and against a plain loop."""
+"""Bootstrap intervals against values computed by hand and by a plain loop."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""A model's folder says what the model is, and holds the thresholds that it was evaluated with."""
+"""The README and the thresholds in a model's folder."""
 
 from pathlib import Path
 

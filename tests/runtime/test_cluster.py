@@ -1,4 +1,4 @@
-"""Extraction and training on a Dask cluster: real processes, of which one is killed."""
+"""Extraction and training on a Dask cluster of real processes, one of which is killed."""
 
 import os
 import shutil
@@ -43,7 +43,7 @@ N_CLIPS = 12
 
 
 def make_auditory(params: Auditory) -> Extractor:
-    """Set up VGGish's front end, with the mean of each band and a pause in place of its network."""
+    """Return an extractor of VGGish's front end, with the mean of each band as features."""
 
     def prepare(media: Media[object], duration: float) -> ClipInputs:
         waveform = media.waveforms[SAMPLE_RATE]
@@ -233,7 +233,7 @@ def test_a_mistake_on_a_worker_is_told_as_it_would_be_here(
 
 
 def open_short_data() -> TrainingData:
-    """Give data, on a worker too, and have it keep its state after each step."""
+    """Return training data, also on a worker, and make it save its state after each step."""
     train_module.CHECKPOINT_INTERVAL = 0.0
     return training_data(n_frames=30)
 
@@ -291,7 +291,7 @@ def test_a_worker_that_would_train_otherwise_is_refused(dask: Dask, tmp_path: Pa
 
 
 def changed_source(tmp_path: Path, name: str, text: str) -> Path:
-    """Copy the package, with a text at a file's end; returns the folder to import it from."""
+    """Copy the package, append text to a file, and return the folder to import it from."""
     shutil.copytree(ROOT / "src" / "avsed", tmp_path / "changed" / "avsed")
     path = tmp_path / "changed" / "avsed" / name
     path.write_text(path.read_text() + text)

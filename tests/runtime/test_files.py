@@ -21,7 +21,7 @@ with atomic_write(Path(sys.argv[1])) as part:
 
 
 def start_to_write(path: Path, text: str) -> "subprocess.Popen[str]":
-    """Write a file, but for its last step, which waits for the end of the standard input."""
+    """Write a file up to its last step, which waits for the end of the standard input."""
     process = subprocess.Popen(
         [sys.executable, "-c", WRITER, str(path), text],
         stdin=subprocess.PIPE,

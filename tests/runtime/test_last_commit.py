@@ -41,7 +41,7 @@ def run(*command: str) -> None:
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Commit a project with two clips, and be in its folder as a stage is."""
+    """Commit a project with two clips, and change to its folder."""
     folder = tmp_path / "project"
     folder.mkdir()
     monkeypatch.chdir(folder)
@@ -73,7 +73,7 @@ def lose(project: Path, *, all_of_it: bool) -> None:
 
 @pytest.fixture
 def forbidding() -> Iterator[str]:
-    """Serve an address that answers everything with 403."""
+    """Serve 403 to every request."""
 
     class Forbidding(BaseHTTPRequestHandler):
         def do_GET(self) -> None:

@@ -1,4 +1,4 @@
-"""How a stage script is called, and how it ends."""
+"""Arguments and exit statuses of stage scripts."""
 
 import errno
 import runpy
@@ -22,7 +22,7 @@ OF_VARIANT = {"train", "score", "evaluate", "describe"}
 
 
 def run_stage_script(monkeypatch: pytest.MonkeyPatch, stage: str, *arguments: str) -> int:
-    """Run a stage script; give its exit status."""
+    """Run a stage script and return its exit status."""
     path = str(ROOT / "stages" / f"{stage}.py")
     monkeypatch.setattr(sys, "argv", [path, *arguments])
     with pytest.raises(SystemExit) as caught:

@@ -1,4 +1,4 @@
-"""What is wrong and what is odd in lists, and the published lists themselves."""
+"""Errors and warnings of the check of lists, also for the published lists."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ ROWS = {
 
 @pytest.fixture(autouse=True)
 def in_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let paths in messages be short."""
+    """Change the folder, so that paths in messages are short."""
     monkeypatch.chdir(tmp_path)
 
 
@@ -63,7 +63,7 @@ def test_clips_events_and_classes_are_counted() -> None:
     assert found.errors == found.warnings == []
 
 
-def test_counts_errors_and_remarks_are_written_in_lines() -> None:
+def test_counts_errors_and_warnings_are_written_in_lines() -> None:
     rows = {"weak": ["w1.wav\tCat,Cat", "w2.wav\tDog,Cow"]}
     assert format_check(check(rows)) == [
         "list                        clips  events",
@@ -191,14 +191,14 @@ def test_many_classes_are_not_all_named_in_an_error() -> None:
     assert len(error) < 500
 
 
-def test_up_to_five_rows_that_repeat_a_label_are_remarked_one_by_one() -> None:
+def test_up_to_five_rows_that_repeat_a_label_are_warned_about_one_by_one() -> None:
     rows = [f"w{n}.wav\tDog,Cat,Dog" for n in range(5)]
     assert warnings_on({"weak": rows}) == [
         f"weak.tsv, line {line}: repeats a label (Dog,Cat,Dog)" for line in range(2, 7)
     ]
 
 
-def test_more_rows_that_repeat_a_label_are_one_remark() -> None:
+def test_more_rows_that_repeat_a_label_are_one_warning() -> None:
     rows = [f"w{n}.wav\tDog,Cat,Dog" for n in range(6)]
     assert warnings_on({"weak": rows}) == [
         "weak.tsv, line 2: repeats a label (Dog,Cat,Dog); so do 5 more rows of this list"
@@ -220,13 +220,13 @@ def test_three_of_many_clips_without_events_are_named() -> None:
     ]
 
 
-def test_what_a_list_lacks_is_not_remarked_where_its_rows_cannot_be_read() -> None:
+def test_what_a_list_lacks_is_no_warning_where_its_rows_cannot_be_read() -> None:
     found = check({"test": ["t1.wav\t0\t1\tCta", "t2.wav\t0\t1\tCat"]})
     assert len(found.errors) == 1
     assert found.warnings == []
 
 
-def test_events_past_the_end_of_a_clip_are_remarked_with_the_largest_excess() -> None:
+def test_events_past_the_end_of_a_clip_are_warned_about_with_the_largest_excess() -> None:
     six_seconds = "Yabcdefghij-_30.000_36.000.wav"
     rows = [*ROWS["test"], "a.wav\t9\t10.115\tCat", f"{six_seconds}\t5\t6.25\tCat"]
     assert warnings_on({"test": rows}) == [
@@ -236,14 +236,14 @@ def test_events_past_the_end_of_a_clip_are_remarked_with_the_largest_excess() ->
     ]
 
 
-def test_events_after_the_end_of_a_clip_are_remarked() -> None:
+def test_events_after_the_end_of_a_clip_are_warned_about() -> None:
     rows = [*ROWS["test"], "a.wav\t10\t11\tCat", "b.wav\t9\t10\tCat"]
     assert warnings_on({"test": rows}) == [
         "test.tsv: 1 event wholly after the clip's end, dropped from 10 s on, in 1 clip (a)"
     ]
 
 
-def test_clips_of_youtube_shorter_than_ten_seconds_are_remarked() -> None:
+def test_clips_of_youtube_shorter_than_ten_seconds_are_warned_about() -> None:
     rows = [
         "Yabcdefghij0_0.000_9.999.wav",
         "Yabcdefghij1_0.000_10.000.wav",
@@ -254,7 +254,7 @@ def test_clips_of_youtube_shorter_than_ten_seconds_are_remarked() -> None:
     ]
 
 
-def test_classes_without_a_clip_are_remarked_where_labels_are_known() -> None:
+def test_classes_without_a_clip_are_warned_about_where_labels_are_known() -> None:
     rows = ["t1.wav\t\t\t", "t2.wav\t0\t1\tDog"]
     assert warnings_on({"weak": ["w1.wav\tCat"], "test": rows}) == [
         "weak.tsv: 1 class without a clip (Dog)",
@@ -290,7 +290,7 @@ def test_missing_events_are_no_error_where_rows_cannot_be_read() -> None:
     assert error.startswith("test.tsv, line 3: 'Cta'")
 
 
-def test_a_video_of_youtube_in_two_clips_is_remarked_within_and_across_lists() -> None:
+def test_a_video_of_youtube_in_two_clips_is_warned_about_within_and_across_lists() -> None:
     first, second, third = (f"Yabcdefghij0_{start}.000_{start + 10}.000" for start in (0, 10, 50))
     other = "Yabcdefghij1_0.000_10.000"
     rows = {
@@ -323,12 +323,12 @@ def test_a_video_under_another_name_is_found_in_training_and_test(other: str) ->
     ]
 
 
-def test_names_that_only_look_like_those_of_one_video_are_not_remarked() -> None:
+def test_names_that_only_look_like_those_of_one_video_are_no_warning() -> None:
     names = ["abcdefghi-k", "abcdefghi-K9", "abcdefghi-k30_40", "Zabcdefghi-k", "abcdefghi-k_a_b"]
     assert warnings_on({"unlabeled": [f"{name}.wav" for name in names]}) == []
 
 
-def test_names_that_differ_only_in_case_are_remarked() -> None:
+def test_names_that_differ_only_in_case_are_warned_about() -> None:
     assert warnings_on({"unlabeled": ["u1.wav", "U1.wav", "W1.wav"]}) == [
         "weak.tsv and unlabeled.tsv: 1 pair of names that differ only in upper and lower case, one "
         "file on some file systems (w1 and W1)",
@@ -373,7 +373,9 @@ def test_every_row_of_the_published_lists_is_read() -> None:
 
 
 @published
-def test_what_is_odd_in_the_published_lists_is_remarked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_odd_in_the_published_lists_is_warned_about(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.chdir(PUBLISHED)
     found = check_metadata({s: Path(name) for s, name in FILES.items()}, DCASE_2018_CLASSES)
     assert [warning.split(" (")[0] for warning in found.warnings] == [

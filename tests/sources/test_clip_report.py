@@ -1,4 +1,4 @@
-"""How many clips there are, and why the others are missing."""
+"""The report of available clips, and of the reasons why others are missing."""
 
 import json
 from dataclasses import replace

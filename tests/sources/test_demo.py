@@ -1,4 +1,4 @@
-"""The demo data set: its plan, sounds, pictures and files."""
+"""The demo data set: scenes, sounds, images and files."""
 
 import os
 import subprocess
@@ -49,7 +49,7 @@ def decode(path: Path, *options: str) -> bytes:
 
 @pytest.fixture
 def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
-    """Put a script into PATH where ffmpeg would be."""
+    """Put a script named ffmpeg first in PATH."""
 
     def install(script: str) -> None:
         path = tmp_path / "bin" / "ffmpeg"

@@ -1,4 +1,4 @@
-"""The clip table, and one's own media that become clips."""
+"""The table of clips, and local media as clips."""
 
 import shutil
 from pathlib import Path
@@ -27,7 +27,7 @@ LISTS = {
 
 @pytest.fixture
 def local(tmp_path: Path, clip_path: Path) -> Local:
-    """Lay out a data set of one's own: four clips, of which a and b have media."""
+    """Create a local data set of four clips, of which a and b have media."""
     media = tmp_path / "media" / "in a folder"
     metadata = tmp_path / "lists"
     media.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Seeds that train together end as they would alone."""
+"""Seeds that train together get the results of training alone."""
 
 from typing import cast
 

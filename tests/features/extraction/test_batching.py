@@ -1,4 +1,4 @@
-"""Batches across clips: full, and without influence on any clip's features."""
+"""Batches across clips are full, and do not affect the features of any clip."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -97,7 +97,7 @@ def test_a_row_may_have_an_output_for_each_of_several_frames(
 
 
 def with_few_rows(extractor: Extractor, n_rows: int) -> Extractor:
-    """Give a network the first rows of each clip only, whose number takes its time."""
+    """Limit the rows of each clip, because the network's time depends on their number."""
 
     def prepare(media: Media[Any], duration: float) -> ClipInputs:
         inputs = extractor.prepare(media, duration)

@@ -1,4 +1,4 @@
-"""Checking features: each way in which a shard can be wrong is named."""
+"""The check of features reports each kind of invalid shard."""
 
 import json
 import sys

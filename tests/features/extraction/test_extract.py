@@ -1,4 +1,4 @@
-"""Extraction: which shards are made, why, and what becomes of clips in trouble."""
+"""Extraction: which shards are computed and why, and how damaged clips are handled."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -28,14 +28,14 @@ interrupted_at = ""
 
 
 class Fake(Section):
-    """Parameters of a kind of features that are made up."""
+    """Parameters of an artificial kind of features."""
 
     scale: float = 1.0
     dims: int = 4
 
 
 def make_extractor(params: Fake) -> Extractor:
-    """Set up features as large as the clip is loud."""
+    """Return an extractor whose features are the loudness of the clip."""
 
     def prepare(media: Media[object], duration: float) -> ClipInputs:
         level = float(media.waveforms[RATE].mean())
@@ -64,7 +64,7 @@ def make_extractor(params: Fake) -> Extractor:
 
 @pytest.fixture(autouse=True)
 def media(tmp_path: Path) -> None:
-    """Make the clips' media; nothing was asked for yet."""
+    """Create the media of the clips."""
     global interrupted_at
     asked.clear()
     interrupted_at = ""

@@ -1,4 +1,4 @@
-"""YAMNet and EfficientNet-Lite0 with their published weights answer as published."""
+"""YAMNet and EfficientNet-Lite0 with their published weights reproduce published behavior."""
 
 import hashlib
 from pathlib import Path

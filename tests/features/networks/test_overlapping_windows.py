@@ -8,7 +8,7 @@ from avsed.features.networks.overlapping_windows import apply_to_windows
 
 
 def small_network(*, n_convolutions: tuple[int, ...]) -> nn.Sequential:
-    """Build blocks with so many convolutions each."""
+    """Build blocks with the given numbers of convolutions."""
     torch.manual_seed(0)
     layers: list[nn.Module] = []
     n_inputs = 1

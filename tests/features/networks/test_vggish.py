@@ -1,4 +1,4 @@
-"""VGGish computes the overlapping examples of a clip together, and exactly as each for itself."""
+"""VGGish's features of overlapping examples equal those of separate examples."""
 
 import platform
 from copy import deepcopy

@@ -1,4 +1,4 @@
-"""The choice of example clips, for counts worked out by hand."""
+"""The choice of example clips, for counts computed by hand."""
 
 import numpy as np
 import pytest

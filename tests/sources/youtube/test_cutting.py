@@ -1,4 +1,4 @@
-"""Cutting a clip: it starts where it was asked to, and what is wrong with a file is told."""
+"""Cutting of clips: exact starts, and errors for invalid files."""
 
 import subprocess
 from pathlib import Path
@@ -24,7 +24,7 @@ CLICKS = f"aevalsrc='lt(abs(t-{CLICK}),0.002)*sin(2*PI*1000*t)':duration=30:samp
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a video of 30 s whose pictures and sound tell the time."""
+    """Create a video of 30 s whose images and sound encode the time."""
     path = tmp_path_factory.mktemp("whole") / "whole.mp4"
     inputs = ("-f", "lavfi", "-i", COUNTER, "-f", "lavfi", "-i", CLICKS)
     make(path, *inputs, "-g", "9999", "-qp", "4", "-bf", "2")
@@ -36,7 +36,7 @@ def make(path: Path, *arguments: str) -> None:
 
 
 def number_of(image: NDArray[np.uint8]) -> float:
-    """Read a picture's number off its brightness; luma 16 to 235 is shown as 0 to 255."""
+    """Return an image's number, which is its brightness; luma 16 to 235 is shown as 0 to 255."""
     return float((image.mean() * 219 / 255 + 16 - 30) / 2)
 
 

@@ -1,4 +1,4 @@
-"""Downloading: real yt-dlp against a site on this machine that fails in every way."""
+"""Downloads with the real yt-dlp from a local site that fails in every way."""
 
 import json
 import os
@@ -39,7 +39,7 @@ ROBOT_CHECK = "Sign in to confirm you\u2019re not a bot"
 
 @pytest.fixture(scope="module")
 def video(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """Make a video of 30 s, as bright as its second."""
+    """Create a video of 30 s whose brightness is its second."""
     path = tmp_path_factory.mktemp("site") / "video.mp4"
     image = "nullsrc=size=64x48:rate=10:duration=30,geq=lum='40+6*floor(T)':cb=128:cr=128"
     sound = ("-f", "lavfi", "-i", "sine=frequency=440:duration=30")
@@ -49,7 +49,7 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 def ids(*names: str) -> list[str]:
-    """Give names of 11 characters, as YouTube's."""
+    """Return names of 11 characters, like YouTube's."""
     return [name.ljust(11, "_") for name in names]
 
 
@@ -253,7 +253,7 @@ def test_many_damaged_videos_do_not_stop_a_run_that_others_pass(
 
 
 class FakeYoutube:
-    """Has yt-dlp's extractor of YouTube find videos on the site of the tests.
+    """Makes yt-dlp's extractor of YouTube find videos on the local site.
 
     Attributes:
         errors: video id to YouTube's reason why not.

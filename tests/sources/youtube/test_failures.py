@@ -1,4 +1,4 @@
-"""Why a video was not had: each message of the table, as yt-dlp gives it."""
+"""Classification of failed downloads, with the messages that yt-dlp raises."""
 
 from pathlib import Path
 from typing import Any
@@ -93,7 +93,7 @@ def outcome_of(words: str) -> tuple[Outcome, str]:
 
 
 def answer(monkeypatch: pytest.MonkeyPatch, status: dict[str, Any]) -> None:
-    """Have YouTube answer, for yt-dlp's own extractor to make of it what it does."""
+    """Return what yt-dlp's own extractor raises for an answer of YouTube."""
     details = {"videoId": SEGMENT.video_id, "title": "a title"}
     responses = [{"playabilityStatus": status, "videoDetails": details}]
     monkeypatch.setattr(

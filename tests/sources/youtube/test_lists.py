@@ -1,4 +1,4 @@
-"""The published lists: how they are had, and what may become part of an address."""
+"""The published lists: download, and names that may become part of a URL."""
 
 import hashlib
 import shutil
@@ -32,7 +32,7 @@ CONTENT = {
 
 @pytest.fixture
 def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Lay out small lists under the published names, and pin their hashes."""
+    """Write small lists under the published names, and pin their hashes."""
     folder = tmp_path / "published"
     for split, text in CONTENT.items():
         path = folder / FILES[split]
@@ -44,10 +44,10 @@ def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 class QuietHandler(SimpleHTTPRequestHandler):
-    """Serves files, and prints nothing."""
+    """Serves files and logs nothing."""
 
     def log_message(self, *_: object) -> None:
-        """Keep the tests' output to themselves."""
+        """Log nothing."""
 
 
 @contextmanager

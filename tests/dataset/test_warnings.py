@@ -1,4 +1,4 @@
-"""Whole files get no remark, and damaged streams do."""
+"""Whole files get no warning, and damaged streams do."""
 
 import subprocess
 from pathlib import Path
