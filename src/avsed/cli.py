@@ -6,7 +6,12 @@ import sys
 import click
 from click.shell_completion import BashComplete, FishComplete, ZshComplete, shell_complete
 
-from avsed import commands
+from avsed.commands.clips import retry_clips
+from avsed.commands.features import check_features, show_features
+from avsed.commands.metadata import check_lists
+from avsed.commands.predict import run_predict
+from avsed.commands.store import clean_store
+from avsed.commands.train import train_shard
 from avsed.errors import AvsedError
 from avsed.runtime.process import run
 
@@ -74,13 +79,13 @@ def completion(shell: str) -> None:
 def _add_commands() -> None:
     trained = "avsed predict film.mp4 --model data/models/spectral+visual --html film.html"
     added = (
-        (metadata, commands.check_lists, "avsed metadata check data/local/metadata"),
-        (clips, commands.retry_clips, "avsed clips retry private"),
-        (features, commands.check_features, "avsed features check"),
-        (features, commands.show_features, "avsed features show Y00pbt6aJV8Y_350.000_360.000"),
-        (store, commands.clean_store, "avsed store clean --yes"),
-        (avsed, commands.train_shard, "avsed train --shard 3/8"),
-        (avsed, commands.run_predict, "avsed predict dog.ogg", trained),
+        (metadata, check_lists, "avsed metadata check data/local/metadata"),
+        (clips, retry_clips, "avsed clips retry private"),
+        (features, check_features, "avsed features check"),
+        (features, show_features, "avsed features show Y00pbt6aJV8Y_350.000_360.000"),
+        (store, clean_store, "avsed store clean --yes"),
+        (avsed, train_shard, "avsed train --shard 3/8"),
+        (avsed, run_predict, "avsed predict dog.ogg", trained),
         (avsed, completion, 'eval "$(avsed completion -s bash)"'),
     )
     for group, command, *examples in added:

@@ -14,9 +14,7 @@ from avsed.runtime.files import atomic_write
 KEY_LENGTH = 64  # hexadecimal digits of SHA-256
 
 # Code that affects no result: editing it changes no key and runs no stage.
-_EXEMPT_MODULES = frozenset(
-    {"avsed", "avsed.cli", "avsed.commands", "avsed.config", "avsed.errors", "avsed.params"}
-)
+_EXEMPT_MODULES = frozenset({"avsed", "avsed.cli", "avsed.config", "avsed.errors", "avsed.params"})
 _EXEMPT_PACKAGE = "avsed.runtime."
 
 

@@ -1,0 +1,82 @@
+"""Commands for the lists of clips and their annotations."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import click
+
+from avsed.commands.options import FOLDER, end_check, quiet_option
+from avsed.errors import AvsedError
+
+
+@click.command("check")
+@click.argument(
+    "folder",
+    type=FOLDER,
+    required=False,
+    help="Four .tsv lists, or those of DCASE 2018; default: the lists of params.yaml.",
+)
+@quiet_option
+def check_lists(folder: Path | None, quiet: bool) -> None:
+    """Check the four lists of clips for errors and oddities.
+
+    Exit with status 1 if there are errors.
+    """
+    from avsed.runtime.store import store_dir
+    from avsed.sources.check_lists import check_metadata, format_check, format_errors, write_errors
+
+    paths, classes = _lists_of_set_up() if folder is None else _lists_in(folder)
+    check = check_metadata(paths, classes)
+    report, errors = format_check(check), format_errors(check)
+    if errors != check.errors:
+        path = store_dir() / "metadata_errors.txt"
+        write_errors(check, path)
+        more = f"all {len(check.errors):,} errors are in {path}"
+        report.append(more)
+        errors.append(more)
+    end_check(report, errors, quiet=quiet)
+
+
+def _lists_of_set_up() -> tuple[Mapping[str, Path], Sequence[str]]:
+    """Find the lists and classes of the set-up in params.yaml."""
+    from avsed.config import load_params
+    from avsed.dataset.annotations import DCASE_2018_CLASSES, read_classes
+    from avsed.params import LocalDataset, YoutubeDataset
+    from avsed.sources.youtube.lists import find_lists
+
+    params = load_params()
+    if isinstance(params.dataset, YoutubeDataset):
+        return find_lists(params.dataset.lists), DCASE_2018_CLASSES
+    if isinstance(params.dataset, LocalDataset):
+        return _four_lists(params.local.metadata_dir), params.dataset.classes
+    folder = Path("data/metadata")
+    if not (folder / "classes.txt").is_file():
+        raise AvsedError(f"{folder}: the demo's lists are missing; run `dvc repro prepare` first")
+    return _four_lists(folder), read_classes(folder)
+
+
+def _lists_in(folder: Path) -> tuple[Mapping[str, Path], Sequence[str] | None]:
+    """Find the lists in a folder and their classes, which are None if unknown."""
+    from avsed.dataset.annotations import DCASE_2018_CLASSES, read_classes
+    from avsed.sources.youtube.lists import FILES
+
+    if not folder.is_dir():
+        problem = "is not a folder" if folder.exists() else "not found"
+        raise AvsedError(f"{folder}: {problem}; name the folder of the lists")
+    lists = _four_lists(folder)
+    if any(path.is_file() for path in lists.values()):
+        has_classes = (folder / "classes.txt").is_file()
+        return lists, read_classes(folder) if has_classes else None
+    if (folder / FILES["weak"]).is_file():
+        return {split: folder / name for split, name in FILES.items()}, DCASE_2018_CLASSES
+    names = ", ".join(path.name for path in lists.values())
+    raise AvsedError(
+        f"{folder}: contains neither {names} nor {FILES['weak']} of DCASE 2018; name the folder "
+        "of the lists"
+    )
+
+
+def _four_lists(folder: Path) -> dict[str, Path]:
+    from avsed.dataset.annotations import SPLITS, list_path
+
+    return {split: list_path(folder, split) for split in SPLITS}

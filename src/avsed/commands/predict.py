@@ -1,0 +1,142 @@
+"""Apply a trained model, or YAMNet, to media."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from avsed.commands.options import FILE, FOLDER, quiet_option
+from avsed.errors import AvsedError
+
+if TYPE_CHECKING:
+    from avsed.model.decisions import Decisions
+    from avsed.prediction.predict import Detector
+
+
+def _parse_weights(
+    context: click.Context, parameter: click.Parameter, texts: Sequence[str]
+) -> dict[str, Path]:
+    weights = {}
+    for text in texts:
+        kind, _, path = text.partition("=")
+        if not path:
+            raise click.BadParameter(f"{text!r} is not KIND=PATH, such as auditory=vggish.pth.")
+        weights[kind] = Path(path)
+    return weights
+
+
+@click.command("predict")
+@click.argument("media", type=FILE, nargs=-1, required=True, help="Files that ffmpeg can read.")
+@click.option(
+    "--model",
+    type=FOLDER,
+    help="Models of a variant, such as data/models/spectral; the scores of all seeds are averaged. "
+    "Default: YAMNet, which needs no training.",
+)
+@click.option(
+    "--classes",
+    type=click.Choice(["dcase", "audioset"]),
+    help="Without --model: the ten classes of DCASE 2018 task 4 (default), or all 521 of AudioSet.",
+)
+@click.option(
+    "--weights",
+    metavar="KIND=PATH",
+    callback=_parse_weights,
+    multiple=True,
+    help="Weights of the auditory or visual network, if neither random nor published.",
+)
+@click.option("--threshold", type=float, help="For all scores; default: the model's thresholds.")
+@click.option("--median-filter-frames", type=int, help="Odd; default: the model's.")
+@click.option(
+    "--out",
+    type=FOLDER,
+    help="Gets events.tsv of all files (DCASE's columns), and for each file MEDIA.json (tags, "
+    "events, scores) and MEDIA.txt (labels for Audacity).",
+)
+@click.option("--plot", type=FILE, help="Figure to write, for a single file.")
+@click.option("--html", type=FILE, help="Page with a player to write, for a single file.")
+@quiet_option
+def run_predict(
+    media: Sequence[Path],
+    model: Path | None,
+    classes: Literal["dcase", "audioset"] | None,
+    weights: Mapping[str, Path],
+    threshold: float | None,
+    median_filter_frames: int | None,
+    out: Path | None,
+    plot: Path | None,
+    html: Path | None,
+    quiet: bool,
+) -> None:
+    """Find tags and events in media of any length.
+
+    Exit with status 1 if a file cannot be scored; the others are.
+    """
+    from avsed.prediction.run import predict_files
+
+    if model and classes:
+        raise AvsedError("--classes: a model has its own classes; omit --model or --classes")
+    if weights and not model:
+        raise AvsedError("--weights: YAMNet's are fixed; name the --model that uses other weights")
+    decide_by = _options_for_decisions(threshold, median_filter_frames)
+    n_failed = predict_files(
+        lambda: _open_detector(model, classes, weights, decide_by),
+        media,
+        out_dir=out,
+        plot_path=plot,
+        page_path=html,
+        shows_progress=not quiet,
+    )
+    if n_failed:
+        sys.exit(1)
+
+
+def _open_detector(
+    model_dir: Path | None,
+    classes: Literal["dcase", "audioset"] | None,
+    weights: Mapping[str, Path],
+    decide_by: Mapping[str, float | int],
+) -> "Detector":
+    """Load a model, or YAMNet without one, and apply the options for decisions."""
+    if model_dir:
+        from avsed.prediction.trained_model import load_model
+
+        model = load_model(model_dir, weights)
+        return replace(model, decisions=_changed(model.decisions, decide_by))
+    from avsed.zero_shot.detector import load_detector
+
+    detector = load_detector(classes or "dcase")
+    return replace(detector, decisions=_changed(detector.decisions, decide_by))
+
+
+def _options_for_decisions(
+    threshold: float | None, median_filter_frames: int | None
+) -> dict[str, float | int]:
+    """Check the options for decisions; return those that are given.
+
+    Raises:
+        AvsedError: if an option is out of range.
+    """
+    from pydantic import ValidationError
+
+    from avsed.params import PAPER_POSTPROCESS, Postprocess
+
+    options = {"threshold": threshold, "median_filter_frames": median_filter_frames}
+    given = {name: value for name, value in options.items() if value is not None}
+    try:
+        Postprocess.model_validate(PAPER_POSTPROCESS.model_dump() | given)
+    except ValidationError as error:
+        reason = error.errors()[0]
+        option = "".join(f"--{name}: " for name in reason["loc"]).replace("_", "-")
+        raise AvsedError(f"{option}{reason['msg'].removeprefix('Value error, ')}") from None
+    return given
+
+
+def _changed(decisions: "Decisions", options: Mapping[str, float | int]) -> "Decisions":
+    changed: dict[str, object] = dict(options)
+    if threshold := changed.pop("threshold", None):
+        changed |= dict.fromkeys(("tags", "events"), dict.fromkeys(decisions.tags, threshold))
+    return decisions.model_copy(update=changed)
