@@ -102,14 +102,27 @@ class _Recurrence(torch.autograd.Function):
         gates = projected.new_empty(n_frames, n_directions, n_clips, 2 * size)
         new = projected.new_empty(n_frames, n_directions, n_clips, size)
         recurrent = torch.empty_like(new)  # W h + b of the new state
-        for t in range(n_frames):
-            product = torch.bmm(hidden[t], weight)
-            torch.add(projected[t, ..., : 2 * size], product[..., : 2 * size], out=gates[t])
-            gates[t].sigmoid_()
-            torch.add(product[..., 2 * size :], bias, out=recurrent[t])
-            reset, update = gates[t, ..., :size], gates[t, ..., size:]
-            torch.addcmul(projected[t, ..., 2 * size :], reset, recurrent[t], out=new[t]).tanh_()
-            torch.lerp(new[t], hidden[t], update, out=hidden[t + 1])
+        # Views of all frames made at once take a third of the time of those made one by one.
+        frames = zip(
+            hidden[:-1].unbind(),
+            hidden[1:].unbind(),
+            projected[..., : 2 * size].unbind(),
+            projected[..., 2 * size :].unbind(),
+            gates.unbind(),
+            gates[..., :size].unbind(),
+            gates[..., size:].unbind(),
+            recurrent.unbind(),
+            new.unbind(),
+            strict=True,
+        )
+        product = projected.new_empty(n_directions, n_clips, 3 * size)
+        of_gates, of_new = product[..., : 2 * size], product[..., 2 * size :]
+        for before, after, at_gates, at_new, both, reset, update, state, candidate in frames:
+            torch.bmm(before, weight, out=product)
+            torch.add(at_gates, of_gates, out=both).sigmoid_()
+            torch.add(of_new, bias, out=state)
+            torch.addcmul(at_new, reset, state, out=candidate).tanh_()
+            torch.lerp(candidate, before, update, out=after)
         ctx.save_for_backward(hidden, gates, new, recurrent, weight)
         return hidden[1:]
 
@@ -118,7 +131,7 @@ class _Recurrence(torch.autograd.Function):
         """Compute gradients from the last frame to the first."""
         (from_above,) = gradients
         hidden, gates, new, recurrent, weight = ctx.saved_tensors
-        n_frames, n_directions, _, size = new.shape
+        _, n_directions, _, size = new.shape
         reset, update = gates[..., :size], gates[..., size:]
         # Factors from the gradient of h_t to that of each gate's input, before its nonlinearity.
         to_new = (1.0 - update) * (1.0 - new.square())
@@ -129,10 +142,21 @@ class _Recurrence(torch.autograd.Function):
         at_product = torch.empty_like(factors)
         transposed = weight.transpose(1, 2).contiguous()
         carried = torch.zeros_like(new[0])
-        for t in range(n_frames - 1, -1, -1):
-            torch.add(from_above[t], carried, out=at_hidden[t])
-            torch.mul(at_hidden[t].unsqueeze(2), factors[t], out=at_product[t])
-            carried = torch.baddbmm(at_hidden[t] * update[t], at_product[t].flatten(2), transposed)
+        frames = zip(
+            from_above.unbind(),
+            at_hidden.unbind(),
+            at_hidden.unsqueeze(3).unbind(),
+            update.unbind(),
+            factors.unbind(),
+            at_product.unbind(),
+            at_product.flatten(3).unbind(),
+            strict=True,
+        )
+        for above, at_state, spread, kept, factor, at_gates, flat in reversed(list(frames)):
+            torch.add(above, carried, out=at_state)
+            torch.mul(spread, factor, out=at_gates)
+            torch.mul(at_state, kept, out=carried)
+            carried.baddbmm_(flat, transposed)
         at_projected = at_product.clone()
         torch.mul(at_hidden, to_new, out=at_projected[..., 2, :])
         products = at_product.flatten(3).transpose(0, 1).reshape(n_directions, -1, 3 * size)
