@@ -1,19 +1,22 @@
 """Probe a media file and record its streams."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from avsed.dataset.clips import ClipRecord, failed_clip
 from avsed.dataset.ffmpeg import DecodeError
 from avsed.dataset.header import Header, read_header
-from avsed.dataset.media import TOLERANCE, Media, alternatives, read_media
+from avsed.dataset.media import TOLERANCE, Image, Media, alternatives, read_media
 from avsed.framing import CLIP_DURATION, IMAGE_RATE
 from avsed.runtime.files import file_sha256
 
 PROBE_SAMPLE_RATE = 16_000  # Hz; samples are only counted
 SILENCE = 1e-4  # of full scale: lossy codecs leave a little noise in silence
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +27,7 @@ class Streams:
         has_audio: whether audio can be decoded.
         has_video: whether images can be decoded.
         duration: seconds of audio; of video if there is no audio, or if it is longer by more than
-            `TOLERANCE`; at most `CLIP_DURATION`.
+            `TOLERANCE`; at most `CLIP_DURATION`. Rounded to 1 ms, as in clips.csv.
         warning: why a stream in the container cannot be decoded, or other problems of the file
             such as damage or an early end; else empty.
     """
@@ -41,17 +44,39 @@ def probe(path: Path) -> Streams:
     Raises:
         DecodeError: if no stream can be decoded.
     """
+    return probe_and_decode(path, sample_rates=[], each_image=lambda image: None)[0]
+
+
+def probe_and_decode(
+    path: Path, *, sample_rates: Sequence[int], each_image: Callable[[Image], T]
+) -> tuple[Streams, Media[T]]:
+    """Probe a media file, and return its first 10 s, decoded in the same pass.
+
+    Args:
+        path: a media file.
+        sample_rates: Hz.
+        each_image: converts each image that differs from the one before it.
+
+    Returns:
+        Its streams, and what `read_media` returns; streams that it does not have are missing.
+
+    Raises:
+        DecodeError: if no stream can be decoded.
+    """
     header = read_header(path)
     if not header.audio and not header.video:  # only subtitles, data or unknown codecs
         raise DecodeError("has neither audio nor video")
     media = read_media(
         path,
-        sample_rates=[PROBE_SAMPLE_RATE] if header.audio else [],
-        each_image=(lambda image: None) if header.video else None,
+        sample_rates=sorted({PROBE_SAMPLE_RATE, *sample_rates}) if header.audio else [],
+        each_image=each_image if header.video else None,
         header=header,
     )
-    n_samples = sum(len(waveform) for waveform in media.waveforms.values())
-    audio = n_samples / PROBE_SAMPLE_RATE
+    return _describe(path, header, media), media
+
+
+def _describe(path: Path, header: Header, media: Media[T]) -> Streams:
+    audio = len(media.waveforms.get(PROBE_SAMPLE_RATE, ())) / PROBE_SAMPLE_RATE
     video = len(media.image_index) / float(IMAGE_RATE)
     warnings = list(media.errors.values())
     if media.warning:
@@ -73,7 +98,7 @@ def probe(path: Path) -> Streams:
     return Streams(
         has_audio=audio > 0,
         has_video=video > 0,
-        duration=min(duration, CLIP_DURATION),
+        duration=max(round(min(duration, CLIP_DURATION), 3), 0.001),
         warning="; ".join(warnings),
     )
 
@@ -118,6 +143,6 @@ def inspect_clip(clip_id: str, path: Path) -> ClipRecord:
         reason=streams.warning,
         has_audio=streams.has_audio,
         has_video=streams.has_video,
-        duration=max(round(streams.duration, 3), 0.001),
+        duration=streams.duration,
         sha256=file_sha256(path),
     )

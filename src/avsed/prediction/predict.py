@@ -7,7 +7,7 @@ counts. A file of 10 s or less is scored as the pipeline scores clips, to the bi
 
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Protocol
@@ -19,18 +19,18 @@ from torch import Tensor
 from tqdm import tqdm
 
 from avsed.dataset.annotations import Event
-from avsed.dataset.clips import ClipRecord
 from avsed.dataset.ffmpeg import DecodeError
-from avsed.dataset.inspection import inspect_clip
+from avsed.dataset.inspection import Streams, probe_and_decode
 from avsed.dataset.loading import ClipFeatures
-from avsed.dataset.media import TOLERANCE
+from avsed.dataset.media import TOLERANCE, Media
 from avsed.errors import AvsedError
 from avsed.evaluation.postprocess import decide, decide_tags, decisions_to_events
-from avsed.features.extraction.batching import ExtractorGroup, decode_clip
+from avsed.features.extraction.batching import ExtractorGroup
 from avsed.features.extractor import ClipInputs, Extractor
 from avsed.framing import CLIP_DURATION, N_FRAMES, frame_onset, valid_frames
 from avsed.model.decisions import Decisions
 from avsed.model.scores import Scores
+from avsed.prediction.media_files import MediaFile
 from avsed.prediction.windows import WINDOW_HOP, Window, read_windows
 
 WINDOWS_AT_ONCE = 4  # that are held in memory
@@ -66,6 +66,7 @@ class Prediction:
 
     Attributes:
         path: the file.
+        folder: the folder that was named, if the file was found in it.
         has_audio: whether its audio can be decoded, used by the model or not.
         has_video: likewise its images.
         duration: seconds that were scored.
@@ -87,11 +88,12 @@ class Prediction:
     tags: tuple[str, ...]
     events: tuple[Event, ...]
     warning: str
+    folder: Path | None = None
 
     @property
     def name(self) -> str:
-        """The file's name, with unprintable characters replaced."""
-        return "".join(letter if letter.isprintable() else "?" for letter in self.path.name)
+        """The file's name in results."""
+        return MediaFile(path=self.path, folder=self.folder).name
 
     def highest_scores(self, n_points: int) -> NDArray[np.float32]:
         """Reduce the frame scores for drawing, without losing short peaks.
@@ -125,12 +127,15 @@ class _WindowScores:
     warning: str
 
 
-def predict(model: Detector, path: Path, *, shows_progress: bool = True) -> Prediction:
+def predict(
+    model: Detector, path: Path, *, folder: Path | None = None, shows_progress: bool = True
+) -> Prediction:
     """Find the tags and events of a media file.
 
     Args:
         model: ready to score.
         path: media of any length, in any container that ffmpeg reads.
+        folder: the folder that was named, if the file was found in it.
         shows_progress: whether to show a progress bar on a terminal.
 
     Raises:
@@ -140,27 +145,33 @@ def predict(model: Detector, path: Path, *, shows_progress: bool = True) -> Pred
     if not path.is_file():
         what = "is a folder; name the files in it" if path.is_dir() else "no such file"
         raise AvsedError(f"{path}: {what}")
-    # An absolute path: ffmpeg reads a name with a colon as a network address.
-    record = inspect_clip(path.stem, path.resolve())
-    _require_streams(model, path, record)
-    windows = tqdm(
-        _make_inputs(model, path.resolve(), record),
-        desc=path.name,
-        unit="window",
-        leave=False,
-        disable=None if shows_progress else True,  # None: disabled unless on a terminal
-    )
+    group = ExtractorGroup(model.extractors)
     try:
+        # An absolute path: ffmpeg reads a name with a colon as a network address.
+        streams, media = probe_and_decode(
+            path.resolve(),
+            sample_rates=group.sample_rates,
+            each_image=group.image_front_end or (lambda image: {}),
+        )
+        _require_streams(model, path, streams)
+        windows = tqdm(
+            _make_inputs(group, path.resolve(), streams, media),
+            desc=path.name,
+            unit="window",
+            leave=False,
+            disable=None if shows_progress else True,  # None: disabled unless on a terminal
+        )
+        del media  # a long file is decoded by windows, and needs the memory
         scores = list(_score_windows(model, windows))
     except DecodeError as error:
         raise AvsedError(f"{path}: cannot be decoded ({error}); convert or repair it") from None
     if not all(np.isfinite(window.frame_scores).all() for window in scores):
         raise AvsedError(f"{path}: its scores are NaN or infinite; train the model again")
-    return _decide(model, path, record, scores)
+    return replace(_decide(model, path, streams, scores), folder=folder)
 
 
 def _decide(
-    model: Detector, path: Path, record: ClipRecord, scores: Sequence[_WindowScores]
+    model: Detector, path: Path, streams: Streams, scores: Sequence[_WindowScores]
 ) -> Prediction:
     """Join the scores of a file's windows, and decide on tags and events."""
     duration = max(frame_onset(window.first_frame) + window.duration for window in scores)
@@ -179,8 +190,8 @@ def _decide(
     )
     return Prediction(
         path=path,
-        has_audio=record.has_audio,
-        has_video=record.has_video,
+        has_audio=streams.has_audio,
+        has_video=streams.has_video,
         duration=duration,
         classes=classes,
         frame_scores=frame_scores,
@@ -191,36 +202,36 @@ def _decide(
     )
 
 
-def _require_streams(model: Detector, path: Path, record: ClipRecord) -> None:
+def _require_streams(model: Detector, path: Path, streams: Streams) -> None:
     """Reject a file without a stream that the model's features need."""
-    if record.status != "ok":
-        raise AvsedError(f"{path}: cannot be decoded ({record.reason}); convert or repair it")
     for kind, extractor in model.extractors.items():
         stream = extractor.spec.stream
-        if not (record.has_audio if stream == "audio" else record.has_video):
-            why = f" ({record.reason})" if record.reason else ""
+        if not (streams.has_audio if stream == "audio" else streams.has_video):
+            why = f" ({streams.warning})" if streams.warning else ""
             raise AvsedError(
                 f"{path}: has no {stream}{why}, but the model needs {kind} features; take a file "
                 f"that has some, or a model without {kind}"
             )
 
 
-def _make_inputs(model: Detector, path: Path, record: ClipRecord) -> Iterator[_WindowInputs]:
-    """Decode a file: as a clip, as the pipeline does, or window by window if it is longer."""
+def _make_inputs(
+    group: ExtractorGroup, path: Path, streams: Streams, media: Media[dict[str, Tensor]]
+) -> Iterator[_WindowInputs]:
+    """Prepare a file: as a clip, as the pipeline does, or window by window if it is longer."""
     # The probe decodes 10 s at most, of which streams may fall short by the tolerance although they
     # go on; a warning tells of an early end.
-    if record.duration < CLIP_DURATION - TOLERANCE and not record.reason:
-        yield _inputs_of_clip(model, path, record)
+    if streams.duration < CLIP_DURATION - TOLERANCE and not streams.warning:
+        yield _inputs_of_clip(group, streams, media)
         return
-    group = ExtractorGroup(model.extractors)
     windows: Generator[Window[dict[str, Tensor]]] = read_windows(
         path, sample_rates=group.sample_rates, each_image=group.image_front_end
     )
     with closing(windows):
         first_two = list(islice(windows, 2))
         if len(first_two) == 1:  # about 10 s; headers are not reliable enough
-            yield _inputs_of_clip(model, path, record)
+            yield _inputs_of_clip(group, streams, media)
             return
+        del media
         for window in chain(first_two, windows):
             yield _WindowInputs(
                 first_frame=window.first_frame,
@@ -230,10 +241,14 @@ def _make_inputs(model: Detector, path: Path, record: ClipRecord) -> Iterator[_W
             )
 
 
-def _inputs_of_clip(model: Detector, path: Path, record: ClipRecord) -> _WindowInputs:
-    inputs = _require_all(decode_clip(model.extractors, path, record.duration))
+def _inputs_of_clip(
+    group: ExtractorGroup, streams: Streams, clip: Media[dict[str, Tensor]]
+) -> _WindowInputs:
     return _WindowInputs(
-        first_frame=0, duration=record.duration, inputs=inputs, warning=record.reason
+        first_frame=0,
+        duration=streams.duration,
+        inputs=_require_all(group.prepare(clip, streams.duration)),
+        warning=streams.warning,
     )
 
 
