@@ -1,8 +1,10 @@
 """The sections of params.yaml and of profiles: the schema, without defaults."""
 
+import math
 import re
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, model_validator
 
@@ -18,9 +20,34 @@ def _auto_or_count(value: object) -> object:
     return value
 
 
+def _values(value: object) -> Iterable[object]:
+    """Return the numbers of a setting: one for all classes, or one for each."""
+    return value.values() if isinstance(value, dict) and value else [value]
+
+
+def _check_frames(value: object) -> object:
+    for one in _values(value):
+        if type(one) is not int or one < 1:
+            raise ValueError(
+                f"is {show(one)}; give a whole number from 1 on, or one for each class"
+            )
+    return value
+
+
+def _check_seconds(value: object) -> object:
+    for one in _values(value):
+        if type(one) not in (int, float) or not 0 <= cast(float, one) < math.inf:
+            raise ValueError(f"is {show(one)}; give seconds from 0 on, or some for each class")
+    return value
+
+
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 MAX_CLASS_NAME = 100  # characters; longer ones are other text in the wrong place
 AutoOrCount = Annotated[Literal["auto"] | int, PlainValidator(_auto_or_count)]
+
+# A number for all classes, or class to number.
+FilterFrames = Annotated[int | dict[str, int], PlainValidator(_check_frames)]
+Seconds = Annotated[float | dict[str, float], PlainValidator(_check_seconds)]
 
 # "random" (with a fixed seed), "pretrained" (the published weights) or the path of a file.
 Weights = Annotated[str, Field(min_length=1)]
@@ -192,20 +219,37 @@ class Train(Section):
     n_seeds: Count
 
 
-class Postprocess(Section):
-    """Decisions from scores (Section 2.2)."""
+class EventSettings(Section):
+    """How frame scores above a threshold become events (Section 2.2).
 
-    threshold: Fraction
-    median_filter_frames: Count
+    The defaults of what is not in the paper change nothing: decisions.json of earlier versions
+    lacks them.
+    """
+
+    median_filter_frames: FilterFrames
+    max_gap: Seconds = 0.0  # not in the paper: gaps up to this between events are filled
+    min_event: Seconds = 0.0  # not in the paper: shorter events are dropped
+
+    @property
+    def by_class(self) -> dict[str, dict[str, float]]:
+        """The settings with a value for each class."""
+        return {name: value for name, value in self if isinstance(value, dict)}
 
     @model_validator(mode="after")
     def _odd_filter(self) -> Self:
-        if self.median_filter_frames % 2 == 0:
-            raise ValueError(
-                f"median_filter_frames is {self.median_filter_frames}; a median filter needs an "
-                "odd length, such as 7"
-            )
+        for frames in _values(self.median_filter_frames):
+            if cast(int, frames) % 2 == 0:
+                raise ValueError(
+                    f"median_filter_frames is {frames}; a median filter needs an odd length, such "
+                    "as 7"
+                )
         return self
+
+
+class Postprocess(EventSettings):
+    """Decisions from scores (Section 2.2)."""
+
+    threshold: Fraction
 
 
 # Section 2.2; used to predict with a model that has no decisions.json.

@@ -1,18 +1,33 @@
 """Thresholds, median filter, and conversion of frames to events."""
 
+from collections.abc import Sequence
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from avsed.dataset.annotations import Event
+from avsed.errors import AvsedError
 from avsed.evaluation.postprocess import (
+    DetectedEvent,
+    Filters,
     decide,
     decide_tags,
     decisions_to_events,
-    scores_to_events,
+    detect_events,
+    make_filters,
     smooth,
 )
 from avsed.framing import FRAME_HOP, N_FRAMES
+from avsed.params import PAPER_POSTPROCESS, EventSettings
+
+
+def filters(median: int | Sequence[int], largest_gap: int = 0, shortest_event: int = 0) -> Filters:
+    """Return filters, of which one number is for all of up to four classes."""
+    lengths = (median, largest_gap, shortest_event)
+    of_each = (np.array([one] * 4 if isinstance(one, int) else one) for one in lengths)
+    return Filters(**dict(zip(("median", "largest_gap", "shortest_event"), of_each, strict=True)))
 
 
 def one_class(*active: int, n_frames: int = 40) -> NDArray[np.float64]:
@@ -23,9 +38,7 @@ def one_class(*active: int, n_frames: int = 40) -> NDArray[np.float64]:
 
 
 def active_frames(scores: NDArray[np.float64], *, n_valid: int | None = None) -> list[int]:
-    decisions = decide(
-        scores, threshold=0.5, median_filter_frames=7, n_valid=n_valid or len(scores)
-    )
+    decisions = decide(scores, threshold=0.5, filters=filters(7), n_valid=n_valid or len(scores))
     frames: list[int] = np.flatnonzero(decisions[:, 0]).tolist()
     return frames
 
@@ -48,7 +61,7 @@ def literal_median(decisions: NDArray[np.bool_], size: int) -> NDArray[np.bool_]
 
 def test_a_score_equal_to_the_threshold_is_inactive() -> None:
     scores = np.array([[0.5, 0.5001]])
-    decisions = decide(scores, threshold=0.5, median_filter_frames=1, n_valid=1)
+    decisions = decide(scores, threshold=0.5, filters=filters(1), n_valid=1)
     assert decisions.tolist() == [[False, True]]
     assert decide_tags(scores[0], threshold=0.5, classes=("Cat", "Dog")) == ("Dog",)
 
@@ -57,7 +70,7 @@ def test_each_class_may_have_a_threshold_of_its_own() -> None:
     scores = np.array([[0.4, 0.4]])
     thresholds = np.array([0.3, 0.5])
     assert decide_tags(scores[0], threshold=thresholds, classes=("Cat", "Dog")) == ("Cat",)
-    decisions = decide(scores, threshold=thresholds, median_filter_frames=1, n_valid=1)
+    decisions = decide(scores, threshold=thresholds, filters=filters(1), n_valid=1)
     assert decisions.tolist() == [[True, False]]
 
 
@@ -77,8 +90,8 @@ def test_smoothed_scores_give_the_same_decisions_at_any_threshold(
     threshold: float, n_valid: int
 ) -> None:
     scores = np.random.default_rng(0).random((40, 3))
-    smoothed = smooth(scores, median_filter_frames=7, n_valid=n_valid)
-    decisions = decide(scores, threshold=threshold, median_filter_frames=7, n_valid=n_valid)
+    smoothed = smooth(scores, filters=filters(7), n_valid=n_valid)
+    decisions = decide(scores, threshold=threshold, filters=filters(7), n_valid=n_valid)
     assert smoothed.shape == (n_valid, 3)
     assert (decisions[:n_valid] == (smoothed > threshold)).all()
 
@@ -86,7 +99,7 @@ def test_smoothed_scores_give_the_same_decisions_at_any_threshold(
 def test_a_score_that_is_nan_is_not_smoothed_away() -> None:
     scores = np.array([[0.1], [np.nan], [0.1]])
     with pytest.raises(ValueError, match="a score is NaN"):
-        smooth(scores, median_filter_frames=3, n_valid=3)
+        smooth(scores, filters=filters(3), n_valid=3)
 
 
 @pytest.mark.parametrize("n_active", [1, 2, 3])
@@ -107,7 +120,7 @@ def test_two_frames_at_the_edge_survive_by_reflection() -> None:
 @pytest.mark.parametrize("n_frames", [1, 2, 5, 151])
 def test_decisions_equal_a_literal_median_filter(size: int, n_frames: int) -> None:
     scores = np.random.default_rng(size * n_frames).random((n_frames, 3))
-    decisions = decide(scores, threshold=0.4, median_filter_frames=size, n_valid=n_frames)
+    decisions = decide(scores, threshold=0.4, filters=filters(size), n_valid=n_frames)
     np.testing.assert_array_equal(decisions, literal_median(scores > 0.4, size))
 
 
@@ -120,16 +133,89 @@ def test_padding_changes_no_decision_on_the_clip() -> None:
     scores = np.random.default_rng(0).random((40, 4))
     padded = scores.copy()
     padded[25:] = np.nan
-    alone = decide(scores[:25], threshold=0.5, median_filter_frames=7, n_valid=25)
-    decisions = decide(padded, threshold=0.5, median_filter_frames=7, n_valid=25)
+    alone = decide(scores[:25], threshold=0.5, filters=filters(7), n_valid=25)
+    decisions = decide(padded, threshold=0.5, filters=filters(7), n_valid=25)
     np.testing.assert_array_equal(decisions[:25], alone)
 
 
 def test_scores_in_single_precision_are_decided_alike() -> None:
     scores = np.random.default_rng(1).random((151, 4), dtype=np.float32)
-    single = decide(scores, threshold=0.5, median_filter_frames=7, n_valid=151)
-    double = decide(scores.astype(np.float64), threshold=0.5, median_filter_frames=7, n_valid=151)
+    single = decide(scores, threshold=0.5, filters=filters(7), n_valid=151)
+    double = decide(scores.astype(np.float64), threshold=0.5, filters=filters(7), n_valid=151)
     np.testing.assert_array_equal(single, double)
+
+
+def literal_gaps_and_events(
+    decisions: NDArray[np.bool_], largest_gap: int, shortest_event: int
+) -> NDArray[np.bool_]:
+    """Fill gaps between runs, then drop runs, one after the other."""
+    filtered = decisions.copy()
+    for column in filtered.T:
+        for value, is_filled, limit in (
+            (False, True, largest_gap),
+            (True, False, shortest_event - 1),
+        ):
+            edges = np.flatnonzero(np.diff(column, prepend=not column[0], append=not column[-1]))
+            for first, end in pairwise(edges):
+                is_gap = not value and first > 0 and end < len(column)
+                if column[first] == value and end - first <= limit and (value or is_gap):
+                    column[first:end] = is_filled
+    return filtered
+
+
+@pytest.mark.parametrize(
+    ("largest_gap", "shortest_event"), [(0, 3), (2, 0), (1, 2), (3, 4), (9, 12)]
+)
+@pytest.mark.parametrize("n_frames", [1, 2, 12, 151])
+def test_gaps_are_filled_then_short_events_dropped(
+    n_frames: int, largest_gap: int, shortest_event: int
+) -> None:
+    scores = np.random.default_rng(n_frames + largest_gap).random((n_frames, 4))
+    of_case = filters(1, largest_gap, shortest_event)
+    for threshold in (0.3, 0.5, 0.8):
+        decisions = decide(scores, threshold=threshold, filters=of_case, n_valid=n_frames)
+        expected = literal_gaps_and_events(scores > threshold, largest_gap, shortest_event)
+        np.testing.assert_array_equal(decisions, expected)
+        smoothed = smooth(scores, filters=of_case, n_valid=n_frames)
+        np.testing.assert_array_equal(decisions, smoothed > threshold)
+
+
+def test_each_class_may_have_filters_of_its_own() -> None:
+    scores = np.tile(one_class(3, 4, 5, 7, 20), 4)
+    decisions = decide(
+        scores,
+        threshold=0.5,
+        filters=filters([1, 1, 3, 1], [0, 1, 0, 1], [0, 0, 0, 6]),
+        n_valid=40,
+    )
+    active = [np.flatnonzero(column).tolist() for column in decisions.T]
+    # As they are; the gap filled; lone frames dropped and the gap filled; a run of 5 dropped.
+    assert active == [[3, 4, 5, 7, 20], [3, 4, 5, 6, 7, 20], [3, 4, 5, 6], []]
+
+
+def test_seconds_become_whole_frames() -> None:
+    """3 frames last 198.7 ms, 4 last 265.0 ms."""
+    settings = EventSettings(
+        median_filter_frames={"Dog": 3, "Cat": 5},
+        max_gap=0.2,
+        min_event={"Cat": 0.2, "Dog": 3 * FRAME_HOP},
+    )
+    found = make_filters(settings, ("Cat", "Dog"))
+    assert found.median.tolist() == [5, 3]
+    assert found.largest_gap.tolist() == [3, 3]
+    assert found.shortest_event.tolist() == [4, 3]
+
+
+@pytest.mark.parametrize(
+    ("by_class", "message"),
+    [
+        ({"Cat": 0.1}, "postprocess.max_gap: class Dog is missing; give one number for all cl"),
+        ({"Cat": 0.1, "Dgo": 0.1, "Dog": 0.1}, "postprocess.max_gap: class Dgo is unknown; give"),
+    ],
+)
+def test_a_setting_of_other_classes_is_refused(by_class: dict[str, float], message: str) -> None:
+    with pytest.raises(AvsedError, match=message):
+        make_filters(EventSettings(median_filter_frames=7, max_gap=by_class), ("Cat", "Dog"))
 
 
 def test_nan_scores_are_refused() -> None:
@@ -142,13 +228,13 @@ def test_nan_scores_are_refused() -> None:
 @pytest.mark.parametrize("size", [0, -1, 6])
 def test_a_filter_length_that_is_not_odd_is_refused(size: int) -> None:
     with pytest.raises(ValueError, match="odd"):
-        decide(one_class(), threshold=0.5, median_filter_frames=size, n_valid=40)
+        decide(one_class(), threshold=0.5, filters=filters(size), n_valid=40)
 
 
 @pytest.mark.parametrize("n_valid", [0, 41])
 def test_a_count_of_valid_frames_outside_the_clip_is_refused(n_valid: int) -> None:
     with pytest.raises(ValueError, match=f"n_valid is {n_valid}; it must be from 1 to 40"):
-        decide(one_class(), threshold=0.5, median_filter_frames=7, n_valid=n_valid)
+        decide(one_class(), threshold=0.5, filters=filters(7), n_valid=n_valid)
 
 
 def test_a_run_lasts_from_its_first_frame_to_the_end_of_its_last() -> None:
@@ -172,17 +258,17 @@ def test_events_are_sorted_by_onset_then_label() -> None:
     ]
 
 
-@pytest.mark.parametrize(("duration", "offset"), [(10.0, 10.0), (10.03, 10.0), (9.98, 9.98)])
-def test_an_event_in_the_last_frame_ends_with_the_clip(duration: float, offset: float) -> None:
-    events = scores_to_events(
+@pytest.mark.parametrize("duration", [10.0, 9.98])
+def test_an_event_in_the_last_frame_ends_with_the_clip(duration: float) -> None:
+    events = detect_events(
         np.ones((N_FRAMES, 1), dtype=np.float32),
         classes=("Dog",),
         threshold=0.5,
-        median_filter_frames=7,
+        settings=PAPER_POSTPROCESS,
         n_valid=N_FRAMES,
         duration=duration,
     )
-    assert events == (Event(onset=0.0, offset=offset, label="Dog"),)
+    assert events == (DetectedEvent(onset=0.0, offset=duration, label="Dog", score=1.0),)
 
 
 def test_events_of_longer_media_end_with_them() -> None:
@@ -220,15 +306,17 @@ def test_events_cover_exactly_the_active_frames(seed: int) -> None:
 
 def test_scores_become_events_of_the_clip_alone() -> None:
     scores = one_class(3, *range(10, 14), *range(17, 30))  # a lone frame, and a gap of three
-    events = scores_to_events(
+    events = detect_events(
         scores,
         classes=("Cat",),
         threshold=0.5,
-        median_filter_frames=7,
+        settings=PAPER_POSTPROCESS,
         n_valid=25,
         duration=1.65,
     )
-    assert events == (Event(onset=10 * FRAME_HOP, offset=1.65, label="Cat"),)
+    # Of 15 frames, which the median filter joined, 3 have a score of 0.1 and 12 one of 0.9.
+    score = pytest.approx((3 * 0.1 + 12 * 0.9) / 15)
+    assert events == (DetectedEvent(onset=10 * FRAME_HOP, offset=1.65, label="Cat", score=score),)
 
 
 def test_tags_keep_the_order_of_the_classes() -> None:

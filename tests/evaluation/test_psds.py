@@ -5,9 +5,10 @@ import pytest
 from numpy.typing import NDArray
 
 from avsed.dataset.annotations import Event
-from avsed.evaluation.postprocess import scores_to_events, smooth
+from avsed.evaluation.postprocess import detect_events, make_filters, smooth
 from avsed.evaluation.psds import _find_detections, _stack, polyphonic_scores
 from avsed.framing import FRAME_HOP, N_FRAMES, valid_frames
+from avsed.params import PAPER_POSTPROCESS
 from tests.evaluation.psds_cases import (
     KINDS,
     REFERENCE_PATH,
@@ -169,7 +170,7 @@ def test_smoothed_scores_have_the_events_of_the_other_metrics(
 ) -> None:
     scores = np.random.default_rng(1).random((N_FRAMES, 3))
     n_valid = valid_frames(duration)
-    smoothed = smooth(scores, median_filter_frames=7, n_valid=n_valid)
+    smoothed = smooth(scores, filters=make_filters(PAPER_POSTPROCESS, CLASSES), n_valid=n_valid)
     stacked = _stack({"a": smoothed}, {"a": []}, CLASSES, {"a": duration})
     detected = set()
     for label, of_class in zip(CLASSES, stacked.scores.T, strict=True):
@@ -181,15 +182,15 @@ def test_smoothed_scores_have_the_events_of_the_other_metrics(
             Event(onset=onset, offset=offset, label=label)
             for onset, offset in zip(onsets[is_active], offsets[is_active], strict=True)
         }
-    expected = scores_to_events(
+    expected = detect_events(
         scores,
         classes=CLASSES,
         threshold=threshold,
-        median_filter_frames=7,
+        settings=PAPER_POSTPROCESS,
         n_valid=n_valid,
         duration=duration,
     )
-    assert detected == set(expected)
+    assert detected == {Event(onset=e.onset, offset=e.offset, label=e.label) for e in expected}
 
 
 def test_a_class_may_have_any_name() -> None:

@@ -16,6 +16,7 @@ from avsed.evaluation.system import (
     best_thresholds,
     choose_thresholds,
     compute_metrics,
+    estimate_events,
 )
 from avsed.framing import valid_frames
 from avsed.model.scores import Scores
@@ -118,6 +119,14 @@ def test_a_perfect_system_is_perfect_whatever_is_listed_past_the_end_of_the_medi
     assert set(score(scores, reference=reference).values()) == {1.0}
     tuned = choose_thresholds(scores, reference, postprocess=PARAMS.postprocess, params=TUNED)
     assert set(score(scores, tuned, reference=reference).values()) == {1.0}
+
+
+@pytest.mark.parametrize(("duration", "offset"), [(10.03, 10.0), (10.0, 10.0), (9.98, 9.98)])
+def test_events_end_with_the_clip(duration: float, offset: float) -> None:
+    scores = system(np.ones((2, 151, 2), np.float32), [[0.0] * 2] * 2)
+    reference = replace(REFERENCE, durations=dict.fromkeys("ab", duration))
+    events = estimate_events(scores, reference, threshold=0.5, postprocess=PARAMS.postprocess)
+    assert {event.offset for of_clip in events.values() for event in of_clip} == {offset}
 
 
 def test_a_tag_without_times_stays() -> None:

@@ -17,7 +17,7 @@ from avsed.dataset.inspection import inspect_clip
 from avsed.dataset.loading import ClipFeatures
 from avsed.dataset.shards import read_features
 from avsed.errors import AvsedError
-from avsed.evaluation.postprocess import decide_tags, scores_to_events
+from avsed.evaluation.postprocess import decide_tags, detect_events
 from avsed.features.extraction.extract import extract_features
 from avsed.features.networks.vggish import Vggish
 from avsed.framing import N_FRAMES, SPECTRAL_SAMPLE_RATE
@@ -25,6 +25,7 @@ from avsed.model.card import read_model_card
 from avsed.model.files import load_student, read_student_weights, save_weights
 from avsed.model.score import score_clips, score_variant
 from avsed.model.scores import Scores, read_scores
+from avsed.params import PAPER_POSTPROCESS
 from avsed.prediction.predict import Prediction, join_windows, predict
 from avsed.prediction.trained_model import load_model
 from avsed.runtime.files import file_sha256
@@ -98,11 +99,11 @@ def test_a_clip_has_the_pipelines_scores_tags_and_events_to_the_bit(
         assert np.array_equal(found.frame_scores, expected.frame_scores[0, :n_valid])
         assert np.array_equal(found.clip_scores, expected.clip_scores[0])
         assert found.tags == decide_tags(expected.clip_scores[0], threshold=0.5, classes=CLASSES)
-        assert found.events == scores_to_events(
+        assert found.events == detect_events(
             expected.frame_scores[0],
             classes=CLASSES,
             threshold=0.5,
-            median_filter_frames=7,
+            settings=PAPER_POSTPROCESS,
             n_valid=n_valid,
             duration=inspect_clip("clip", path).duration,
         )

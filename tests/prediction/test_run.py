@@ -198,6 +198,8 @@ def test_a_plot_and_a_page_are_made_of_one_file(
         (["--out", "file"], "Invalid value for '--out': Directory 'file' is a file (see"),
         (["--threshold", "1.5"], "--threshold: Input should be less than 1"),
         (["--median-filter-frames", "4"], "median_filter_frames is 4; a median filter needs an"),
+        (["--max-gap", "-1"], "--max-gap: is -1.0; give seconds from 0 on"),
+        (["--min-event", "nan"], "--min-event: is nan; give seconds from 0 on"),
         (["--weights", "visual=x.pth"], "--weights visual=...: "),
         (["--model", "nowhere"], "nowhere/model.json: missing or invalid"),
     ],
@@ -256,12 +258,39 @@ def test_decisions_are_those_in_the_models_folder(
     assert "none" in tags("--threshold", "0.99")
 
 
+def test_gaps_and_short_events_are_filtered_by_options_and_by_the_model(
+    model_dir: Path, clip_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def events(*options: str) -> list[tuple[float, float, str]]:
+        arguments = (clip_path, "--model", model_dir, "--out", "out", *options)
+        assert run_avsed(monkeypatch, "predict", *arguments) == 0
+        written = json.loads(Path("out", f"{clip_path.name}.json").read_text("utf-8"))["events"]
+        return [(event["onset"], event["offset"], event["event_label"]) for event in written]
+
+    unfiltered = ("--threshold", str(THRESHOLD), "--median-filter-frames", "1")
+    found = events(*unfiltered)
+    shortest = min(offset - onset for onset, offset, _ in found)
+    kept = events(*unfiltered, "--min-event", str(shortest + 0.02))
+    assert 0 < len(kept) < len(found) and set(kept) < set(found)
+    joined = events(*unfiltered, "--max-gap", "10")
+    assert len(joined) == len({label for _, _, label in found}) < len(found)
+    decisions = fixed_decisions(CLASSES, Postprocess(threshold=THRESHOLD, median_filter_frames=1))
+    write_decisions(decisions.model_copy(update={"max_gap": 10.0}), model_dir)
+    assert events() == joined
+    assert events("--max-gap", "0") == found
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
         ("{", "invalid (1 validation error for Decisions)"),
         (
             '{"median_filter_frames": 7, "tags": {"Cat": 0.5}, "events": {"Cat": 0.5}}',
+            "invalid (its classes are not those of model.json)",
+        ),
+        (
+            '{"median_filter_frames": {"Cat": 7}, "tags": {"Cat": 0.5, "Dog": 0.5, "Speech": 0.5}, '
+            '"events": {"Cat": 0.5, "Dog": 0.5, "Speech": 0.5}}',
             "invalid (its classes are not those of model.json)",
         ),
     ],

@@ -65,6 +65,19 @@ def test_fixed_decisions_are_those_of_the_parameters(run: Path) -> None:
     assert decisions.tags == decisions.events == dict.fromkeys(CLASSES, 0.5)
 
 
+def test_filters_reach_the_decisions_and_the_readme(run: Path) -> None:
+    by_class = {"Cat": 7, CLASSES[1]: 15}
+    filters = {"median_filter_frames": by_class, "max_gap": 0.1, "min_event": 0.25}
+    postprocess = PARAMS.postprocess.model_copy(update=filters)
+    describe_model("spectral+auditory", run, PARAMS.model_copy(update={"postprocess": postprocess}))
+    model_dir = run / "models" / "spectral+auditory"
+    decisions = read_decisions(model_dir, CLASSES)
+    assert decisions and decisions.model_dump(include=set(filters)) == filters
+    readme = (model_dir / "README.md").read_text("utf-8")
+    assert "Then gaps of up to 0.1 s are filled.\nThen events shorter than 0.25 s are" in readme
+    assert "| Cat | 0.5 | 0.5 | 7 |" in readme
+
+
 def test_tuned_decisions_are_those_of_the_mean_scores(run: Path) -> None:
     """The mean scores are 0.1, and 0.3 in events: neither seed alone gives these thresholds."""
     frame_scores = np.full((len(CLIPS), 151, 2), 0.1, np.float32)

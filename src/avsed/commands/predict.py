@@ -51,6 +51,10 @@ def _parse_weights(
 @click.option("--threshold", type=float, help="For all scores; default: the model's thresholds.")
 @click.option("--median-filter-frames", type=int, help="Odd; default: the model's.")
 @click.option(
+    "--max-gap", type=float, help="Seconds; up to this, gaps are filled; default: the model's."
+)
+@click.option("--min-event", type=float, help="Seconds; drop shorter events; default: the model's.")
+@click.option(
     "--out",
     type=FOLDER,
     help="Gets events.tsv of all files (DCASE's columns), and for each file MEDIA.json (tags, "
@@ -66,6 +70,8 @@ def run_predict(
     weights: Mapping[str, Path],
     threshold: float | None,
     median_filter_frames: int | None,
+    max_gap: float | None,
+    min_event: float | None,
     out: Path | None,
     plot: Path | None,
     html: Path | None,
@@ -81,7 +87,14 @@ def run_predict(
         raise AvsedError("--classes: a model has its own classes; omit --model or --classes")
     if weights and not model:
         raise AvsedError("--weights: YAMNet's are fixed; name the --model that uses other weights")
-    decide_by = _options_for_decisions(threshold, median_filter_frames)
+    decide_by = _options_for_decisions(
+        {
+            "threshold": threshold,
+            "median_filter_frames": median_filter_frames,
+            "max_gap": max_gap,
+            "min_event": min_event,
+        }
+    )
     n_failed = predict_files(
         lambda: _open_detector(model, classes, weights, decide_by),
         media,
@@ -112,9 +125,7 @@ def _open_detector(
     return replace(detector, decisions=_changed(detector.decisions, decide_by))
 
 
-def _options_for_decisions(
-    threshold: float | None, median_filter_frames: int | None
-) -> dict[str, float | int]:
+def _options_for_decisions(options: Mapping[str, float | int | None]) -> dict[str, float | int]:
     """Check the options for decisions; return those that are given.
 
     Raises:
@@ -124,7 +135,6 @@ def _options_for_decisions(
 
     from avsed.params import PAPER_POSTPROCESS, Postprocess
 
-    options = {"threshold": threshold, "median_filter_frames": median_filter_frames}
     given = {name: value for name, value in options.items() if value is not None}
     try:
         Postprocess.model_validate(PAPER_POSTPROCESS.model_dump() | given)

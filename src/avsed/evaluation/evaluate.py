@@ -41,7 +41,7 @@ def evaluate_variant(
         scores_path: written by `write_scores`.
         metadata_dir: the lists and the classes.
         clips_path: `clips.csv`, for the clips' durations.
-        postprocess: threshold and median filter.
+        postprocess: threshold and filters.
         params: settings of the metrics.
         out_path: JSON output: numbers of clips and metrics in [0, 1] by split and seed; tuned
             thresholds by seed and class.

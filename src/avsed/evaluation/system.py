@@ -10,8 +10,16 @@ from numpy.typing import NDArray
 from avsed.dataset.annotations import AnnotatedClip, Event, cut_events
 from avsed.errors import AvsedError
 from avsed.evaluation.metrics import F1_AVERAGES, class_f1, count_events, count_segments, count_tags
-from avsed.evaluation.postprocess import Threshold, decide_tags, scores_to_events, smooth
+from avsed.evaluation.postprocess import (
+    DetectedEvent,
+    Threshold,
+    decide_tags,
+    detect_events,
+    make_filters,
+    smooth,
+)
 from avsed.evaluation.psds import polyphonic_scores
+from avsed.framing import CLIP_DURATION
 from avsed.model.scores import ScoredSplit, Scores
 from avsed.params import Evaluation, Postprocess
 
@@ -92,7 +100,7 @@ def choose_thresholds(
     Args:
         scores: of the validation clips.
         reference: of the same clips.
-        postprocess: the fixed threshold, and the median filter.
+        postprocess: the fixed threshold, and the filters.
         params: whether to tune, and settings of the metrics.
     """
     usual = postprocess.threshold
@@ -147,7 +155,7 @@ def compute_metrics(
         scores: of the split's clips.
         reference: of the same clips.
         thresholds: of the system.
-        postprocess: the median filter.
+        postprocess: the filters.
         params: settings of the metrics.
     """
     tags = _estimate_tags(scores, reference, thresholds.tags)
@@ -166,12 +174,9 @@ def compute_metrics(
         for metric, average in F1_AVERAGES.items()
     }
     # PSDS applies all thresholds itself, so it needs scores smoothed as the decisions are.
+    filters = make_filters(postprocess, reference.classes)
     smoothed = {
-        clip_id: smooth(
-            frame_scores,
-            median_filter_frames=postprocess.median_filter_frames,
-            n_valid=int(n_valid),
-        )
+        clip_id: smooth(frame_scores, filters=filters, n_valid=int(n_valid))
         for clip_id, frame_scores, n_valid in _frames_by_clip(scores, reference)
     }
     psds = polyphonic_scores(
@@ -186,7 +191,7 @@ def estimate_events(
     *,
     threshold: Threshold,
     postprocess: Postprocess,
-) -> dict[str, tuple[Event, ...]]:
+) -> dict[str, tuple[DetectedEvent, ...]]:
     """Estimate the events of all clips of a split from a system's frame scores.
 
     Section 2.2.
@@ -195,19 +200,21 @@ def estimate_events(
         scores: of the split's clips.
         reference: of the same clips.
         threshold: in [0, 1], for all classes or (K,).
-        postprocess: the median filter.
+        postprocess: the filters.
 
     Returns:
         Events by clip.
     """
     return {
-        clip_id: scores_to_events(
+        clip_id: detect_events(
             frame_scores,
             classes=reference.classes,
             threshold=threshold,
-            median_filter_frames=postprocess.median_filter_frames,
+            settings=postprocess,
             n_valid=int(n_valid),
-            duration=reference.durations[clip_id],
+            # The 151 frames end at 10.002 s. Without this limit, an event up to the end would be
+            # active in an eleventh segment of 1 s.
+            duration=min(reference.durations[clip_id], CLIP_DURATION),
         )
         for clip_id, frame_scores, n_valid in _frames_by_clip(scores, reference)
     }

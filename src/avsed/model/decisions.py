@@ -1,27 +1,25 @@
-"""How the scores of a model become tags and events: thresholds and median filter (Section 2.2)."""
+"""How the scores of a model become tags and events: thresholds and filters (Section 2.2)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from avsed.errors import AvsedError
-from avsed.params import Count, Fraction, Postprocess, Section
+from avsed.params import EventSettings, Fraction, Postprocess
 from avsed.runtime.files import atomic_write
 
 FILE_NAME = "decisions.json"
 
 
-class Decisions(Section):
+class Decisions(EventSettings):
     """The contents of decisions.json.
 
     Attributes:
-        median_filter_frames: odd.
         tags: class to the threshold of its clip scores.
         events: class to the threshold of its frame scores.
     """
 
-    median_filter_frames: Count
     tags: dict[str, Fraction]
     events: dict[str, Fraction]
 
@@ -29,9 +27,15 @@ class Decisions(Section):
 def fixed_decisions(classes: Sequence[str], postprocess: Postprocess) -> Decisions:
     """Return decisions with one threshold for all classes."""
     thresholds = dict.fromkeys(classes, postprocess.threshold)
-    return Decisions(
-        median_filter_frames=postprocess.median_filter_frames, tags=thresholds, events=thresholds
-    )
+    return make_decisions(postprocess, tags=thresholds, events=thresholds)
+
+
+def make_decisions(
+    settings: EventSettings, *, tags: Mapping[str, float], events: Mapping[str, float]
+) -> Decisions:
+    """Return decisions with the thresholds of each class."""
+    fields = {name: getattr(settings, name) for name in EventSettings.model_fields}
+    return Decisions(**fields, tags=dict(tags), events=dict(events))
 
 
 def write_decisions(decisions: Decisions, model_dir: Path) -> None:
@@ -58,7 +62,7 @@ def read_decisions(model_dir: Path, classes: Sequence[str]) -> Decisions | None:
     except (OSError, UnicodeDecodeError, ValidationError) as error:
         reason = str(error).splitlines()[0]
     else:
-        if set(decisions.tags) == set(decisions.events) == set(classes):
+        if all(set(of_each) == set(classes) for of_each in decisions.by_class.values()):
             return decisions
         reason = "its classes are not those of model.json"
     raise AvsedError(f"{path}: invalid ({reason}); run `dvc repro describe@{model_dir.name}`")

@@ -18,13 +18,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from avsed.dataset.annotations import Event
 from avsed.dataset.ffmpeg import DecodeError
 from avsed.dataset.inspection import Streams, probe_and_decode
 from avsed.dataset.loading import ClipFeatures
 from avsed.dataset.media import TOLERANCE, Media
 from avsed.errors import AvsedError
-from avsed.evaluation.postprocess import decide, decide_tags, decisions_to_events
+from avsed.evaluation.postprocess import DetectedEvent, decide_tags, detect_events
 from avsed.features.extraction.batching import ExtractorGroup
 from avsed.features.extractor import ClipInputs, Extractor
 from avsed.framing import CLIP_DURATION, N_FRAMES, frame_onset, valid_frames
@@ -50,7 +49,7 @@ class Detector(Protocol):
 
     @property
     def decisions(self) -> Decisions:
-        """Thresholds and median filter."""
+        """Thresholds and filters."""
 
     @property
     def warnings(self) -> list[str]:
@@ -86,7 +85,7 @@ class Prediction:
     frame_scores: NDArray[np.float32]
     clip_scores: NDArray[np.float32]
     tags: tuple[str, ...]
-    events: tuple[Event, ...]
+    events: tuple[DetectedEvent, ...]
     warning: str
     folder: Path | None = None
 
@@ -182,12 +181,6 @@ def _decide(
         np.array([thresholds[label] for label in classes])
         for thresholds in (model.decisions.tags, model.decisions.events)
     )
-    decisions = decide(
-        frame_scores,
-        threshold=of_events,
-        median_filter_frames=model.decisions.median_filter_frames,
-        n_valid=len(frame_scores),
-    )
     return Prediction(
         path=path,
         has_audio=streams.has_audio,
@@ -197,7 +190,14 @@ def _decide(
         frame_scores=frame_scores,
         clip_scores=clip_scores,
         tags=decide_tags(clip_scores, threshold=of_tags, classes=classes),
-        events=decisions_to_events(decisions, classes=classes, duration=duration),
+        events=detect_events(
+            frame_scores,
+            classes=classes,
+            threshold=of_events,
+            settings=model.decisions,
+            n_valid=len(frame_scores),
+            duration=duration,
+        ),
         warning=scores[-1].warning,
     )
 

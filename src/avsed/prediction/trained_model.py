@@ -29,7 +29,7 @@ class TrainedModel:
         card: features, classes and sizes.
         students: of all seeds; their scores are averaged.
         extractors: kind to extractor of its features.
-        decisions: thresholds and median filter.
+        decisions: thresholds and filters.
         device: where the students are.
     """
 

@@ -10,7 +10,7 @@ from avsed.dataset.clips import read_clips
 from avsed.evaluation.metrics import F1_AVERAGES
 from avsed.evaluation.system import choose_thresholds, find_reference
 from avsed.model.card import ModelCard, read_model_card
-from avsed.model.decisions import Decisions, write_decisions
+from avsed.model.decisions import Decisions, make_decisions, write_decisions
 from avsed.model.scores import ScoredSplit, Scores, read_scores
 from avsed.params import Params
 from avsed.report.bootstrap import bootstrap_intervals
@@ -24,6 +24,12 @@ from avsed.report.rows import (
 )
 from avsed.runtime.files import atomic_write
 from avsed.runtime.markdown import markdown_table
+
+_LENGTHS = {
+    "median_filter_frames": "median filter, frames",
+    "max_gap": "filled gaps, s",
+    "min_event": "shortest event, s",
+}
 
 
 def describe_model(variant: str, data_dir: Path, params: Params) -> None:
@@ -71,8 +77,8 @@ def _decide(
     thresholds = choose_thresholds(
         mean, reference, postprocess=params.postprocess, params=params.evaluation
     )
-    return Decisions(
-        median_filter_frames=params.postprocess.median_filter_frames,
+    return make_decisions(
+        params.postprocess,
         tags=dict(zip(card.classes, thresholds.tags.tolist(), strict=True)),
         events=dict(zip(card.classes, thresholds.events.tolist(), strict=True)),
     )
@@ -133,16 +139,36 @@ def _features(card: ModelCard) -> list[str]:
 
 
 def _thresholds(card: ModelCard, decisions: Decisions) -> list[str]:
+    by_class = {
+        "threshold of tags": decisions.tags,
+        "threshold of events": decisions.events,
+        **{
+            title: getattr(decisions, name)
+            for name, title in _LENGTHS.items()
+            if name in decisions.by_class
+        },
+    }
     rows = [
-        [label, f"{decisions.tags[label]:g}", f"{decisions.events[label]:g}"]
+        [label, *(f"{of_class[label]:g}" for of_class in by_class.values())]
         for label in card.classes
     ]
-    return [
-        f"Frame decisions are smoothed by a median filter of {decisions.median_filter_frames} "
-        "frames of 66.24 ms.",
-        "",
-        *markdown_table(["class", "threshold of tags", "threshold of events"], rows),
-    ]
+    return [*_filters(decisions), "", *markdown_table(["class", *by_class], rows)]
+
+
+def _filters(decisions: Decisions) -> list[str]:
+    """Describe how frame decisions become events."""
+    median = decisions.median_filter_frames
+    length = f"{median} frames" if isinstance(median, int) else "frames"
+    lines = [f"Frame decisions are smoothed by a median filter of {length} of 66.24 ms."]
+    if decisions.max_gap:
+        lines.append(f"Then gaps of up to {_seconds(decisions.max_gap)} are filled.")
+    if decisions.min_event:
+        lines.append(f"Then events shorter than {_seconds(decisions.min_event)} are dropped.")
+    return lines
+
+
+def _seconds(value: float | dict[str, float]) -> str:
+    return "the seconds of their class" if isinstance(value, dict) else f"{value:g} s"
 
 
 def _scores(results: VariantResults) -> list[str]:

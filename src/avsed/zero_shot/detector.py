@@ -33,7 +33,7 @@ class ZeroShotDetector:
         columns: class to its columns of YAMNet's scores; the largest of them counts. A class
             without columns has scores of 0: it is never detected.
         extractors: the one kind of features, YAMNet's scores around each frame.
-        decisions: thresholds and median filter.
+        decisions: thresholds and filters.
     """
 
     columns: Mapping[str, tuple[int, ...]]
