@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from avsed.dataset import ffmpeg
-from avsed.dataset.annotations import Event
 from avsed.dataset.ffmpeg import ffmpeg_path, run_ffmpeg
 from avsed.errors import AvsedError
+from avsed.evaluation.postprocess import DetectedEvent
 from avsed.prediction import page as page_module
 from avsed.prediction.page import write_page
 from avsed.prediction.predict import Prediction
@@ -36,8 +36,8 @@ def predicted(path: Path, *, audio: bool = True, video: bool = True) -> Predicti
         clip_scores=scores.max(axis=0),
         tags=("Dog",),
         events=(
-            Event(onset=2.0, offset=5.0, label="Dog"),
-            Event(onset=6.5, offset=7.0, label=LABEL),
+            DetectedEvent(onset=2.0, offset=5.0, label="Dog", score=0.8),
+            DetectedEvent(onset=6.5, offset=7.0, label=LABEL, score=0.8),
         ),
         warning="<i>damaged</i>",
     )

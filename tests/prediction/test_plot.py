@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from avsed.dataset.annotations import Event
 from avsed.dataset.ffmpeg import run_ffmpeg
 from avsed.errors import AvsedError
+from avsed.evaluation.postprocess import DetectedEvent
 from avsed.framing import FRAME_HOP, SPECTRAL_SAMPLE_RATE
 from avsed.prediction import plot
 from avsed.prediction.plot import plot_prediction
@@ -31,7 +31,7 @@ def predicted(path: Path, duration: float, *, audio: bool = True, video: bool = 
         frame_scores=scores,
         clip_scores=scores.max(axis=0),
         tags=("Cat",),
-        events=(Event(onset=duration / 2, offset=duration, label="Cat"),),
+        events=(DetectedEvent(onset=duration / 2, offset=duration, label="Cat", score=0.8),),
         warning="",
     )
 

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
-from avsed.dataset.annotations import Event, read_list_file
+from avsed.dataset.annotations import read_list_file
 from avsed.dataset.ffmpeg import run_ffmpeg
+from avsed.evaluation.postprocess import DetectedEvent
 from avsed.framing import FRAME_HOP
 from avsed.model.decisions import fixed_decisions, write_decisions
 from avsed.params import Postprocess
@@ -61,10 +62,13 @@ def test_what_was_found_is_printed_and_written(
         found = predict(model, path)
         assert format_prediction(found) in printed
         events = [(round(e.onset, 3), round(e.offset, 3), e.label) for e in found.events]
+        scores = [round(event.score, 4) for event in found.events]
         assert events  # or all of this would be empty
         written = json.loads((out / f"{path.name}.json").read_text("utf-8"))
         assert written["tags"] == list(found.tags)
-        assert [tuple(event.values()) for event in written["events"]] == events
+        assert [tuple(event.values()) for event in written["events"]] == [
+            (*event, score) for event, score in zip(events, scores, strict=True)
+        ]
         assert [(e.onset, e.offset, e.label) for e in listed[path.stem].events or ()] == events
         labels = (out / f"{path.name}.txt").read_text("utf-8")
         assert labels == "".join(
@@ -113,7 +117,7 @@ def test_a_name_that_a_list_cannot_hold_is_refused_before_anything_is_scored(
     assert run_avsed(monkeypatch, "predict", *files, "--model", model_dir, "--out", "out") == 2
     said = capsys.readouterr()
     assert said.out == ""
-    assert said.err.startswith("error: 'a\\tb.mp4': events.tsv cannot contain tabs")
+    assert said.err.startswith("error: 'a\\tb.mp4': lists cannot contain tabs")
     assert not Path("out").exists()
 
 
@@ -143,7 +147,7 @@ def test_tags_and_events_are_printed_in_columns(tmp_path: Path) -> None:
         frame_scores=np.zeros((10, 2), np.float32),
         clip_scores=np.array([0.125, 0.75], np.float32),
         tags=("Dog",),
-        events=(Event(onset=1.0, offset=3601.25, label="Dog"),),
+        events=(DetectedEvent(onset=1.0, offset=3601.25, label="Dog", score=0.8),),
         warning="",
     )
     assert format_prediction(found).splitlines() == [
@@ -196,6 +200,8 @@ def test_a_plot_and_a_page_are_made_of_one_file(
         (["--plot", "a.xyz"], "a.xyz: cannot be drawn (its extension names no format)"),
         (["--plot", "a"], "a: cannot be drawn (its extension names no format); name a .png"),
         (["--out", "file"], "Invalid value for '--out': Directory 'file' is a file (see"),
+        (["--format", "csv"], "--format: needs a folder for the files; add --out FOLDER"),
+        (["--format", "srt", "--out", "out"], "Invalid value for '--format': 'srt' is not one of"),
         (["--threshold", "1.5"], "--threshold: Input should be less than 1"),
         (["--median-filter-frames", "4"], "median_filter_frames is 4; a median filter needs an"),
         (["--max-gap", "-1"], "--max-gap: is -1.0; give seconds from 0 on"),
@@ -321,6 +327,25 @@ def test_a_second_batch_into_one_folder_loses_nothing(
         assert predict_into_out(*batch) == 0
     events = read_list_file(Path("out/events.tsv"), "test", CLASSES)
     assert [clip.clip_id for clip in events] == ["a", "b"]
+
+
+def test_only_the_chosen_formats_are_written(
+    model_dir: Path, clip_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def written(out: str, *formats: str) -> set[str]:
+        options = [word for name in formats for word in ("--format", name)]
+        arguments = (clip_path, "--model", model_dir, "--out", out, *options)
+        assert run_avsed(monkeypatch, "predict", *arguments) == 0
+        return {path.name for path in Path(out).iterdir()}
+
+    name = clip_path.name
+    assert written("default") == {"events.tsv", f"{name}.json", f"{name}.txt"}
+    everything = ("tsv", "csv", "json", "audacity", "raven", "textgrid", "webvtt")
+    assert written("all", *everything) == {
+        *("events.tsv", "events.csv", f"{name}.json", f"{name}.txt"),
+        *(f"{name}.selections.txt", f"{name}.TextGrid", f"{name}.vtt"),
+    }
+    assert written("one", "webvtt", "webvtt") == {f"{name}.vtt"}
 
 
 def test_results_of_another_file_of_the_same_name_are_kept(

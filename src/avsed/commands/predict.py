@@ -13,6 +13,7 @@ from avsed.errors import AvsedError
 
 if TYPE_CHECKING:
     from avsed.model.decisions import Decisions
+    from avsed.prediction.formats import FormatName
     from avsed.prediction.predict import Detector
 
 
@@ -57,8 +58,17 @@ def _parse_weights(
 @click.option(
     "--out",
     type=FOLDER,
-    help="Gets events.tsv of all files (DCASE's columns), and for each file MEDIA.json (tags, "
-    "events, scores) and MEDIA.txt (labels for Audacity).",
+    help="Gets the results in the formats of --format.",
+)
+@click.option(
+    "--format",
+    "formats",
+    type=click.Choice(["tsv", "csv", "json", "audacity", "raven", "textgrid", "webvtt"]),
+    multiple=True,
+    help="Repeat for several; default: tsv, json, audacity. Lists of all files: tsv (events.tsv, "
+    "DCASE's columns), csv (events.csv, with scores). For each file: json (MEDIA.json: tags, "
+    "events, all scores), audacity (MEDIA.txt: labels), raven (MEDIA.selections.txt), textgrid "
+    "(MEDIA.TextGrid, for Praat), webvtt (MEDIA.vtt: subtitles).",
 )
 @click.option("--plot", type=FILE, help="Figure to write, for a single file.")
 @click.option("--html", type=FILE, help="Page with a player to write, for a single file.")
@@ -73,6 +83,7 @@ def run_predict(
     max_gap: float | None,
     min_event: float | None,
     out: Path | None,
+    formats: Sequence["FormatName"],
     plot: Path | None,
     html: Path | None,
     quiet: bool,
@@ -81,8 +92,11 @@ def run_predict(
 
     Exit with status 1 if a file cannot be scored; the others are.
     """
+    from avsed.prediction.formats import DEFAULT_FORMATS
     from avsed.prediction.run import predict_files
 
+    if formats and not out:
+        raise AvsedError("--format: needs a folder for the files; add --out FOLDER")
     if model and classes:
         raise AvsedError("--classes: a model has its own classes; omit --model or --classes")
     if weights and not model:
@@ -101,6 +115,7 @@ def run_predict(
         out_dir=out,
         plot_path=plot,
         page_path=html,
+        formats=formats or DEFAULT_FORMATS,
         shows_progress=not quiet,
     )
     if n_failed:

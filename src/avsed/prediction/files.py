@@ -1,16 +1,16 @@
-"""Write predictions as console text, DCASE's TSV, JSON and Audacity's labels."""
+"""Write predictions as console text, and in the chosen formats into a folder."""
 
+import csv
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from avsed.errors import AvsedError
-from avsed.framing import FRAME_HOP
+from avsed.prediction.formats import FILE_FORMATS, LIST_FORMATS, FormatName, ListFormat
 from avsed.prediction.predict import Prediction
 from avsed.runtime.files import atomic_write
 
-SCORE_DIGITS = 4
-_EVENTS_HEADER = "filename\tonset\toffset\tevent_label"
+Rows = dict[str, Sequence[Sequence[str]]]  # name of a medium to its rows in a list
 
 
 def format_prediction(prediction: Prediction) -> str:
@@ -29,69 +29,65 @@ def format_prediction(prediction: Prediction) -> str:
     return "\n".join(lines)
 
 
-def write_prediction(prediction: Prediction, folder: Path) -> None:
-    """Write `NAME.json` and `NAME.txt` (labels for Audacity) of a file."""
-    with atomic_write(folder / f"{prediction.name}.json") as part:
-        part.write_text(json.dumps(_as_json(prediction), ensure_ascii=False) + "\n", "utf-8")
-    with atomic_write(folder / f"{prediction.name}.txt") as part:
-        part.write_text(
-            "".join(
-                f"{event.onset:.6f}\t{event.offset:.6f}\t{event.label}\n"
-                for event in prediction.events
-            ),
-            "utf-8",
-        )
-
-
-def list_events(prediction: Prediction) -> list[str]:
-    """Return a file's rows of `events.tsv`; without events, one row with the name only."""
-    return [
-        f"{prediction.name}\t{event.onset:.3f}\t{event.offset:.3f}\t{event.label}"
-        for event in prediction.events
-    ] or [f"{prediction.name}\t\t\t"]
-
-
-def read_events(folder: Path) -> dict[str, list[str]]:
-    """Read the rows of `events.tsv` that earlier predictions have written.
-
-    Returns:
-        Name of a file to its rows; empty if there is no `events.tsv`.
-
-    Raises:
-        AvsedError: if the file has other columns, or cannot be read.
-    """
-    path = folder / "events.tsv"
-    try:
-        header, *lines = path.read_text("utf-8").splitlines()
-    except FileNotFoundError:
-        return {}
-    except (OSError, UnicodeDecodeError, ValueError):
-        header, lines = "", []
-    if header != _EVENTS_HEADER:
-        raise AvsedError(f"{path}: is no list of avsed, and would be lost; name another folder")
-    rows: dict[str, list[str]] = {}
-    for line in lines:
-        rows.setdefault(line.partition("\t")[0], []).append(line)
-    return rows
-
-
-def write_events(rows: Mapping[str, Sequence[str]], folder: Path) -> None:
-    """Write the events of all files to `events.tsv`, in the format of the pipeline's lists.
+class ResultsFolder:
+    """A folder with predictions in some formats, to which each prediction adds its files and rows.
 
     Args:
-        rows: name of a file to its rows.
-        folder: gets `events.tsv`.
+        folder: may have the results of earlier runs, which are kept.
+        formats: names of `FILE_FORMATS` and `LIST_FORMATS`.
+
+    Raises:
+        AvsedError: if a list that would be written is not one of avsed.
     """
-    with atomic_write(folder / "events.tsv") as part:
-        lines = [_EVENTS_HEADER, *(line for of_file in rows.values() for line in of_file)]
-        part.write_text("".join(f"{line}\n" for line in lines), "utf-8")
+
+    def __init__(self, folder: Path, formats: Sequence[FormatName]) -> None:
+        """Read the lists of earlier runs."""
+        self._folder = folder
+        self._files = [FILE_FORMATS[name] for name in formats if name in FILE_FORMATS]
+        self._lists: Mapping[str, Rows] = {
+            name: _read_list(folder, LIST_FORMATS[name]) for name in formats if name in LIST_FORMATS
+        }
+
+    def add(self, prediction: Prediction) -> None:
+        """Write a prediction's files, and the lists with its rows in place of earlier ones."""
+        for file_format in self._files:
+            with atomic_write(self._folder / f"{prediction.name}{file_format.ending}") as part:
+                part.write_text(file_format.render(prediction), "utf-8", newline="")
+        for name, rows in self._lists.items():
+            list_format = LIST_FORMATS[name]
+            rows[prediction.name] = list_format.list_events(prediction)
+            with (
+                atomic_write(self._folder / list_format.file_name) as part,
+                part.open("w", encoding="utf-8", newline="") as file,
+            ):
+                writer = csv.writer(file, list_format.dialect)
+                writer.writerow(list_format.columns)
+                writer.writerows(row for of_medium in rows.values() for row in of_medium)
+
+
+def _read_list(folder: Path, list_format: ListFormat) -> Rows:
+    """Read the rows that earlier predictions have written; none if there is no list."""
+    path = folder / list_format.file_name
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            header, *lines = csv.reader(file, list_format.dialect)
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, csv.Error):
+        header, lines = [], []
+    if tuple(header) != list_format.columns:
+        raise AvsedError(f"{path}: is no list of avsed, and would be lost; name another folder")
+    rows: dict[str, list[list[str]]] = {}
+    for line in filter(None, lines):
+        rows.setdefault(line[0], []).append(line)
+    return dict(rows)
 
 
 def require_own_results(path: Path, folder: Path) -> None:
     """Check that a folder holds no results of another file of the same name.
 
     Raises:
-        AvsedError: if it does.
+        AvsedError: if it does, as its JSON tells.
     """
     results = folder / f"{path.name}.json"
     try:
@@ -103,32 +99,3 @@ def require_own_results(path: Path, folder: Path) -> None:
             f"{path}: {folder} has the results of {predicted}, which would be lost; name another "
             "--out"
         )
-
-
-def _as_json(prediction: Prediction) -> dict[str, object]:
-    clip_scores = prediction.clip_scores.tolist()
-    frame_scores = prediction.frame_scores.T.tolist()
-    return {
-        "filename": prediction.name,
-        "path": str(prediction.path.resolve()),
-        "duration": round(prediction.duration, 3),
-        "warning": prediction.warning,
-        "tags": list(prediction.tags),
-        "events": [
-            {
-                "onset": round(event.onset, 3),
-                "offset": round(event.offset, 3),
-                "event_label": event.label,
-            }
-            for event in prediction.events
-        ],
-        "clip_scores": {
-            label: round(score, SCORE_DIGITS)
-            for label, score in zip(prediction.classes, clip_scores, strict=True)
-        },
-        "frame_hop": FRAME_HOP,  # seconds
-        "frame_scores": {
-            label: [round(score, SCORE_DIGITS) for score in scores]
-            for label, scores in zip(prediction.classes, frame_scores, strict=True)
-        },
-    }

@@ -7,14 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from avsed.errors import DISK_FULL, AvsedError
-from avsed.prediction.files import (
-    format_prediction,
-    list_events,
-    read_events,
-    require_own_results,
-    write_events,
-    write_prediction,
-)
+from avsed.prediction.files import ResultsFolder, format_prediction, require_own_results
+from avsed.prediction.formats import DEFAULT_FORMATS, FormatName
 from avsed.prediction.predict import Detector, predict
 from avsed.runtime.process import say_error
 
@@ -26,6 +20,7 @@ def predict_files(
     out_dir: Path | None,
     plot_path: Path | None,
     page_path: Path | None,
+    formats: Sequence[FormatName] = DEFAULT_FORMATS,
     shows_progress: bool = True,
 ) -> int:
     """Predict files one after the other; those that cannot be scored are named and counted.
@@ -33,9 +28,10 @@ def predict_files(
     Args:
         open_model: loads what scores them, once the outputs are known to be possible.
         paths: media.
-        out_dir: folder for lists, labels and scores of all files; None to write none.
+        out_dir: folder for the results of all files; None to write none.
         plot_path: plot of the only file; None to draw none.
         page_path: page of the only file; None to write none.
+        formats: of the results in `out_dir`.
         shows_progress: whether to show a progress bar on a terminal.
 
     Returns:
@@ -49,7 +45,7 @@ def predict_files(
     for warning in model.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     n_failed = 0
-    events = read_events(out_dir) if out_dir else {}
+    results = ResultsFolder(out_dir, formats) if out_dir else None
     for path in paths:
         try:
             prediction = predict(model, path, shows_progress=shows_progress)
@@ -60,11 +56,9 @@ def predict_files(
         print(format_prediction(prediction), flush=True)
         if prediction.warning:
             print(f"warning: {path}: {prediction.warning}", file=sys.stderr)
-        if out_dir:
-            events[prediction.name] = list_events(prediction)
+        if out_dir and results:
             with _writing(out_dir):
-                write_prediction(prediction, out_dir)
-                write_events(events, out_dir)
+                results.add(prediction)
         if plot_path:
             from avsed.prediction.plot import plot_prediction  # matplotlib takes half a second
 
@@ -101,7 +95,7 @@ def _require_places(
     for path in paths:
         if out_dir and set(path.name).intersection("\t\n\r"):
             raise AvsedError(
-                f"{path.name!r}: events.tsv cannot contain tabs or line breaks; rename the file"
+                f"{path.name!r}: lists cannot contain tabs or line breaks; rename the file"
             )
     twice = [name for name, n in Counter(path.name for path in paths).items() if n > 1]
     if out_dir and twice:
