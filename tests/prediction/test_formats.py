@@ -65,6 +65,7 @@ def test_the_list_of_dcase_is_read_by_avsed_and_sed_eval(tmp_path: Path) -> None
     results = ResultsFolder(tmp_path, ["tsv"])
     results.add(predicted("a.wav", EVENTS[:1]))
     results.add(predicted("quiet.wav", ()))
+    results.write_lists()
     text = (tmp_path / "events.tsv").read_text("utf-8")
     assert text == (
         "filename\tonset\toffset\tevent_label\na.wav\t0.662\t1.325\tDog\nquiet.wav\t\t\t\n"
@@ -85,6 +86,7 @@ def test_csv_quotes_as_rfc_4180(tmp_path: Path) -> None:
     results = ResultsFolder(tmp_path, ["csv"])
     results.add(predicted('1, "2".wav', EVENTS[:2]))
     results.add(predicted("quiet.wav", ()))
+    results.write_lists()
     content = (tmp_path / "events.csv").read_bytes().decode()
     assert content == (
         "filename,onset,offset,event_label,score\r\n"
@@ -105,11 +107,14 @@ def test_csv_quotes_as_rfc_4180(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["tsv", "csv"])
 def test_a_list_keeps_the_rows_of_earlier_runs(name: str, tmp_path: Path) -> None:
     for medium in ('"a".wav', "b.wav", '"a".wav'):
-        ResultsFolder(tmp_path, [name]).add(predicted(medium, EVENTS[:2]))  # type: ignore[list-item]
+        results = ResultsFolder(tmp_path, [name])  # type: ignore[list-item]
+        results.add(predicted(medium, EVENTS[:2]))
+        results.write_lists()
     both = ResultsFolder(tmp_path / "new", [name])  # type: ignore[list-item]
     (tmp_path / "new").mkdir()
     for medium in ('"a".wav', "b.wav"):
         both.add(predicted(medium, EVENTS[:2]))
+    both.write_lists()
     file_name = f"events.{name}"
     assert (tmp_path / file_name).read_bytes() == (tmp_path / "new" / file_name).read_bytes()
 

@@ -1,6 +1,7 @@
 """`avsed predict`: output, files and exit status."""
 
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,8 @@ from avsed.framing import FRAME_HOP
 from avsed.model.decisions import fixed_decisions, write_decisions
 from avsed.params import Postprocess
 from avsed.prediction.files import format_prediction
+from avsed.prediction.many import predict_many
+from avsed.prediction.media_files import find_media_files
 from avsed.prediction.predict import Prediction, predict
 from avsed.prediction.trained_model import load_model
 from tests.conftest import run_avsed
@@ -268,7 +271,7 @@ def test_gaps_and_short_events_are_filtered_by_options_and_by_the_model(
     model_dir: Path, clip_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def events(*options: str) -> list[tuple[float, float, str]]:
-        arguments = (clip_path, "--model", model_dir, "--out", "out", *options)
+        arguments: list[str | Path] = [clip_path, "--model", model_dir, "--out", "out", *options]
         assert run_avsed(monkeypatch, "predict", *arguments) == 0
         written = json.loads(Path("out", f"{clip_path.name}.json").read_text("utf-8"))["events"]
         return [(event["onset"], event["offset"], event["event_label"]) for event in written]
@@ -334,9 +337,9 @@ def test_only_the_chosen_formats_are_written(
 ) -> None:
     def written(out: str, *formats: str) -> set[str]:
         options = [word for name in formats for word in ("--format", name)]
-        arguments = (clip_path, "--model", model_dir, "--out", out, *options)
+        arguments: list[str | Path] = [clip_path, "--model", model_dir, "--out", out, *options]
         assert run_avsed(monkeypatch, "predict", *arguments) == 0
-        return {path.name for path in Path(out).iterdir()}
+        return {path.name for path in Path(out).iterdir()} - {"predicted.tsv"}
 
     name = clip_path.name
     assert written("default") == {"events.tsv", f"{name}.json", f"{name}.txt"}
@@ -382,3 +385,77 @@ def test_a_list_of_another_program_is_not_overwritten(
     assert run_avsed(monkeypatch, "predict", clip_path, *arguments) == 2
     assert capsys.readouterr().err.startswith("error: out/events.tsv: is no list of avsed")
     assert Path("out/events.tsv").read_text("utf-8") == "Begin Time (s)\n"
+
+
+def test_a_folder_is_taken_whole_and_its_files_keep_their_places(
+    model_dir: Path,
+    clip_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in ("rec/a.mp4", "rec/day 2/a.mp4", "rec/.trash/b.mp4", "rec/notes.txt"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(clip_path, name)
+    assert run_avsed(monkeypatch, "predict", "rec", "--model", model_dir, "--out", "out") == 0
+    printed = [line for line in capsys.readouterr().out.splitlines() if not line.startswith(" ")]
+    assert printed == ["a.mp4: 4.00 s", "day 2/a.mp4: 4.00 s"]
+    events = Path("out/events.tsv").read_text("utf-8").splitlines()[1:]
+    assert {line.partition("\t")[0] for line in events} == {"a.mp4", "day 2/a.mp4"}
+    assert json.loads(Path("out/day 2/a.mp4.json").read_text("utf-8"))["filename"] == "day 2/a.mp4"
+
+
+def test_a_folder_without_media_is_one_line(
+    model_dir: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("rec").mkdir()
+    Path("rec/notes.txt").touch()
+    assert run_avsed(monkeypatch, "predict", "rec", "--model", model_dir) == 2
+    assert capsys.readouterr().err == (
+        "error: rec: contains no files with an extension of media; name the files themselves if "
+        "theirs are unusual\n"
+    )
+
+
+def test_the_same_command_continues_what_was_stopped(
+    model_dir: Path,
+    clip_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def predicted(*options: str) -> list[str]:
+        arguments: list[str | Path] = ["rec", "--model", model_dir, "--out", "out", *options]
+        assert run_avsed(monkeypatch, "predict", *arguments) == 0
+        lines = capsys.readouterr().out.splitlines()
+        return [line.partition(":")[0] for line in lines if ".mp4: " in line]
+
+    Path("rec").mkdir()
+    for name in ("a.mp4", "b.mp4"):
+        shutil.copy(clip_path, Path("rec", name))
+    assert predicted() == ["a.mp4", "b.mp4"]
+    before = Path("out/events.tsv").read_bytes()
+    shutil.copy(clip_path, "rec/c.mp4")
+    assert predicted() == ["c.mp4"]
+    assert Path("out/events.tsv").read_bytes().startswith(before)
+    assert predicted() == []
+    Path("out/b.mp4.json").unlink()
+    assert predicted() == ["b.mp4"]
+    os.utime("rec/a.mp4", ns=(0, 0))
+    assert predicted() == ["a.mp4"]
+    assert predicted("--format", "raven") == ["a.mp4", "b.mp4", "c.mp4"]
+    assert predicted("--threshold", "0.4") == ["a.mp4", "b.mp4", "c.mp4"]
+
+
+def test_files_predicted_at_once_have_the_scores_of_each_alone(
+    model_dir: Path, clip_path: Path, long_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = load_model(model_dir, {})
+    monkeypatch.setattr("avsed.prediction.many.count_cores", lambda: 3)
+    files = find_media_files([clip_path, Path("absent.wav"), long_path, clip_path])
+    found = list(predict_many(model, files))
+    assert str(found.pop(1)) == "absent.wav: no such file"
+    for prediction, path in zip(found, (clip_path, long_path, clip_path), strict=True):
+        assert isinstance(prediction, Prediction)
+        alone = predict(model, path)
+        assert prediction.path == path
+        assert np.array_equal(prediction.frame_scores, alone.frame_scores)
+        assert np.array_equal(prediction.clip_scores, alone.clip_scores)

@@ -30,7 +30,13 @@ def _parse_weights(
 
 
 @click.command("predict")
-@click.argument("media", type=FILE, nargs=-1, required=True, help="Files that ffmpeg can read.")
+@click.argument(
+    "media",
+    type=FILE,
+    nargs=-1,
+    required=True,
+    help="Files that ffmpeg can read, and folders of them.",
+)
 @click.option(
     "--model",
     type=FOLDER,
@@ -89,6 +95,9 @@ def run_predict(
     quiet: bool,
 ) -> None:
     """Find tags and events in media of any length.
+
+    Files whose results the folder --out has, from the same model and settings, are not predicted
+    again: the same command continues what was stopped.
 
     Exit with status 1 if a file cannot be scored; the others are.
     """

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from avsed.errors import AvsedError
 from avsed.prediction.media_files import MediaFile
-from avsed.runtime.files import name_disk_errors
+from avsed.runtime.files import atomic_write
 
 FILE_NAME = "predicted.tsv"
 _COLUMNS = ("filename", "path", "bytes", "modified", "settings")
@@ -28,23 +28,19 @@ class Ledger:
     A file is predicted again if it was changed, or with other settings.
     """
 
-    def __init__(self, folder: Path, settings: str) -> None:
-        """Read the ledger of a folder.
-
-        Args:
-            folder: folder of results.
-            settings: hash of everything beside the files that the results depend on.
-        """
+    def __init__(self, folder: Path) -> None:
+        """Read the ledger of a folder of results."""
         self._path = folder / FILE_NAME
-        self._settings = settings
         self._entries = _read(self._path)
 
-    def has(self, file: MediaFile) -> bool:
-        """Return whether the folder has the results of a file as it is now."""
-        try:
-            return self._entries.get(file.name) == self._entry(file)
-        except OSError:  # no such file any more
-            return False
+    def has(self, file: MediaFile, settings: str) -> bool:
+        """Return whether the folder has the results of a file as it is now.
+
+        Args:
+            file: may be missing.
+            settings: hash of everything beside the file that its results depend on.
+        """
+        return file.path.is_file() and self._entries.get(file.name) == _entry(file, settings)
 
     def require_own(self, file: MediaFile) -> None:
         """Check that the folder has no results of another file of the same name.
@@ -59,37 +55,44 @@ class Ledger:
                 "lost; name another --out"
             )
 
-    def add(self, file: MediaFile) -> None:
-        """Record a file whose results are written."""
-        entry = self._entries[file.name] = self._entry(file)
+    def add(self, file: MediaFile, settings: str) -> None:
+        """Record a file whose results are written; `write` keeps the record."""
+        self._entries[file.name] = _entry(file, settings)
+
+    def write(self) -> None:
+        """Write the ledger."""
         with (
-            name_disk_errors(self._path),
-            self._path.open("a", encoding="utf-8", errors="surrogateescape", newline="") as table,
+            atomic_write(self._path) as part,
+            part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as table,
         ):
             writer = csv.writer(table, "excel-tab", lineterminator="\n")
-            if not table.tell():
-                writer.writerow(_COLUMNS)
-            writer.writerow([file.name, *asdict(entry).values()])
+            writer.writerow(_COLUMNS)
+            writer.writerows(
+                [name, *asdict(entry).values()] for name, entry in self._entries.items()
+            )
 
-    def _entry(self, file: MediaFile) -> _Entry:
-        state = file.path.stat()
-        return _Entry(
-            path=str(file.path.resolve()),
-            bytes=str(state.st_size),
-            modified=str(state.st_mtime_ns),
-            settings=self._settings,
-        )
+
+def _entry(file: MediaFile, settings: str) -> _Entry:
+    state = file.path.stat()
+    return _Entry(
+        path=str(file.path.resolve()),
+        bytes=str(state.st_size),
+        modified=str(state.st_mtime_ns),
+        settings=settings,
+    )
 
 
 def _read(path: Path) -> dict[str, _Entry]:
-    """Read the last line of each file; a line that a stop has cut counts as missing."""
     try:
         with path.open(encoding="utf-8", errors="surrogateescape", newline="") as table:
             lines = list(csv.DictReader(table, dialect="excel-tab"))
+        return {
+            line["filename"]: _Entry(**{name: line[name] for name in _COLUMNS[1:]})
+            for line in lines
+        }
     except FileNotFoundError:
         return {}
-    return {
-        line["filename"]: _Entry(**{name: line[name] for name in _COLUMNS[1:]})
-        for line in lines
-        if None not in line.values() and set(line) == set(_COLUMNS)
-    }
+    except (OSError, KeyError, csv.Error):
+        raise AvsedError(
+            f"{path}: is no ledger of avsed; name another folder, or remove it"
+        ) from None

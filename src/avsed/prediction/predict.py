@@ -55,6 +55,10 @@ class Detector(Protocol):
     def warnings(self) -> list[str]:
         """What to know about its scores."""
 
+    @property
+    def settings(self) -> str:
+        """Hash of everything beside a file that its prediction depends on."""
+
     def score(self, clips: ClipFeatures) -> Scores:
         """Score n clips or windows."""
 
@@ -142,8 +146,7 @@ def predict(
             NaN or infinite.
     """
     if not path.is_file():
-        what = "is a folder; name the files in it" if path.is_dir() else "no such file"
-        raise AvsedError(f"{path}: {what}")
+        raise AvsedError(f"{path}: {'is a folder' if path.is_dir() else 'no such file'}")
     group = ExtractorGroup(model.extractors)
     try:
         # An absolute path: ffmpeg reads a name with a colon as a network address.

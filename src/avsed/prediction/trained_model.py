@@ -1,5 +1,7 @@
 """A trained model that scores media: all students of a variant with their extractors."""
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from avsed import __version__
 from avsed.dataset.loading import ClipFeatures
 from avsed.errors import AvsedError
 from avsed.features.extractor import Extractor
@@ -19,6 +22,7 @@ from avsed.model.scores import Scores
 from avsed.params import PAPER_POSTPROCESS
 from avsed.prediction.extractors import make_extractors
 from avsed.runtime.device import choose_device
+from avsed.runtime.files import file_sha256
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +32,7 @@ class TrainedModel:
     Attributes:
         card: features, classes and sizes.
         students: of all seeds; their scores are averaged.
+        weights_sha256: of each student's file.
         extractors: kind to extractor of its features.
         decisions: thresholds and filters.
         device: where the students are.
@@ -35,6 +40,7 @@ class TrainedModel:
 
     card: ModelCard
     students: Sequence[Crnn]
+    weights_sha256: Sequence[str]
     extractors: Mapping[str, Extractor]
     decisions: Decisions
     device: torch.device
@@ -53,6 +59,13 @@ class TrainedModel:
             for kind, extractor in self.extractors.items()
             if extractor.spec.provenance.get("dtype") != self.card.provenance[kind].get("dtype")
         ]
+
+    @property
+    def settings(self) -> str:
+        """Hash of the version, the card, the weights and the decisions."""
+        made_of = (__version__, self.card.model_dump(), self.weights_sha256)
+        content = json.dumps((*made_of, self.decisions.model_dump()), sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()
 
     def score(self, clips: ClipFeatures) -> Scores:
         """Average the scores of all students for n clips."""
@@ -87,6 +100,7 @@ def load_model(model_dir: Path, weights: Mapping[str, Path] | None = None) -> Tr
     return TrainedModel(
         card=card,
         students=[load_student(card, path, device) for path in paths.values()],
+        weights_sha256=[file_sha256(path) for path in paths.values()],
         extractors=make_extractors(card, model_dir, weights or {}),
         decisions=decisions or fixed_decisions(card.classes, PAPER_POSTPROCESS),
         device=device,

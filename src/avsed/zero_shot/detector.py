@@ -1,11 +1,14 @@
 """Frame and clip scores from YAMNet's scores of AudioSet's classes."""
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
 
+from avsed import __version__
 from avsed.dataset.loading import ClipFeatures
 from avsed.features.extractor import Extractor, Recipe
 from avsed.features.networks.yamnet import make_score_extractor, read_class_names
@@ -54,6 +57,13 @@ class ZeroShotDetector:
     def warnings(self) -> list[str]:
         """What to know about its scores."""
         return [f"AudioSet has no class {label}; it is never detected" for label in self.missing]
+
+    @property
+    def settings(self) -> str:
+        """Hash of the version, the weights, the classes and the decisions."""
+        made_of = (__version__, self.extractors[KIND].spec.provenance, self.columns)
+        content = json.dumps((*made_of, self.decisions.model_dump()), sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()
 
     def score(self, clips: ClipFeatures) -> Scores:
         """Score n clips.
