@@ -8,6 +8,7 @@ from click.shell_completion import BashComplete, FishComplete, ZshComplete, shel
 
 from avsed.commands.clips import retry_clips
 from avsed.commands.features import check_features, show_features
+from avsed.commands.listen import run_listen
 from avsed.commands.metadata import check_lists
 from avsed.commands.predict import run_predict
 from avsed.commands.store import clean_store
@@ -86,6 +87,7 @@ def _add_commands() -> None:
         (store, clean_store, "avsed store clean --yes"),
         (avsed, train_shard, "avsed train --shard 3/8"),
         (avsed, run_predict, "avsed predict dog.ogg", trained),
+        (avsed, run_listen, "avsed listen", "arecord -f cd -t wav | avsed listen -"),
         (avsed, completion, 'eval "$(avsed completion -s bash)"'),
     )
     for group, command, *examples in added:

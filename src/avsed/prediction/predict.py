@@ -110,7 +110,7 @@ class Prediction:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _WindowInputs:
+class WindowInputs:
     """The networks' inputs of a window, by kind, and the warning about the file so far."""
 
     first_frame: int
@@ -120,7 +120,7 @@ class _WindowInputs:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _WindowScores:
+class WindowScores:
     """Scores of one window: (n, K) of its n frames, (K,) of the whole."""
 
     first_frame: int
@@ -164,7 +164,7 @@ def predict(
             disable=None if shows_progress else True,  # None: disabled unless on a terminal
         )
         del media  # a long file is decoded by windows, and needs the memory
-        scores = list(_score_windows(model, windows))
+        scores = list(score_windows(model, windows))
     except DecodeError as error:
         raise AvsedError(f"{path}: cannot be decoded ({error}); convert or repair it") from None
     if not all(np.isfinite(window.frame_scores).all() for window in scores):
@@ -173,7 +173,7 @@ def predict(
 
 
 def _decide(
-    model: Detector, path: Path, streams: Streams, scores: Sequence[_WindowScores]
+    model: Detector, path: Path, streams: Streams, scores: Sequence[WindowScores]
 ) -> Prediction:
     """Join the scores of a file's windows, and decide on tags and events."""
     duration = max(frame_onset(window.first_frame) + window.duration for window in scores)
@@ -219,7 +219,7 @@ def _require_streams(model: Detector, path: Path, streams: Streams) -> None:
 
 def _make_inputs(
     group: ExtractorGroup, path: Path, streams: Streams, media: Media[dict[str, Tensor]]
-) -> Iterator[_WindowInputs]:
+) -> Iterator[WindowInputs]:
     """Prepare a file: as a clip, as the pipeline does, or window by window if it is longer."""
     # The probe decodes 10 s at most, of which streams may fall short by the tolerance although they
     # go on; a warning tells of an early end.
@@ -236,26 +236,31 @@ def _make_inputs(
             return
         del media
         for window in chain(first_two, windows):
-            yield _WindowInputs(
+            yield WindowInputs(
                 first_frame=window.first_frame,
                 duration=window.duration,
-                inputs=_require_all(group.prepare(window.media, window.duration)),
+                inputs=require_all(group.prepare(window.media, window.duration)),
                 warning=window.media.warning,
             )
 
 
 def _inputs_of_clip(
     group: ExtractorGroup, streams: Streams, clip: Media[dict[str, Tensor]]
-) -> _WindowInputs:
-    return _WindowInputs(
+) -> WindowInputs:
+    return WindowInputs(
         first_frame=0,
         duration=streams.duration,
-        inputs=_require_all(group.prepare(clip, streams.duration)),
+        inputs=require_all(group.prepare(clip, streams.duration)),
         warning=streams.warning,
     )
 
 
-def _require_all(prepared: Mapping[str, ClipInputs | str]) -> dict[str, ClipInputs]:
+def require_all(prepared: Mapping[str, ClipInputs | str]) -> dict[str, ClipInputs]:
+    """Return the inputs of all kinds.
+
+    Raises:
+        DecodeError: if a kind has none, with the reason.
+    """
     inputs = {}
     for kind, of_kind in prepared.items():
         if isinstance(of_kind, str):
@@ -264,10 +269,12 @@ def _require_all(prepared: Mapping[str, ClipInputs | str]) -> dict[str, ClipInpu
     return inputs
 
 
-def _score_windows(model: Detector, windows: Iterable[_WindowInputs]) -> Iterator[_WindowScores]:
-    """Score windows, a few at a time."""
+def score_windows(
+    model: Detector, windows: Iterable[WindowInputs], *, at_once: int = WINDOWS_AT_ONCE
+) -> Iterator[WindowScores]:
+    """Score windows, a few at a time; the scores do not depend on how many."""
     waiting = iter(windows)
-    while group := list(islice(waiting, WINDOWS_AT_ONCE)):
+    while group := list(islice(waiting, at_once)):
         n_valid = torch.tensor([valid_frames(window.duration) for window in group])
         mask = torch.arange(N_FRAMES) < n_valid[:, None]
         features = ExtractorGroup(model.extractors).embed([window.inputs for window in group])
@@ -278,7 +285,7 @@ def _score_windows(model: Detector, windows: Iterable[_WindowInputs]) -> Iterato
         )
         scores = model.score(clips)
         for row, window in enumerate(group):
-            yield _WindowScores(
+            yield WindowScores(
                 first_frame=window.first_frame,
                 duration=window.duration,
                 frame_scores=scores.frame_scores[row, : n_valid[row]],
