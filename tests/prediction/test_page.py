@@ -1,6 +1,7 @@
 """The page of a prediction, in a real browser."""
 
 import re
+from base64 import b64decode
 from collections.abc import Iterator
 from dataclasses import replace
 from html import unescape
@@ -16,7 +17,9 @@ from avsed.evaluation.postprocess import DetectedEvent
 from avsed.prediction import page as page_module
 from avsed.prediction.page import write_page
 from avsed.prediction.predict import Prediction
+from tests.conftest import read_audio
 from tests.helpers.browser import CHROMIUM, Browser, started_browser, wait
+from tests.helpers.extensible_wav import TONE, extensible
 
 HOSTILE = "<img src=x onerror=alert(1)>\"'&$name.mkv"
 LABEL = '</script><b title="'
@@ -178,6 +181,17 @@ def test_the_page_is_written_whole_and_escaped(tmp_path: Path) -> None:
     assert LABEL not in page
     assert not re.search(r"(src|href)=\"(?!data:)", page)
     assert [file.name for file in tmp_path.glob("page*")] == ["page.html"]
+
+
+def test_the_page_has_the_sound_of_a_file_with_unused_bits(tmp_path: Path) -> None:
+    (tmp_path / "recorder.wav").write_bytes(extensible(32, 24))
+    prediction = predicted(tmp_path / "recorder.wav", video=False)
+    write_page(prediction, tmp_path / "page.html")
+    encoded = re.search(r"base64,([^\"]+)", (tmp_path / "page.html").read_text("utf-8"))
+    assert encoded
+    (tmp_path / "sound.mp4").write_bytes(b64decode(encoded[1]))
+    sound = read_audio(tmp_path / "sound.mp4", 16_000)
+    assert sound[2000:14_000].std() == pytest.approx(TONE.std(), rel=0.05)
 
 
 def test_a_retry_replaces_the_partial_file_of_an_ffmpeg_that_hung(

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from avsed.dataset.ffmpeg import DecodeError, file_url, stream_ffmpeg
 from avsed.dataset.header import MAX_PIXELS, Header, read_header
+from avsed.dataset.wav import pcm_decoder
 from avsed.framing import CLIP_DURATION, IMAGE_RATE, N_FRAMES, n_samples
 from avsed.runtime.files import work_folder
 
@@ -210,7 +211,8 @@ def media_input(path: Path, header: Header | None = None, **options: float) -> S
     # A new filter graph after a change of format would count time from 0 again. Without one, images
     # are scaled to the size of the first, and a change of the audio format is an error.
     options = {"reinit_filter": 0, "max_pixels": MAX_PIXELS, **options}
-    source = ffmpeg.input(file_url(path), **options)
+    decoder = pcm_decoder(path)
+    source = ffmpeg.input(file_url(path), **options, **({"c:a": decoder} if decoder else {}))
     # Without a stream, ffmpeg reports that there is none. Attached pictures are not in `V`.
     return Source(
         audio=source[str(header.audio[0].index) if header.audio else "a"],

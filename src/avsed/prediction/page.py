@@ -13,6 +13,7 @@ from jinja2 import Environment, StrictUndefined
 
 from avsed.dataset.annotations import Event
 from avsed.dataset.ffmpeg import TIME_LIMIT, ffmpeg_path, file_url, run_ffmpeg
+from avsed.dataset.wav import pcm_decoder
 from avsed.errors import AvsedError
 from avsed.prediction.predict import Prediction
 from avsed.runtime.files import atomic_write, work_folder
@@ -58,9 +59,12 @@ def write_page(prediction: Prediction, path: Path) -> None:
 
 def _encode(prediction: Prediction, folder: Path) -> Path:
     media_path = folder / "media.mp4"
+    decoder = pcm_decoder(prediction.path)
     arguments = [
         # A hung attempt can leave a part of the file; without -y, ffmpeg keeps it and exits with 0.
-        *("-y", "-loglevel", "error", "-i", file_url(prediction.path)),
+        *("-y", "-loglevel", "error"),
+        *(("-c:a", decoder) if decoder else ()),
+        *("-i", file_url(prediction.path)),
         *(_AUDIO if prediction.has_audio else ()),
         *(_VIDEO if prediction.has_video else ()),
         *("-movflags", "+faststart", str(media_path)),
