@@ -93,11 +93,34 @@ def test_files_without_holes_keep_their_samples(
 ) -> None:
     sound = "aevalsrc=0.4*sin(2*PI*(200*t+40*t*t))|0.3*sin(2*PI*900*t):sample_rate=44100:duration=9"
     path = make(tmp_path / f"sound.{extension}", "-f", "lavfi", "-i", sound, *options)
-    # Resampled without a look at time stamps after the first.
+    assert np.array_equal(read_audio(path, rate), resampled(path, rate))
+
+
+def resampled(path: Path, rate: int) -> NDArray[np.float32]:
+    """Resample a file without a look at time stamps after the first."""
     plain = ("-af", f"aresample={rate}:rematrix_maxval=1:async=1:min_hard_comp=9:first_pts=0")
     command = [ffmpeg_path(), "-v", "error", "-i", str(path), *plain, "-ac", "1", "-f", "f32le"]
     output = subprocess.run([*command, "pipe:"], capture_output=True, check=True).stdout
-    assert np.array_equal(read_audio(path, rate), np.frombuffer(output, "<f4"))
+    return np.frombuffer(output, "<f4")
+
+
+# Encoders of Vorbis use short packets at transients.
+CLAPS = "aevalsrc='0.5*(random(0)-0.5)*exp(-mod(t,0.7)*100)':sample_rate={}:duration=6"
+
+
+@pytest.mark.parametrize("source_rate", [16_000, 22_050, 32_000, 44_100, 48_000])
+def test_transients_in_ogg_vorbis_keep_their_samples(source_rate: int, tmp_path: Path) -> None:
+    claps = ("-f", "lavfi", "-i", CLAPS.format(source_rate))
+    path = make(tmp_path / "claps.ogg", *claps, "-c:a", "libvorbis")
+    assert np.array_equal(read_audio(path, RATE), resampled(path, RATE))
+
+
+def test_a_hole_in_ogg_vorbis_is_filled(tmp_path: Path) -> None:
+    time_stamps, time_of = STAMPED["a hole of 93 ms"]
+    sound = stamped(tmp_path / "clicks.mkv", time_stamps, 9.8)
+    path = make(tmp_path / "clicks.ogg", "-i", str(sound), "-c:a", "libvorbis")
+    expected = time_of(np.arange(0.0, 9.8, 0.5))
+    assert clicks_in(read_audio(path, RATE)) == pytest.approx(expected, abs=0.0101)
 
 
 @pytest.mark.parametrize("name", ["a hole of 93 ms", "many holes of 9 ms", "slow by 0.5%"])

@@ -26,6 +26,10 @@ MEAN = f"mono|c0<{'+'.join(f'c{channel}' for channel in range(MAX_CHANNELS))}"
 # undone beyond 2 ms (`min_comp`; time stamps of ordinary files are rounded to 1 ms at most) by up
 # to 1,000 samples per second (`async`). See swr_next_pts in libswresample/swresample.c, ffmpeg 9.0.
 TIMING = {"async": 1000, "min_comp": 0.002, "min_hard_comp": 0.01}
+# ffmpeg's time stamps of Vorbis in Ogg jump ahead and back between pages where long and short
+# packets meet, by a quarter of their difference: 10 ms as libvorbis encodes 44.1 kHz, and 46 ms at
+# most. The samples have no gaps there (libavformat/oggdec.c and oggparsevorbis.c, ffmpeg 9.0).
+OGG_VORBIS_TIMING = {**TIMING, "min_comp": 0.05, "min_hard_comp": 0.05}
 # What ffmpeg reports if the number of channels, their layout or the sample rate changes.
 CHANGE = "Changing audio frame properties on the fly is not supported"
 T = TypeVar("T")
@@ -119,11 +123,13 @@ class Source:
         audio: its audio stream, as a node of ffmpeg's graph.
         video: its video stream, likewise.
         layout: ffmpeg's name of the audio's channel layout.
+        timing: options of `aresample` that keep the audio near its time stamps.
     """
 
     audio: Any
     video: Any
     layout: str
+    timing: Mapping[str, float]
 
 
 def _decode(
@@ -218,7 +224,13 @@ def media_input(path: Path, header: Header | None = None, **options: float) -> S
         audio=source[str(header.audio[0].index) if header.audio else "a"],
         video=source[str(header.video[0].index) if header.video else "V"],
         layout=header.audio[0].layout if header.audio else "",
+        timing=_timing(header),
     )
+
+
+def _timing(header: Header) -> Mapping[str, float]:
+    is_vorbis = bool(header.audio) and "vorbis" in header.audio[0].names
+    return OGG_VORBIS_TIMING if header.is_ogg and is_vorbis else TIMING
 
 
 def uniform_audio(path: Path, header: Header, **options: float) -> list[str]:
@@ -243,7 +255,7 @@ def uniform_input(header: Header) -> Source:
         source = ffmpeg.input("pipe:", format="nut", copyts=None)
     else:
         source = ffmpeg.input("pipe:", format="f32le", ac=1, ar=header.audio[0].sample_rate)
-    return Source(audio=source.audio, video=source.video, layout="mono")
+    return Source(audio=source.audio, video=source.video, layout="mono", timing=_timing(header))
 
 
 def header_of(path: Path) -> Header:
@@ -269,7 +281,9 @@ def audio_output(source: Source, sample_rate: int, path: Path) -> Any:
         audio = audio.filter("aformat", sample_fmts="fltp").filter("pan", MEAN)
     # `first_pts` fills the time before the first time stamp, unless it is below `min_comp`.
     # `rematrix_maxval` makes mono the mean of two channels; ffmpeg's default is 0.71 times the sum.
-    resampled = audio.filter("aresample", sample_rate, **TIMING, first_pts=0, rematrix_maxval=1.0)
+    resampled = audio.filter(
+        "aresample", sample_rate, **source.timing, first_pts=0, rematrix_maxval=1.0
+    )
     return resampled.output(str(path), format="f32le", acodec="pcm_f32le", ac=1)
 
 
