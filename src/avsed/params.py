@@ -34,10 +34,10 @@ def _check_frames(value: object) -> object:
     return value
 
 
-def _check_seconds(value: object) -> object:
+def _check_amounts(value: object) -> object:
     for one in _values(value):
         if type(one) not in (int, float) or not 0 <= cast(float, one) < math.inf:
-            raise ValueError(f"is {show(one)}; give seconds from 0 on, or some for each class")
+            raise ValueError(f"is {show(one)}; give a number from 0 on, or one for each class")
     return value
 
 
@@ -47,7 +47,7 @@ AutoOrCount = Annotated[Literal["auto"] | int, PlainValidator(_auto_or_count)]
 
 # A number for all classes, or class to number.
 FilterFrames = Annotated[int | dict[str, int], PlainValidator(_check_frames)]
-Seconds = Annotated[float | dict[str, float], PlainValidator(_check_seconds)]
+Amounts = Annotated[float | dict[str, float], PlainValidator(_check_amounts)]
 
 # "random" (with a fixed seed), "pretrained" (the published weights) or the path of a file.
 Weights = Annotated[str, Field(min_length=1)]
@@ -219,6 +219,9 @@ class Train(Section):
     n_seeds: Count
 
 
+METHODS = ("median", "boxes")  # of postprocess.method
+
+
 class EventSettings(Section):
     """How frame scores above a threshold become events (Section 2.2).
 
@@ -226,9 +229,14 @@ class EventSettings(Section):
     lacks them.
     """
 
+    method: Literal["median", "boxes"] = "median"
     median_filter_frames: FilterFrames
-    max_gap: Seconds = 0.0  # not in the paper: gaps up to this between events are filled
-    min_event: Seconds = 0.0  # not in the paper: shorter events are dropped
+    # Not in the paper: sound event bounding boxes.
+    step_filter_frames: FilterFrames = 8
+    merge_absolute: Amounts = 0.2
+    merge_relative: Amounts = 2.0
+    max_gap: Amounts = 0.0  # seconds; not in the paper: gaps up to this between events are filled
+    min_event: Amounts = 0.0  # seconds; not in the paper: shorter events are dropped
 
     @property
     def by_class(self) -> dict[str, dict[str, float]]:
@@ -236,12 +244,17 @@ class EventSettings(Section):
         return {name: value for name, value in self if isinstance(value, dict)}
 
     @model_validator(mode="after")
-    def _odd_filter(self) -> Self:
+    def _lengths_of_filters(self) -> Self:
         for frames in _values(self.median_filter_frames):
             if cast(int, frames) % 2 == 0:
                 raise ValueError(
                     f"median_filter_frames is {frames}; a median filter needs an odd length, such "
                     "as 7"
+                )
+        for frames in _values(self.step_filter_frames):
+            if cast(int, frames) % 2:
+                raise ValueError(
+                    f"step_filter_frames is {frames}; a step filter needs an even length, such as 8"
                 )
         return self
 

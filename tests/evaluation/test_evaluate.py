@@ -14,8 +14,9 @@ from avsed.dataset.clips import write_clips
 from avsed.errors import AvsedError
 from avsed.evaluation.counts import read_counts
 from avsed.evaluation.evaluate import evaluate_variant
+from avsed.evaluation.resampling import N_PSDS_RESAMPLES
 from avsed.model.scores import ScoredSplit, Scores, read_scores, write_scores
-from avsed.params import Evaluation
+from avsed.params import METHODS, Evaluation
 from tests.conftest import ROOT, clip_record
 
 CLASSES = ("Cat", "Dog")
@@ -101,6 +102,21 @@ def test_the_counts_of_test_clips_are_kept_for_each_seed(tmp_path: Path) -> None
         )
         assert counted.seeds["0"][metric].tolist() == found
         assert counted.seeds["1"][metric].tolist() == missed
+
+
+def test_psds_of_each_method_is_kept_with_its_resamples(tmp_path: Path) -> None:
+    evaluation = evaluate(tmp_path, {"test": scored(0.9, 0.4), "validation": scored(0.4, 0.9)})
+    counted = read_counts(tmp_path / "counts.h5")
+    assert list(counted.psds) == ["0", "1"]
+    for seed, by_method in counted.psds.items():
+        assert list(by_method) == sorted(METHODS)
+        of_test = evaluation["test"]["seeds"][seed]
+        for metric, psds in by_method["median"].items():
+            assert psds.shape == (1 + N_PSDS_RESAMPLES,)
+            assert psds[0] == pytest.approx(of_test[metric], abs=1e-9)
+        # In a quarter of the resamples only the clip without an event is drawn.
+        undefined = np.isnan(by_method["boxes"]["psds1"]).mean()
+        assert undefined == pytest.approx(0.25, abs=0.13)  # four deviations
 
 
 def test_a_variant_all_of_whose_seeds_diverged_has_no_scores(tmp_path: Path) -> None:

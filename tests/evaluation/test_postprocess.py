@@ -193,6 +193,47 @@ def test_each_class_may_have_filters_of_its_own() -> None:
     assert active == [[3, 4, 5, 7, 20], [3, 4, 5, 6, 7, 20], [3, 4, 5, 6], []]
 
 
+def test_boxes_take_the_place_of_the_median_filter() -> None:
+    """A threshold drops or keeps a box as a whole."""
+    scores = np.tile(one_class(*range(10, 20)), 2)
+    scores[20:30] = 0.6
+    scores[35:38] = 0.75  # too short for the median filter
+    scores[36] = 0.6
+    settings = EventSettings(method="boxes", median_filter_frames=9, step_filter_frames=4)
+    expected = {(10, 20): 0.9, (22, 30): 0.6, (35, 38): (0.75 + 0.6 + 0.75) / 3}
+    for threshold, n_found in ((0.5, 3), (0.65, 2), (0.72, 1), (0.9, 0)):
+        events = detect_events(
+            scores,
+            classes=("Cat", "Dog"),
+            threshold=np.array([threshold, 1.0]),
+            settings=settings,
+            n_valid=40,
+            duration=2.65,
+        )
+        found = {
+            (round(event.onset / FRAME_HOP), round(event.offset / FRAME_HOP)): event.score
+            for event in events
+            if event.label == "Cat"
+        }
+        above = {span: score for span, score in expected.items() if score > threshold}
+        assert len(found) == len(events) == n_found
+        assert found == pytest.approx(above)
+
+
+@pytest.mark.parametrize("n_valid", [1, 40, 151])
+def test_boxes_smooth_scores_as_they_decide(n_valid: int) -> None:
+    scores = np.random.default_rng(3).random((151, 2))
+    settings = EventSettings(
+        method="boxes", median_filter_frames=7, max_gap=0.2, min_event=0.2, step_filter_frames=6
+    )
+    of_case = make_filters(settings, ("Cat", "Dog"))
+    smoothed = smooth(scores, filters=of_case, n_valid=n_valid)
+    for threshold in (0.2, 0.5, 0.7):
+        decisions = decide(scores, threshold=threshold, filters=of_case, n_valid=n_valid)
+        np.testing.assert_array_equal(decisions[:n_valid], smoothed > threshold)
+        assert not decisions[n_valid:].any()
+
+
 def test_seconds_become_whole_frames() -> None:
     """3 frames last 198.7 ms, 4 last 265.0 ms."""
     settings = EventSettings(

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from avsed.dataset.annotations import Event
 from avsed.evaluation.postprocess import detect_events, make_filters, smooth
-from avsed.evaluation.psds import _find_detections, _stack, polyphonic_scores
+from avsed.evaluation.psds import _stack, find_detections, polyphonic_scores
 from avsed.framing import FRAME_HOP, N_FRAMES, valid_frames
 from avsed.params import PAPER_POSTPROCESS
 from tests.evaluation.psds_cases import (
@@ -174,7 +174,7 @@ def test_smoothed_scores_have_the_events_of_the_other_metrics(
     stacked = _stack({"a": smoothed}, {"a": []}, CLASSES, {"a": duration})
     detected = set()
     for label, of_class in zip(CLASSES, stacked.scores.T, strict=True):
-        found = _find_detections(of_class)
+        found = find_detections(of_class)
         neighbors = np.maximum(of_class[found.first - 1], of_class[found.end])
         is_active = (of_class[found.row] > threshold) & (neighbors <= threshold)
         onsets, offsets = stacked.times[found.first], stacked.times[found.end]

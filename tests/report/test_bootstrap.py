@@ -8,13 +8,12 @@ from numpy.typing import NDArray
 
 from avsed.evaluation.counts import CountedClips
 from avsed.evaluation.metrics import F1_AVERAGES
+from avsed.evaluation.resampling import N_RESAMPLES, draw_resamples
 from avsed.report.bootstrap import (
-    N_RESAMPLES,
     Difference,
     Interval,
     bootstrap_differences,
     bootstrap_intervals,
-    draw_resamples,
     mean_f1,
 )
 

@@ -78,6 +78,16 @@ def test_filters_reach_the_decisions_and_the_readme(run: Path) -> None:
     assert "| Cat | 0.5 | 0.5 | 7 |" in readme
 
 
+def test_boxes_reach_the_decisions_and_the_readme(run: Path) -> None:
+    postprocess = PARAMS.postprocess.model_copy(update={"method": "boxes"})
+    describe_model("spectral+auditory", run, PARAMS.model_copy(update={"postprocess": postprocess}))
+    model_dir = run / "models" / "spectral+auditory"
+    decisions = read_decisions(model_dir, CLASSES)
+    assert decisions and decisions.method == "boxes"
+    assert decisions.step_filter_frames == PARAMS.postprocess.step_filter_frames
+    assert "sound event bounding boxes" in (model_dir / "README.md").read_text("utf-8")
+
+
 def test_tuned_decisions_are_those_of_the_mean_scores(run: Path) -> None:
     """The mean scores are 0.1, and 0.3 in events: neither seed alone gives these thresholds."""
     frame_scores = np.full((len(CLIPS), 151, 2), 0.1, np.float32)

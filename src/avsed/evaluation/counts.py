@@ -1,7 +1,7 @@
-"""Read and write counts by test clip and class, from which intervals are computed."""
+"""Read and write counts and resampled PSDS of test, from which intervals are computed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import h5py
@@ -18,10 +18,14 @@ class CountedClips:
     Attributes:
         clip_ids: n clips.
         seeds: seed to metric to (n, K, 3) hits, false alarms and misses.
+        psds: seed to method of post-processing to PSDS to (1 + R,), as `compare_methods`.
     """
 
     clip_ids: tuple[str, ...]
     seeds: Mapping[str, Mapping[str, NDArray[np.int64]]]
+    psds: Mapping[str, Mapping[str, Mapping[str, NDArray[np.float64]]]] = field(
+        default_factory=dict
+    )
 
 
 def write_counts(path: Path, counted: CountedClips) -> None:
@@ -33,6 +37,11 @@ def write_counts(path: Path, counted: CountedClips) -> None:
             for metric, counts in by_metric.items():
                 # A clip has far fewer than 65,536 segments or events.
                 group.create_dataset(metric, data=counts.astype(np.uint16), compression="gzip")
+        for seed, by_method in counted.psds.items():
+            for method, by_metric in by_method.items():
+                group = file.create_group(f"psds/{seed}/{method}")
+                for metric, psds in by_metric.items():
+                    group.create_dataset(metric, data=psds)
 
 
 def read_counts(path: Path) -> CountedClips:
@@ -47,5 +56,12 @@ def read_counts(path: Path) -> CountedClips:
             seeds={
                 seed: {metric: counts[:].astype(np.int64) for metric, counts in group.items()}
                 for seed, group in file.get("seeds", {}).items()
+            },
+            psds={
+                seed: {
+                    method: {metric: psds[:] for metric, psds in of_method.items()}
+                    for method, of_method in group.items()
+                }
+                for seed, group in file.get("psds", {}).items()
             },
         )

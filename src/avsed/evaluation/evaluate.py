@@ -4,6 +4,8 @@ import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from avsed.dataset.annotations import read_classes, read_list
@@ -14,12 +16,15 @@ from avsed.evaluation.system import (
     SystemResult,
     Thresholds,
     choose_thresholds,
+    compare_methods,
     compute_metrics,
     find_reference,
 )
 from avsed.model.scores import ScoredSplit, read_scores
 from avsed.params import Evaluation, Postprocess
 from avsed.runtime.files import atomic_write
+
+PsdsByMethod = Mapping[str, Mapping[str, NDArray[np.float64]]]
 
 
 def evaluate_variant(
@@ -45,7 +50,8 @@ def evaluate_variant(
         params: settings of the metrics.
         out_path: JSON output: numbers of clips and metrics in [0, 1] by split and seed; tuned
             thresholds by seed and class.
-        counts_path: HDF5 output: the counts behind the F1 scores on test.
+        counts_path: HDF5 output: the counts behind the F1 scores on test, and the PSDS of each
+            method of post-processing in resamples of the test clips.
 
     Raises:
         AvsedError: if a file is missing, or a split has no annotated event.
@@ -59,7 +65,7 @@ def evaluate_variant(
         for split, scored in splits.items()
     }
     with tqdm(splits["validation"].seeds, scores_path.stem, unit="seed") as seeds:
-        thresholds, results = _evaluate_seeds(
+        thresholds, results, psds = _evaluate_seeds(
             seeds, splits, references, postprocess=postprocess, params=params
         )
     evaluation: dict[str, object] = {
@@ -81,6 +87,7 @@ def evaluate_variant(
         CountedClips(
             clip_ids=references["test"].clip_ids,
             seeds={seed: result.counts for seed, result in results["test"].items()},
+            psds=psds,
         ),
     )
 
@@ -92,10 +99,11 @@ def _evaluate_seeds(
     *,
     postprocess: Postprocess,
     params: Evaluation,
-) -> tuple[dict[str, Thresholds], dict[str, dict[str, SystemResult]]]:
-    """Return the thresholds by seed, and the results by split and seed."""
+) -> tuple[dict[str, Thresholds], dict[str, dict[str, SystemResult]], dict[str, PsdsByMethod]]:
+    """Return thresholds by seed, results by split and seed, and PSDS by seed and method on test."""
     thresholds: dict[str, Thresholds] = {}
     results: dict[str, dict[str, SystemResult]] = {split: {} for split in splits}
+    psds: dict[str, PsdsByMethod] = {}
     for number in seeds:
         seed = str(number)
         # Thresholds are chosen on validation only; test must not influence them.
@@ -113,7 +121,10 @@ def _evaluate_seeds(
                 postprocess=postprocess,
                 params=params,
             )
-    return thresholds, results
+        psds[seed] = compare_methods(
+            splits["test"].seeds[number], references["test"], postprocess=postprocess
+        )
+    return thresholds, results, psds
 
 
 def _by_class(thresholds: Thresholds, classes: tuple[str, ...]) -> dict[str, dict[str, float]]:

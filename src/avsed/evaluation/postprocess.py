@@ -11,6 +11,7 @@ from scipy import ndimage
 
 from avsed.dataset.annotations import Event
 from avsed.errors import AvsedError
+from avsed.evaluation.boxes import BoxArguments, score_boxes
 from avsed.framing import FRAME_HOP, frame_onset
 from avsed.params import EventSettings
 
@@ -32,15 +33,18 @@ class DetectedEvent(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Filters:
-    """Lengths of the filters of decisions, in the order in which they are applied, in frames.
+    """Filters in the order in which they are applied; lengths in frames.
 
     Attributes:
         median: (K,) of the median filter; odd.
+        boxes: of each class, the arguments of `score_boxes`, which take the place of the median
+            filter; None for the median filter.
         largest_gap: (K,) longer gaps between two events are kept.
         shortest_event: (K,) shorter events are dropped.
     """
 
     median: NDArray[np.int64]
+    boxes: Sequence[BoxArguments] | None = None
     largest_gap: NDArray[np.int64]
     shortest_event: NDArray[np.int64]
 
@@ -100,7 +104,11 @@ def decide(
     _check_frames(frame_scores, filters, n_valid)
     decisions = np.zeros(frame_scores.shape, dtype=np.bool_)
     # Filter the clip only: scores of padding are arbitrary, and would leak into its last frames.
-    decisions[:n_valid] = _filtered(_above(frame_scores[:n_valid], threshold), filters)
+    if filters.boxes:
+        smoothed = smooth(frame_scores, filters=filters, n_valid=n_valid)
+        decisions[:n_valid] = _above(smoothed, threshold)
+    else:
+        decisions[:n_valid] = _filtered(_above(frame_scores[:n_valid], threshold), filters)
     return decisions
 
 
@@ -109,9 +117,10 @@ def smooth(
 ) -> NDArray[np.floating[Any]]:
     """Smooth a clip's frame scores with the filters, for PSDS (not in the paper).
 
-    All filters are ranks: the median of an odd number of scores exceeds a threshold exactly when
-    most of them do, a minimum when all do, a maximum when one does. So thresholding smoothed scores
-    gives the decisions of `decide`, at any threshold.
+    Thresholding smoothed scores gives the decisions of `decide`, at any threshold. Of boxes, each
+    frame has the score of its box, or 0 between boxes. All other filters are ranks: the median of
+    an odd number of scores exceeds a threshold exactly when most of them do, a minimum when all do,
+    a maximum when one does.
 
     Args:
         frame_scores: (T, K) in [0, 1].
@@ -245,8 +254,16 @@ def make_filters(settings: EventSettings, classes: Sequence[str]) -> Filters:
         # Rounding errors must not decide whether a number of frames is long enough.
         return [rounded(round(each / FRAME_HOP, 6)) for each in seconds]
 
+    boxes = None
+    if settings.method == "boxes":
+        names = ("step_filter_frames", "merge_absolute", "merge_relative")
+        boxes = [
+            BoxArguments(half_step=int(step) // 2, merge_absolute=absolute, merge_relative=relative)
+            for step, absolute, relative in zip(*map(of_each, names), strict=True)
+        ]
     return Filters(
         median=np.array(of_each("median_filter_frames"), dtype=np.int64),
+        boxes=boxes,
         largest_gap=np.array(frames(of_each("max_gap"), math.floor), dtype=np.int64),
         shortest_event=np.array(frames(of_each("min_event"), math.ceil), dtype=np.int64),
     )
@@ -274,18 +291,23 @@ def _check_frames(frame_scores: NDArray[np.floating[Any]], filters: Filters, n_v
 
 
 def _filtered(frames: NDArray[S], filters: Filters) -> NDArray[S]:
-    """Apply the filters to decisions or scores, (T, K)."""
-    # The paper does not specify the median filter at the clip's ends; frames are reflected there,
-    # as in the DCASE baselines.
-    frames = _by_length(
-        frames,
-        filters.median,
-        lambda of_classes, length: ndimage.median_filter(
-            of_classes, size=(length, 1), mode="reflect"
-        ),
-    )
+    """Apply the filters to decisions or scores, (T, K); boxes to scores only."""
+    if filters.boxes:
+        columns = zip(frames.T, filters.boxes, strict=True)
+        frames = np.stack(
+            [score_boxes(scores, **arguments) for scores, arguments in columns], axis=1
+        )
+    else:
+        frames = _by_length(frames, filters.median, _median)
     frames = _by_length(frames, filters.largest_gap, _fill_gaps)
     return _by_length(frames, filters.shortest_event, _drop_short_events)
+
+
+def _median(frames: NDArray[S], length: int) -> NDArray[S]:
+    # The paper does not specify the filter at the clip's ends; frames are reflected there, as in
+    # the DCASE baselines.
+    filtered: NDArray[S] = ndimage.median_filter(frames, size=(length, 1), mode="reflect")
+    return filtered
 
 
 def _by_length(

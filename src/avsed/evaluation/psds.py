@@ -21,7 +21,7 @@ from avsed.framing import CLIP_DURATION, frame_onset
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
-_Curve = tuple[Floats, Floats]  # rates of false alarms (ascending) and of found events
+Curve = tuple[Floats, Floats]  # rates of false alarms (ascending) and of found events
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +55,7 @@ SECONDS_PER_HOUR = 3600.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Frames:
+class Frames:
     """Frames of all clips, one below the other; a separator precedes and follows each clip.
 
     Attributes:
@@ -64,16 +64,25 @@ class _Frames:
         covered: (R, K) seconds of each class's events up to this time.
         events: (E, 4) of each class: rows of the clip's first frame and of the separator below,
             onset, offset.
+        clip_first: (n,) row of each clip's first frame.
+        clip_lengths: (n,) seconds of each clip.
     """
 
     scores: Floats
     times: Floats
     covered: Floats
     events: Sequence[Floats]
+    clip_first: Integers
+    clip_lengths: Floats
+
+    @property
+    def n_classes(self) -> int:
+        """K classes."""
+        return len(self.events)
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Detections:
+class Detections:
     """Detections of a class at all thresholds: the longest runs of frames that reach a threshold.
 
     As thresholds, the distinct scores suffice. Step i is the threshold at the i-th highest of them.
@@ -127,6 +136,22 @@ def polyphonic_scores(
         ValueError: if no event is annotated, one has another class, a score is NaN, or scores and
             reference name different clips.
     """
+    frames = prepare_frames(frame_scores, reference, classes, durations=durations)
+    curves = [_curves(frames, k) for k in range(frames.n_classes)]
+    return {
+        name: area_under([of_class[name] for of_class in curves], scenario.deviation_weight)
+        for name, scenario in SCENARIOS.items()
+    }
+
+
+def prepare_frames(
+    frame_scores: Mapping[str, NDArray[np.floating[Any]]],
+    reference: Mapping[str, Sequence[Event]],
+    classes: Sequence[str],
+    *,
+    durations: Mapping[str, float],
+) -> Frames:
+    """Stack the frames of all clips; arguments and errors are those of `polyphonic_scores`."""
     if frame_scores.keys() != reference.keys():
         raise ValueError("scores and reference name different clips")
     present = {event.label for events in reference.values() for event in events}
@@ -144,11 +169,7 @@ def polyphonic_scores(
     )
     if np.isnan(frames.scores).any():
         raise ValueError("a score is NaN")
-    curves = [_curves(frames, k, sum(clip_ends.values())) for k in range(len(columns))]
-    return {
-        name: _area([of_class[name] for of_class in curves], scenario.deviation_weight)
-        for name, scenario in SCENARIOS.items()
-    }
+    return frames
 
 
 def _stack(
@@ -156,10 +177,11 @@ def _stack(
     reference: Mapping[str, Sequence[Event]],
     classes: Sequence[str],
     clip_ends: Mapping[str, float],
-) -> _Frames:
+) -> Frames:
     separator = np.full((1, len(classes)), -np.inf)
     scores, times, covered = [separator], [np.zeros(1)], [np.zeros((1, len(classes)))]
     events: list[list[tuple[float, ...]]] = [[] for _ in classes]
+    clip_first = []
     n_rows = 1
     for clip_id, clip_scores in frame_scores.items():
         # Frames have the times of `decisions_to_events`; those after the clip's end are omitted.
@@ -172,12 +194,15 @@ def _stack(
             k = classes.index(label)
             covered[-1][:, k] += np.clip(times[-1] - onset, 0.0, offset - onset)
             events[k].append((n_rows, n_rows + n_frames, onset, offset))
+        clip_first.append(n_rows)
         n_rows += n_frames + 1
-    return _Frames(
+    return Frames(
         scores=np.concatenate(scores, dtype=np.float64),
         times=np.concatenate(times),
         covered=np.concatenate(covered),
         events=[np.array(of_class) for of_class in events],
+        clip_first=np.array(clip_first, dtype=np.int64),
+        clip_lengths=np.array([clip_ends[clip_id] for clip_id in frame_scores]),
     )
 
 
@@ -194,14 +219,14 @@ def _merged(events: Sequence[Event]) -> Iterator[tuple[float, float, str]]:
         yield onset, offset, label
 
 
-def _find_detections(scores: Floats) -> _Detections:
+def find_detections(scores: Floats) -> Detections:
     """Find the detections of a class at all thresholds; scores (R,) with separators."""
     distinct, steps = np.unique(-scores, return_inverse=True)  # separators: the last step
     before = _nearest_above(steps, np.less)
     after = len(steps) - 1 - _nearest_above(steps[::-1], np.less_equal)[::-1]
     # Of a run's lowest frames, the first stands for the run.
     row = np.flatnonzero((steps < len(distinct) - 1) & (steps[before] > steps))
-    return _Detections(
+    return Detections(
         row=row,
         first=before[row] + 1,
         end=after[row],
@@ -221,46 +246,63 @@ def _nearest_above(steps: Integers, is_passed: np.ufunc) -> Integers:
     return nearest
 
 
-def _curves(frames: _Frames, column: int, duration: float) -> dict[str, _Curve]:
-    """Compute a class's curve in each scenario; duration is that of all clips, in seconds."""
-    detections = _find_detections(frames.scores[:, column])
+def judge_detections(
+    frames: Frames, column: int, detections: Detections, scenario: Scenario
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Find which detections of a class are valid, and which of the others are cross triggers.
+
+    Returns:
+        (D,) whether it is valid, and (D, K) whether it is a false alarm in events of a class.
+    """
     seconds = frames.times[detections.end] - frames.times[detections.first]
     overlap = _rounded(frames.covered[detections.end] - frames.covered[detections.first])  # (D, K)
+    is_valid = overlap[:, column] >= _rounded(scenario.detection_tolerance * seconds)
+    needed = _rounded(scenario.cross_trigger_tolerance * seconds)
+    return is_valid, ~is_valid[:, None] & (overlap >= needed[:, None])
+
+
+def _curves(frames: Frames, column: int) -> dict[str, Curve]:
+    """Compute a class's curve in each scenario."""
+    detections = find_detections(frames.scores[:, column])
+    duration = sum(frames.clip_lengths.tolist())
     curves = {}
     for name, scenario in SCENARIOS.items():
-        is_valid = overlap[:, column] >= _rounded(scenario.detection_tolerance * seconds)
+        is_valid, triggers = judge_detections(frames, column, detections, scenario)
         false_alarm_rate = detections.count(~is_valid) / duration
-        others = [other for other in range(overlap.shape[1]) if other != column]
+        others = [other for other in range(frames.n_classes) if other != column]
         if scenario.cross_trigger_weight and others:
-            needed = _rounded(scenario.cross_trigger_tolerance * seconds)
             cross_trigger_rates = [  # per second of the other class's events
-                detections.count(~is_valid & (overlap[:, other] >= needed))
-                / np.diff(frames.events[other][:, 2:]).sum()
+                detections.count(triggers[:, other]) / np.diff(frames.events[other][:, 2:]).sum()
                 for other in others
             ]
             mean_rate = np.mean(cross_trigger_rates, axis=0)
             false_alarm_rate = false_alarm_rate + scenario.cross_trigger_weight * mean_rate
-        n_found = _count_found(
+        _, step, change = find_events(
             frames.times,
             frames.events[column],
             detections,
             is_valid,
             scenario.ground_truth_tolerance,
         )
-        curves[name] = _staircase(
+        n_found = np.cumsum(np.bincount(step, change, detections.n_steps + 1)[:-1])
+        curves[name] = staircase(
             false_alarm_rate * SECONDS_PER_HOUR, n_found / len(frames.events[column])
         )
     return curves
 
 
-def _count_found(
+def find_events(
     times: Floats,
     events: Floats,
-    detections: _Detections,
+    detections: Detections,
     is_valid: NDArray[np.bool_],
     tolerance: float,
-) -> Integers:
-    """Count the events of a class that valid detections cover sufficiently: (n_steps,)."""
+) -> tuple[Integers, Integers, Integers]:
+    """Find the steps at which valid detections begin or cease to cover an event sufficiently.
+
+    Returns:
+        Events, steps up to `n_steps` (which is after the last), and changes: 1, 0 or -1.
+    """
     clip_first, clip_end, onsets, offsets = events.T
     # Pairs of an event and a detection in its clip.
     start = np.searchsorted(detections.row, clip_first)
@@ -281,11 +323,10 @@ def _count_found(
     event, step = np.divmod(changes, n_steps)
     is_found = _rounded(covered) >= _rounded(tolerance * (offsets - onsets))[event]
     is_found &= step < detections.n_steps
-    found_or_lost = np.diff(is_found.astype(np.int64), prepend=0)
-    return np.cumsum(np.bincount(step, found_or_lost, n_steps)[:-1])
+    return event, step, np.diff(is_found.astype(np.int64), prepend=0)
 
 
-def _staircase(rates: Floats, found: Floats) -> _Curve:
+def staircase(rates: Floats, found: Floats) -> Curve:
     """Return the rates of false alarms, ascending, and the best rate of found events up to each."""
     order = np.argsort(rates)
     rates = np.concatenate([[0.0], rates[order]])
@@ -294,7 +335,7 @@ def _staircase(rates: Floats, found: Floats) -> _Curve:
     return rates[is_counted], found[is_counted]
 
 
-def _area(curves: Sequence[_Curve], deviation_weight: float) -> float:
+def area_under(curves: Sequence[Curve], deviation_weight: float) -> float:
     """Compute the area under the mean curve less the weighted deviation, in [0, 1]."""
     rates = np.unique(np.concatenate([rates for rates, _ in curves]))
     found = [

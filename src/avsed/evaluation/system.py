@@ -19,9 +19,11 @@ from avsed.evaluation.postprocess import (
     smooth,
 )
 from avsed.evaluation.psds import polyphonic_scores
+from avsed.evaluation.psds_resampling import resampled_scores
+from avsed.evaluation.resampling import N_PSDS_RESAMPLES, draw_resamples
 from avsed.framing import CLIP_DURATION
 from avsed.model.scores import ScoredSplit, Scores
-from avsed.params import Evaluation, Postprocess
+from avsed.params import METHODS, Evaluation, Postprocess
 
 # Candidates for each class when thresholds are tuned; `postprocess.threshold` is added.
 CANDIDATES = np.arange(1, 20) / 20
@@ -173,16 +175,60 @@ def compute_metrics(
         metric: float(average(counts[metric].sum(axis=0)))
         for metric, average in F1_AVERAGES.items()
     }
-    # PSDS applies all thresholds itself, so it needs scores smoothed as the decisions are.
+    psds = polyphonic_scores(
+        _smoothed(scores, reference, postprocess),
+        reference.events,
+        reference.classes,
+        durations=reference.durations,
+    )
+    return SystemResult(metrics=f1 | psds, counts=counts)
+
+
+def compare_methods(
+    scores: Scores, reference: Reference, *, postprocess: Postprocess
+) -> dict[str, dict[str, NDArray[np.float64]]]:
+    """Compute PSDS with each method of post-processing, also in resamples of the clips.
+
+    Not in the paper.
+
+    Args:
+        scores: of the split's clips.
+        reference: of the same clips.
+        postprocess: settings of all methods.
+
+    Returns:
+        Method to PSDS to (1 + `N_PSDS_RESAMPLES`,) values in [0, 1], first of all clips. All
+        methods and systems share the resamples of n clips.
+    """
+    n_clips = len(reference.clip_ids)
+    weights = np.concatenate(
+        [np.ones((1, n_clips), np.int64), draw_resamples(n_clips)[:N_PSDS_RESAMPLES]]
+    )
+    return {
+        method: resampled_scores(
+            _smoothed(scores, reference, postprocess.model_copy(update={"method": method})),
+            reference.events,
+            reference.classes,
+            durations=reference.durations,
+            weights=weights,
+        )
+        for method in METHODS
+    }
+
+
+def _smoothed(
+    scores: Scores, reference: Reference, postprocess: Postprocess
+) -> dict[str, NDArray[np.floating[Any]]]:
+    """Smooth the scores of all clips as their decisions are: PSDS applies all thresholds itself."""
     filters = make_filters(postprocess, reference.classes)
     smoothed = {
         clip_id: smooth(frame_scores, filters=filters, n_valid=int(n_valid))
         for clip_id, frame_scores, n_valid in _frames_by_clip(scores, reference)
     }
-    psds = polyphonic_scores(
-        smoothed, reference.events, reference.classes, durations=reference.durations
-    )
-    return SystemResult(metrics=f1 | psds, counts=counts)
+    if filters.boxes:
+        # Between boxes nothing is detected, at the lowest threshold either.
+        return {clip_id: np.where(boxes > 0, boxes, -np.inf) for clip_id, boxes in smoothed.items()}
+    return smoothed
 
 
 def estimate_events(

@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 
 from avsed.evaluation.counts import CountedClips
 from avsed.evaluation.metrics import F1_AVERAGES
+from avsed.evaluation.resampling import draw_resamples
 
-N_RESAMPLES = 2000
-SEED = 0
 PERCENTILES = (2.5, 97.5)
 
 
@@ -103,22 +102,34 @@ def bootstrap_differences(
     return differences
 
 
+def compare_psds(
+    counted: CountedClips, seeds: Sequence[str], metric: str, methods: tuple[str, str]
+) -> tuple[list[float], Difference]:
+    """Compare two methods of post-processing by a PSDS of the same seeds and clips.
+
+    Args:
+        counted: the variant's PSDS.
+        seeds: to average.
+        metric: a PSDS.
+        methods: the second is compared with the first.
+
+    Returns:
+        Mean of each method, in %, and the second's difference from the first.
+    """
+    first, second = (
+        np.mean([counted.psds[seed][method][metric] for seed in seeds], axis=0)
+        for method in methods
+    )
+    whole, *resampled = second - first
+    return [100.0 * float(first[0]), 100.0 * float(second[0])], Difference(
+        mean=100.0 * float(whole), interval=_interval(np.array(resampled))
+    )
+
+
 def common_clips(counted: CountedClips, other: CountedClips) -> list[str]:
     """List the clips that two variants have, in the order of the first."""
     known = frozenset(other.clip_ids)
     return [clip_id for clip_id in counted.clip_ids if clip_id in known]
-
-
-def draw_resamples(n_clips: int) -> NDArray[np.int64]:
-    """Draw clips with replacement; the result depends on the number of clips only.
-
-    Returns:
-        (`N_RESAMPLES`, n_clips) how often each clip is drawn; rows sum to `n_clips`.
-    """
-    if not n_clips:  # two variants may have no clip in common
-        return np.zeros((N_RESAMPLES, 0), np.int64)
-    share = np.full(n_clips, 1.0 / n_clips)
-    return np.random.default_rng(SEED).multinomial(n_clips, share, size=N_RESAMPLES)
 
 
 def mean_f1(

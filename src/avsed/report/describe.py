@@ -157,9 +157,12 @@ def _thresholds(card: ModelCard, decisions: Decisions) -> list[str]:
 
 def _filters(decisions: Decisions) -> list[str]:
     """Describe how frame decisions become events."""
-    median = decisions.median_filter_frames
-    length = f"{median} frames" if isinstance(median, int) else "frames"
-    lines = [f"Frame decisions are smoothed by a median filter of {length} of 66.24 ms."]
+    if decisions.method == "median":
+        frames = decisions.median_filter_frames
+        length = f"{frames} frames" if isinstance(frames, int) else "frames"
+        lines = [f"Frame decisions are smoothed by a median filter of {length} of 66.24 ms."]
+    else:
+        lines = ["Events are sound event bounding boxes with a mean score above the threshold."]
     if decisions.max_gap:
         lines.append(f"Then gaps of up to {_seconds(decisions.max_gap)} are filled.")
     if decisions.min_event:

@@ -208,6 +208,16 @@ def with_ends(interval: Interval) -> str:
     return f"{interval.low:.2f} to {interval.high:.2f}"
 
 
+def with_interval(difference: Difference) -> str:
+    """Format a difference with its interval; bold if the interval excludes 0."""
+    if math.isnan(difference.interval.low):
+        return "undefined"
+    mean = f"{difference.mean:+.2f}"
+    if difference.is_significant:
+        mean = f"**{mean}**"
+    return f"{mean} ({with_ends(difference.interval)})"
+
+
 def _format_n_clips(test: Mapping[str, int]) -> str:
     scored, listed = test["n_clips"], test["n_listed"]
     return str(scored) if scored == listed else f"{scored} of {listed}"

@@ -9,8 +9,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from avsed.evaluation.metrics import F1_AVERAGES
+from avsed.evaluation.resampling import N_RESAMPLES
 from avsed.params import Params
-from avsed.report.bootstrap import N_RESAMPLES, Difference
+from avsed.report.postprocessing import (
+    Comparisons,
+    compare_postprocessing,
+    table_of_postprocessing,
+)
 from avsed.report.rows import (
     F1_TITLES,
     PAPER_TABLE_3,
@@ -22,6 +27,7 @@ from avsed.report.rows import (
     read_results,
     with_deviation,
     with_ends,
+    with_interval,
 )
 from avsed.runtime.files import atomic_write
 from avsed.runtime.markdown import markdown_table
@@ -36,10 +42,11 @@ def summarize(
     metrics_dir: Path,
     reports_dir: Path,
 ) -> None:
-    """Write `table.json` and `intervals.json` for DVC, and `table.md` beside the paper's numbers.
+    """Write `table.json` and others for DVC, and `table.md` beside the paper's numbers.
 
     `table.json` maps variant to metrics, `intervals.json` variant and F1 score to the ends of its
-    interval and its difference from the baseline; all in %.
+    interval and its difference from the baseline, `postprocessing.json` variant and PSDS to its
+    value with each method of post-processing; all in %.
 
     Args:
         evaluations_dir: two files for each variant, as `evaluate_variant` writes them.
@@ -59,10 +66,16 @@ def summarize(
         for variant, row in rows.items()
     }
     intervals = {variant: _bounds(row) for variant, row in rows.items()}
+    comparisons = compare_postprocessing(results)
+    methods = {
+        variant: {metric: comparison.as_json() for metric, comparison in by_metric.items()}
+        for variant, by_metric in comparisons.items()
+    }
     for path, text in (
         (metrics_dir / "table.json", json.dumps(table, indent=2) + "\n"),
         (metrics_dir / "intervals.json", json.dumps(intervals, indent=2) + "\n"),
-        (reports_dir / "table.md", render_report(rows, params)),
+        (metrics_dir / "postprocessing.json", json.dumps(methods, indent=2) + "\n"),
+        (reports_dir / "table.md", render_report(rows, comparisons, params)),
     ):
         with atomic_write(path) as part:
             part.write_text(text, "utf-8")
@@ -85,11 +98,12 @@ def _bounds(row: Row) -> dict[str, dict[str, float | None]]:
     return bounds
 
 
-def render_report(rows: Mapping[str, Row], params: Params) -> str:
+def render_report(rows: Mapping[str, Row], comparisons: Comparisons, params: Params) -> str:
     """Render the report as Markdown.
 
     Args:
         rows: variant to its row.
+        comparisons: of the methods of post-processing.
         params: the set-up, described at the top.
     """
     lines = [
@@ -103,6 +117,8 @@ def render_report(rows: Mapping[str, Row], params: Params) -> str:
         *_table_of_intervals(rows),
         "",
         *_table_of_differences(rows),
+        "",
+        *table_of_postprocessing(comparisons),
     ]
     return "\n".join(lines) + "\n"
 
@@ -142,7 +158,7 @@ def _table_of_differences(rows: Mapping[str, Row]) -> list[str]:
         [
             variant,
             row.baseline,
-            *(_with_interval(row.differences[metric]) for metric in F1_AVERAGES),
+            *(with_interval(row.differences[metric]) for metric in F1_AVERAGES),
             str(row.n_common),
         ]
         for variant, row in rows.items()
@@ -193,12 +209,3 @@ def _missing_seeds(rows: Mapping[str, Row], params: Params) -> list[str]:
     if not fewer:
         return []
     return ["", f"Not all {params.train.n_seeds} seeds have scores: {', '.join(fewer)}."]
-
-
-def _with_interval(difference: Difference) -> str:
-    if math.isnan(difference.interval.low):
-        return "undefined"
-    mean = f"{difference.mean:+.2f}"
-    if difference.is_significant:
-        mean = f"**{mean}**"
-    return f"{mean} ({with_ends(difference.interval)})"
