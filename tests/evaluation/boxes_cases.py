@@ -6,6 +6,7 @@ compiler and pandas 2), and run `python -m tests.evaluation.boxes_cases`.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
@@ -46,16 +47,14 @@ def make_cases() -> Iterator[Case]:
 
 def find_boxes_with_sebbs(case: Case) -> NDArray[np.float64]:
     """Return the boxes that the package finds: (n, 3) first frame, frame after the last, score."""
-    from sebbs.csebbs import CSEBBsPredictor
-    from sed_scores_eval.base_modules.scores import create_score_dataframe
-
-    predictor = CSEBBsPredictor(
+    predictor = import_module("sebbs.csebbs").CSEBBsPredictor(
         step_filter_length=2 * case.half_step * HOP,
         merge_threshold_abs=case.merge_absolute,
         merge_threshold_rel=case.merge_relative,
     )
     times = np.arange(len(case.scores) + 1) * HOP
-    table = create_score_dataframe(case.scores[:, None], times, ["Cat"])
+    tables = import_module("sed_scores_eval.base_modules.scores")
+    table = tables.create_score_dataframe(case.scores[:, None], times, ["Cat"])
     boxes = predictor.predict({"clip": table})["clip"]
     return np.array([(onset / HOP, offset / HOP, score) for onset, offset, _, score in boxes])
 

@@ -23,11 +23,17 @@ from avsed.framing import FRAME_HOP, N_FRAMES
 from avsed.params import PAPER_POSTPROCESS, EventSettings
 
 
-def filters(median: int | Sequence[int], largest_gap: int = 0, shortest_event: int = 0) -> Filters:
+def filters(
+    median: int | Sequence[int],
+    largest_gap: int | Sequence[int] = 0,
+    shortest_event: int | Sequence[int] = 0,
+) -> Filters:
     """Return filters, of which one number is for all of up to four classes."""
-    lengths = (median, largest_gap, shortest_event)
-    of_each = (np.array([one] * 4 if isinstance(one, int) else one) for one in lengths)
-    return Filters(**dict(zip(("median", "largest_gap", "shortest_event"), of_each, strict=True)))
+    of_median, of_gaps, of_events = (
+        np.array([length] * 4 if isinstance(length, int) else length)
+        for length in (median, largest_gap, shortest_event)
+    )
+    return Filters(median=of_median, largest_gap=of_gaps, shortest_event=of_events)
 
 
 def one_class(*active: int, n_frames: int = 40) -> NDArray[np.float64]:
@@ -356,8 +362,9 @@ def test_scores_become_events_of_the_clip_alone() -> None:
         duration=1.65,
     )
     # Of 15 frames, which the median filter joined, 3 have a score of 0.1 and 12 one of 0.9.
-    score = pytest.approx((3 * 0.1 + 12 * 0.9) / 15)
-    assert events == (DetectedEvent(onset=10 * FRAME_HOP, offset=1.65, label="Cat", score=score),)
+    (event,) = events
+    assert (event.onset, event.offset, event.label) == (10 * FRAME_HOP, 1.65, "Cat")
+    assert event.score == pytest.approx((3 * 0.1 + 12 * 0.9) / 15)
 
 
 def test_tags_keep_the_order_of_the_classes() -> None:

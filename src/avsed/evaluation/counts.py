@@ -38,9 +38,9 @@ def write_counts(path: Path, counted: CountedClips) -> None:
                 # A clip has far fewer than 65,536 segments or events.
                 group.create_dataset(metric, data=counts.astype(np.uint16), compression="gzip")
         for seed, by_method in counted.psds.items():
-            for method, by_metric in by_method.items():
+            for method, by_psds in by_method.items():
                 group = file.create_group(f"psds/{seed}/{method}")
-                for metric, psds in by_metric.items():
+                for metric, psds in by_psds.items():
                     group.create_dataset(metric, data=psds)
 
 

@@ -323,7 +323,8 @@ def find_events(
     event, step = np.divmod(changes, n_steps)
     is_found = _rounded(covered) >= _rounded(tolerance * (offsets - onsets))[event]
     is_found &= step < detections.n_steps
-    return event, step, np.diff(is_found.astype(np.int64), prepend=0)
+    change: Integers = np.diff(is_found.astype(np.int64), prepend=0)
+    return event.astype(np.int64), step, change
 
 
 def staircase(rates: Floats, found: Floats) -> Curve:
