@@ -37,11 +37,14 @@ def clone(finished_demo: Path, tmp_path_factory: pytest.TempPathFactory) -> Clon
 def test_repro_makes_the_table_of_all_variants(clone: Clone) -> None:
     table = json.loads((clone.path / "metrics" / "table.json").read_text())
     assert list(table) == ROWS
-    # Scores, intervals and differences between variants, each with a header of two lines.
-    n_lines = 3 * (2 + len(ROWS)) - 1
+    # Scores, intervals, differences between variants, and post-processing, each with a header of
+    # two lines.
+    n_lines = 4 * (2 + len(ROWS)) - 1
     assert (clone.path / "reports" / "table.md").read_text().count("\n| ") == n_lines
     intervals = json.loads((clone.path / "metrics" / "intervals.json").read_text())
     assert list(intervals) == ROWS
+    methods = json.loads((clone.path / "metrics" / "postprocessing.json").read_text())
+    assert list(methods) == ROWS
 
 
 def test_repro_makes_a_page_of_results(clone: Clone) -> None:

@@ -233,7 +233,7 @@ class EventSettings(Section):
     median_filter_frames: FilterFrames
     # Not in the paper: sound event bounding boxes.
     step_filter_frames: FilterFrames = 8
-    merge_absolute: Amounts = 0.2
+    merge_absolute: Amounts = 1.0
     merge_relative: Amounts = 2.0
     max_gap: Amounts = 0.0  # seconds; not in the paper: gaps up to this between events are filled
     min_event: Amounts = 0.0  # seconds; not in the paper: shorter events are dropped

@@ -205,7 +205,9 @@ def test_boxes_take_the_place_of_the_median_filter() -> None:
     scores[20:30] = 0.6
     scores[35:38] = 0.75  # too short for the median filter
     scores[36] = 0.6
-    settings = EventSettings(method="boxes", median_filter_frames=9, step_filter_frames=4)
+    settings = EventSettings(
+        method="boxes", median_filter_frames=9, step_filter_frames=4, merge_absolute=0.2
+    )
     expected = {(10, 20): 0.9, (22, 30): 0.6, (35, 38): (0.75 + 0.6 + 0.75) / 3}
     for threshold, n_found in ((0.5, 3), (0.65, 2), (0.72, 1), (0.9, 0)):
         events = detect_events(

@@ -323,7 +323,7 @@ def find_events(
     event, step = np.divmod(changes, n_steps)
     is_found = _rounded(covered) >= _rounded(tolerance * (offsets - onsets))[event]
     is_found &= step < detections.n_steps
-    change: Integers = np.diff(is_found.astype(np.int64), prepend=0)
+    change = np.diff(is_found.astype(np.int64), prepend=0).astype(np.int64)
     return event.astype(np.int64), step, change
 
 

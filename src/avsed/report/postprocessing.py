@@ -85,7 +85,8 @@ def table_of_postprocessing(comparisons: Comparisons) -> list[str]:
         "(docs/method.md), and",
         f"their difference with its 95% interval from {N_PSDS_RESAMPLES} paired resamples of the "
         "test clips. **Bold**: the",
-        "interval excludes 0. Not in the paper.",
+        "interval excludes 0. Not in the paper. The settings of both are fixed; those of boxes are "
+        "usually tuned.",
         "",
         *markdown_table(["variant", *columns], table),
     ]
