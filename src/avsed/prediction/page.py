@@ -97,12 +97,14 @@ def _render(prediction: Prediction) -> tuple[str, str]:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    template = files("avsed.prediction").joinpath("page.html").read_text("utf-8")
+    here = files("avsed.prediction")
+    template = here.joinpath("page.html").read_text("utf-8")
     rows = _rows(prediction)
     tags = [f"{row.label} {row.clip_score:.2f}" for row in rows if row.is_tag]
     # Media of hundreds of MB are copied in blocks, not rendered.
     before, after = (
         environment.from_string(part).render(
+            style=here.joinpath("timelines.css").read_text("utf-8"),
             name=prediction.name,
             tags=", ".join(tags) or "none",
             warning=prediction.warning,
