@@ -17,6 +17,7 @@ STAGES: dict[str, Any] = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
 LAYERS = """
 cli
 commands
+export
 report prediction store
 training evaluation zero_shot
 features model sources

@@ -7,6 +7,7 @@ import click
 from click.shell_completion import BashComplete, FishComplete, ZshComplete, shell_complete
 
 from avsed.commands.clips import retry_clips
+from avsed.commands.export import export_model
 from avsed.commands.features import check_features, show_features
 from avsed.commands.listen import run_listen
 from avsed.commands.metadata import check_lists
@@ -47,7 +48,7 @@ def _run_command() -> None:
 
 @click.group(no_args_is_help=False, context_settings={"help_option_names": ["-h", "--help"]})
 def avsed() -> None:
-    """Check data and features, train a share of the seeds, and apply trained models."""
+    """Check data and features, train a share of the seeds, apply and export trained models."""
 
 
 @avsed.group(no_args_is_help=False)
@@ -88,6 +89,7 @@ def _add_commands() -> None:
         (avsed, train_shard, "avsed train --shard 3/8"),
         (avsed, run_predict, "avsed predict dog.ogg", trained),
         (avsed, run_listen, "avsed listen", "arecord -f cd -t wav | avsed listen -"),
+        (avsed, export_model, "avsed export data/models/spectral --onnx spectral.onnx"),
         (avsed, completion, 'eval "$(avsed completion -s bash)"'),
     )
     for group, command, *examples in added:

@@ -17,6 +17,7 @@ READER_GONE = 141  # as a shell reports a program that was stopped by SIGPIPE
 
 # Modules of the packages that only `avsed[pipeline]` installs.
 PIPELINE_MODULES = frozenset({"dvc", "dvc_data", "dvclive", "pkg_resources", "sed_eval", "yt_dlp"})
+ONNX_MODULES = frozenset({"onnx", "onnxruntime"})  # likewise of `avsed[onnx]`
 
 
 class _Parser(argparse.ArgumentParser):
@@ -70,8 +71,8 @@ def _stage_parser(about: str | None) -> _Parser:
 def run(main: Callable[[], None]) -> None:
     """Run a main function.
 
-    Exit with status 2 after an AvsedError, if a package of the pipeline is not installed, or if a
-    file cannot be opened or a disk is full or read-only; with 130 after an interrupt; with 141 if
+    Exit with status 2 after an AvsedError, if a package of an extra is not installed, or if a file
+    cannot be opened or a disk is full or read-only; with 130 after an interrupt; with 141 if
     nobody reads stdout any more.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -88,9 +89,10 @@ def run(main: Callable[[], None]) -> None:
         sys.exit(2)
     except ModuleNotFoundError as error:
         name = (error.name or "").partition(".")[0]
-        if name not in PIPELINE_MODULES:
+        if name not in PIPELINE_MODULES | ONNX_MODULES:
             raise
-        say_error(f"{name} is not installed; run `pip install '.[pipeline]'` in the clone of avsed")
+        extra = "onnx" if name in ONNX_MODULES else "pipeline"
+        say_error(f"{name} is not installed; run `pip install '.[{extra}]'` in the clone of avsed")
         sys.exit(2)
     except BrokenPipeError:
         sys.exit(READER_GONE)

@@ -1,0 +1,6 @@
+"""A trained variant in formats that need neither avsed nor PyTorch (not in the paper).
+
+- `onnx_file.py` writes a variant as one ONNX file: `graph.py` builds its `network.py` and
+  `front_end.py` node by node, `metadata.py` describes it, and `check.py` compares its scores with
+  PyTorch's.
+"""
