@@ -206,6 +206,7 @@ def test_the_file_describes_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ([], "--onnx, --html: nothing to write; give one of them"),
         (["--onnx", "a.onnx", "--seed", "7"], "has no such seed; use one of 0, 1"),
         (["--onnx", "."], ".: is a folder; name a file in it"),
     ],

@@ -89,6 +89,11 @@ class Browser:
         self.send("Page.navigate", url=path.as_uri())
         wait(lambda: self.run("location.protocol + document.readyState") == "file:complete")
 
+    def choose_file(self, element: str, path: Path) -> None:
+        """Choose a file in a file input, which a JavaScript expression names."""
+        found = self.send("Runtime.evaluate", expression=element)["result"]
+        self.send("DOM.setFileInputFiles", files=[str(path)], objectId=found["objectId"])
+
     def click(self, x: float, y: float) -> None:
         """Click at a position in pixels."""
         for kind in ("mousePressed", "mouseReleased"):
