@@ -9,6 +9,8 @@ MODULES = [
     "avsed.evaluation.metrics",
     "avsed.evaluation.postprocess",
     "avsed.framing",
+    "avsed.labels.readers.audioset",
+    "avsed.labels.recordings",
     "avsed.model.crnn",
     "avsed.report.page.boundary_errors",
     "avsed.runtime.markdown",

@@ -19,7 +19,7 @@ cli
 commands
 export
 report prediction store
-training evaluation zero_shot
+training evaluation zero_shot labels
 features model sources
 dataset config
 runtime variants

@@ -28,6 +28,7 @@ from tests.helpers.user_folder import write_lists, write_set_up
 
 VERBS = (
     "metadata check",
+    "metadata import",
     "clips retry",
     "features check",
     "features show",

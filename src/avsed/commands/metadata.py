@@ -1,11 +1,12 @@
 """Commands for the lists of clips and their annotations."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
 
-from avsed.commands.options import FOLDER, end_check, quiet_option
+from avsed.commands.options import FILE, FOLDER, end_check, quiet_option
 from avsed.errors import AvsedError
 
 
@@ -80,3 +81,84 @@ def _four_lists(folder: Path) -> dict[str, Path]:
     from avsed.dataset.annotations import SPLITS, list_path
 
     return {split: list_path(folder, split) for split in SPLITS}
+
+
+def _parse_folds(
+    context: click.Context, parameter: click.Parameter, texts: Sequence[str]
+) -> tuple[str, ...]:
+    return tuple(fold.strip() for text in texts for fold in text.split(","))
+
+
+@click.command("import")
+@click.argument("files", type=FILE, nargs=-1, required=True, help="Files with labels.")
+@click.option("--out", type=FOLDER, required=True, help="Gets the lists, and classes.yaml.")
+@click.option(
+    "--format", "format_name", help="Of all files, such as raven; default: recognized in each file."
+)
+@click.option(
+    "--as",
+    "list_name",
+    type=click.Choice(["weak", "unlabeled", "strong", "validation", "test"]),
+    help="The list; default: by the data set's splits, else weak for tags without times.",
+)
+@click.option("--validation-folds", multiple=True, callback=_parse_folds, help="Such as 4, or 8,9.")
+@click.option("--test-folds", multiple=True, callback=_parse_folds, help="Such as 5, or 10.")
+@click.option(
+    "--names",
+    type=FILE,
+    multiple=True,
+    help="Names of AudioSet's mids: ontology.json, class_labels_indices.csv or "
+    "mid_to_display_name.tsv; default: YAMNet's 521.",
+)
+@click.option("--label-column", default="", help="Of a table of Raven; default: Annotation etc.")
+@click.option("--tier", "tiers", multiple=True, help="Of a TextGrid or .eaf file; default: all.")
+@click.option("--media", type=FOLDER, help="Folder of the media, for their names and durations.")
+@click.option("--add", is_flag=True, help="Add to lists that exist.")
+@quiet_option
+def import_lists(
+    files: Sequence[Path],
+    out: Path,
+    format_name: str | None,
+    list_name: str | None,
+    validation_folds: tuple[str, ...],
+    test_folds: tuple[str, ...],
+    names: Sequence[Path],
+    label_column: str,
+    tiers: tuple[str, ...],
+    media: Path | None,
+    add: bool,
+    quiet: bool,
+) -> None:
+    """Import labels of other programs and data sets.
+
+    Writes the lists of `avsed metadata check`, and reports what was dropped and why.
+    """
+    from avsed.labels.formats import NAMES_OF_FORMATS
+    from avsed.labels.importing import import_labels
+    from avsed.labels.lists import Destination
+    from avsed.labels.readers.audioset import AudiosetNames
+    from avsed.labels.recordings import ReadOptions
+
+    if format_name and format_name not in NAMES_OF_FORMATS:
+        raise AvsedError(f"--format {format_name}: is not one of {', '.join(NAMES_OF_FORMATS)}")
+    warnings, report = import_labels(
+        files,
+        out,
+        format_name=format_name,
+        destination=Destination(
+            list_name=list_name, validation_folds=validation_folds, test_folds=test_folds
+        ),
+        options=ReadOptions(
+            label_column=label_column, tiers=tiers, name_of_mid=AudiosetNames(names).name_of
+        ),
+        media_dir=media,
+        adds=add,
+        shows_progress=not quiet,
+    )
+    _print_report(warnings, report)
+
+
+def _print_report(warnings: Sequence[str], report: Sequence[str]) -> None:
+    for warning in warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    print("\n".join(report))
