@@ -11,6 +11,7 @@ MODULES = [
     "avsed.framing",
     "avsed.labels.readers.audioset",
     "avsed.labels.recordings",
+    "avsed.labels.windows",
     "avsed.model.crnn",
     "avsed.report.page.boundary_errors",
     "avsed.runtime.markdown",

@@ -10,7 +10,7 @@ from avsed.commands.clips import retry_clips
 from avsed.commands.export import export_model
 from avsed.commands.features import check_features, show_features
 from avsed.commands.listen import run_listen
-from avsed.commands.metadata import check_lists, import_lists
+from avsed.commands.metadata import check_lists, cut_lists, import_lists
 from avsed.commands.predict import run_predict
 from avsed.commands.store import clean_store
 from avsed.commands.train import train_shard
@@ -53,7 +53,7 @@ def avsed() -> None:
 
 @avsed.group(no_args_is_help=False)
 def metadata() -> None:
-    """Import and check the lists of clips and their annotations."""
+    """Import, cut and check the lists of clips and their annotations."""
 
 
 @avsed.group(no_args_is_help=False)
@@ -83,6 +83,7 @@ def _add_commands() -> None:
     added = (
         (metadata, check_lists, "avsed metadata check data/local/metadata"),
         (metadata, import_lists, "avsed metadata import labels/*.txt --as test --out lists"),
+        (metadata, cut_lists, "avsed metadata cut lists recordings --out clips"),
         (clips, retry_clips, "avsed clips retry private"),
         (features, check_features, "avsed features check"),
         (features, show_features, "avsed features show Y00pbt6aJV8Y_350.000_360.000"),

@@ -29,6 +29,7 @@ from tests.helpers.user_folder import write_lists, write_set_up
 VERBS = (
     "metadata check",
     "metadata import",
+    "metadata cut",
     "clips retry",
     "features check",
     "features show",

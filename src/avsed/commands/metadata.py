@@ -158,6 +158,32 @@ def import_lists(
     _print_report(warnings, report)
 
 
+@click.command("cut")
+@click.argument("lists", type=FOLDER, help="Folder with lists of recordings of any length.")
+@click.argument("media", type=FOLDER, help="Folder of the recordings.")
+@click.option("--out", type=FOLDER, required=True, help="Gets `media` and `metadata` of the clips.")
+@click.option(
+    "--shortest",
+    type=click.FloatRange(0.001, 10.0),
+    default=1.0,
+    show_default=True,
+    help="Seconds; a shorter rest at the end of a recording is dropped.",
+)
+@click.option("--audio-only", is_flag=True, help="Leave the video out.")
+@quiet_option
+def cut_lists(
+    lists: Path, media: Path, out: Path, shortest: float, audio_only: bool, quiet: bool
+) -> None:
+    """Cut long recordings with labels into clips of 10 s.
+
+    A run that was stopped continues where it was.
+    """
+    from avsed.labels.cutting import CutOptions, cut_recordings
+
+    options = CutOptions(shortest=shortest, keeps_video=not audio_only)
+    _print_report(*cut_recordings(lists, media, out, options, shows_progress=not quiet))
+
+
 def _print_report(warnings: Sequence[str], report: Sequence[str]) -> None:
     for warning in warnings:
         print(f"warning: {warning}", file=sys.stderr)
