@@ -51,6 +51,27 @@ def valid_frames(duration: float) -> int:
     return min(max(covered, 1), N_FRAMES)
 
 
+def event_frames(onset: float, offset: float) -> slice:
+    """Return the frames that an event covers, also in part, as in the DCASE baselines.
+
+    Args:
+        onset: seconds from the start of the clip, 0 or more.
+        offset: seconds, after the onset.
+
+    Returns:
+        At least one of the `N_FRAMES` frames, unless the event starts after them.
+
+    Examples:
+        >>> event_frames(0.07, 0.2)  # 66.24 ms to 198.7 ms are frames 1 and 2
+        slice(1, 4, None)
+    """
+    # Rounded like durations in `valid_frames`: an event that reaches into a frame by a hundredth of
+    # it does not cover the frame.
+    first = math.floor(round(onset / FRAME_HOP, 2))
+    stop = math.ceil(round(offset / FRAME_HOP, 2))
+    return slice(first, min(max(stop, first + 1), N_FRAMES))
+
+
 def frame_onset(frame: int) -> float:
     """Convert a frame to the second at which it starts.
 
