@@ -14,7 +14,7 @@ demo: install
 
 # Every stage in a few minutes, with the paper's networks and random weights: nothing is learnt.
 SMALL := dataset.n_weak=8 dataset.n_unlabeled=4 dataset.n_validation=4 dataset.n_test=4 \
-	train.steps=2 auditory.network=vggish auditory.weights=random visual.network=vgg16 \
+	dataset.n_strong=4 train.steps=2 auditory.network=vggish auditory.weights=random visual.network=vgg16 \
 	visual.weights=random visual.resize_size=64 visual.crop_size=64
 demo-small: install
 	$(RUN) dvc exp run $(SMALL:%=-S profiles/demo.yaml:%)

@@ -93,16 +93,18 @@ class DemoDataset(Section):
     n_unlabeled: Count
     n_validation: Count
     n_test: Count
+    n_strong: Annotated[int, Field(ge=0)]  # strongly labeled clips to train on
 
     @property
     def n_clips(self) -> dict[str, int]:
         """Clips of each split."""
-        return {
+        counts = {
             "weak": self.n_weak,
             "unlabeled": self.n_unlabeled,
             "validation": self.n_validation,
             "test": self.n_test,
         }
+        return counts | ({"strong": self.n_strong} if self.n_strong else {})
 
 
 class LocalDataset(Section):

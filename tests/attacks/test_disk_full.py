@@ -52,7 +52,9 @@ pytestmark = [
 SIZE = 2**26  # bytes
 PARAMS = load_params(ROOT / "params.yaml")
 DOWNLOAD = Download(cookies=None, proxy=None, sleep=0, jobs=2, min_fraction=0)
-DEMO = DemoDataset(source="demo", seed=1, n_weak=1, n_unlabeled=1, n_validation=1, n_test=1)
+DEMO = DemoDataset(
+    source="demo", seed=1, n_weak=1, n_unlabeled=1, n_validation=1, n_test=1, n_strong=0
+)
 LOCAL = LocalDataset(source="local", classes=CLASSES)
 LISTED = {"weak": ("a",), "unlabeled": ("b",), "validation": ("c",), "test": ("d", "e")}
 N_VIDEOS = 3

@@ -118,19 +118,19 @@ def events(draw: st.DrawFn, classes: tuple[str, ...]) -> Event:
 
 @st.composite
 def data_sets(draw: st.DrawFn) -> tuple[tuple[str, ...], dict[str, list[AnnotatedClip]]]:
-    """Draw a vocabulary and clips for all four lists, none of which share one."""
+    """Draw a vocabulary and clips for four or five lists, none of which share one."""
     classes = draw(class_names)
     names = draw(st.lists(clip_ids, min_size=4, max_size=10, unique=True))
     lists: dict[str, list[AnnotatedClip]] = {split: [] for split in SPLITS}
     for number, name in enumerate(names):
-        split = SPLITS[number % 4]
+        split = SPLITS[number % len(SPLITS)]
         clip = AnnotatedClip(clip_id=name)
         if split == "weak":
             tags = draw(st.sets(st.sampled_from(classes), min_size=1))
             clip = replace(clip, tags=tuple(sorted(tags)))
         elif split in STRONG_SPLITS:
             found = draw(st.lists(events(classes), max_size=4, unique=True))
-            if number < 4:  # a list without an event to score is refused
+            if number < len(SPLITS):  # a list without any event is refused
                 found = list({*found, Event(onset=0.0, offset=1.0, label=classes[0])})
             found.sort(key=lambda event: (event.onset, event.label))
             tags = {event.label for event in found}
@@ -220,6 +220,7 @@ LIST_TEXTS = {
     "unlabeled": b"filename\r\na.wav\r\nb.mp4\r\nY-bcdefghijk_0.000_10.000.wav\r\n",
     "validation": b"filename\tonset\toffset\tevent_label\na.wav\t0\t1.5\tCat\nb.wav\t\t\t\nc\n",
     "test": b"filename\tonset\toffset\tevent_label\na.wav\t0.25\t9\tDog\na.wav\t2\t3\tCat\n",
+    "strong": b"filename\tonset\toffset\tevent_label\na.wav\t0.5\t1\tDog\nb.wav\n",
 }
 
 

@@ -17,6 +17,7 @@ SMALL = {
     "n_unlabeled: [0-9]+(?=\n  n_val)": "n_unlabeled: 1",
     "n_validation: [0-9]+": "n_validation: 2",
     "n_test: [0-9]+": "n_test: 2",
+    "n_strong: [0-9]+": "n_strong: 2",
     "\n  steps: [0-9]+": "\n  steps: 2",
     "network: yamnet\n  weights: pretrained": "network: vggish\n  weights: random",
     "network: efficientnet_lite0\n  weights: pretrained": "network: vgg16\n  weights: random",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from avsed.dataset.annotations import DCASE_2018_CLASSES, SPLITS
+from avsed.dataset.annotations import DCASE_2018_CLASSES, REQUIRED_SPLITS
 from avsed.runtime.files import file_sha256
 from avsed.sources.check_lists import (
     MetadataCheck,
@@ -22,6 +22,7 @@ HEADERS = {
     "unlabeled": "filename",
     "validation": "filename\tonset\toffset\tevent_label",
     "test": "filename\tonset\toffset\tevent_label",
+    "strong": "filename\tonset\toffset\tevent_label",
 }
 # Lists without anything odd; a test replaces the rows of one or two.
 ROWS = {
@@ -41,7 +42,7 @@ def in_own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def check(
     rows: Mapping[str, list[str]], classes: Sequence[str] | None = ("Cat", "Dog")
 ) -> MetadataCheck:
-    paths = {split: Path(f"{split}.tsv") for split in SPLITS}
+    paths = {split: Path(f"{split}.tsv") for split in {**ROWS, **rows}}
     for split, lines in {**ROWS, **rows}.items():
         paths[split].write_text("\n".join([HEADERS[split], *lines, ""]), "utf-8")
     return check_metadata(paths, classes)
@@ -83,6 +84,29 @@ def test_counts_errors_and_warnings_are_written_in_lines() -> None:
     ]
 
 
+def test_a_strong_list_is_counted_and_checked_like_the_others() -> None:
+    found = check({"strong": ["s1.wav\t1\t2\tCat", "s2.wav\t1\t2\tDog", "s2.wav\t3\t4\tDog"]})
+    assert found.errors == found.warnings == []
+    assert (found.n_clips["strong"], found.n_events["strong"]) == (2, 3)
+    assert found.class_events["strong"] == {"Cat": 1, "Dog": 2}
+    found = check({"strong": ["s1.wav\t1\t2\tCow", "t2.wav\t1\t2\tDog", "s3.wav"]})
+    assert [error.split(";")[0] for error in found.errors] == [
+        "strong.tsv, line 2: 'Cow' is not among the classes Cat, Dog",
+        "strong.tsv and test.tsv: both list t2",
+    ]
+
+
+def test_a_strong_list_may_have_no_clips_but_not_clips_without_any_event() -> None:
+    assert check({"strong": []}).errors == []
+    assert check({"strong": ["s1.wav", "s2.wav"]}).errors == [
+        "strong.tsv: has no events, so that nothing can be learned; add onset, offset and "
+        "event_label of at least one event"
+    ]
+    assert warnings_on({"strong": ["s1.wav\t1\t2\tCat", "s2.wav\t1\t2\tDog", "s3.wav"]}) == [
+        "strong.tsv: 1 clip without events, trained on all the same (s3)"
+    ]
+
+
 def test_every_wrong_row_of_every_list_is_an_error() -> None:
     found = check(
         {"weak": ["w1.wav\tCow", "w2.wav\tCat", "w2.wav\tDog"], "test": ["t1\t2\t1\tCat"]}
@@ -99,7 +123,7 @@ def test_a_list_that_cannot_be_read_or_is_empty_is_one_error_beside_the_others(
     Path("weak.tsv").unlink()
     if text:
         Path("weak.tsv").write_text(text, "utf-8")
-    found = check_metadata({split: Path(f"{split}.tsv") for split in SPLITS}, ("Cat", "Dog"))
+    found = check_metadata({split: Path(f"{split}.tsv") for split in ROWS}, ("Cat", "Dog"))
     first, second = found.errors
     expected = {
         None: "weak.tsv: no such list",
@@ -111,7 +135,7 @@ def test_a_list_that_cannot_be_read_or_is_empty_is_one_error_beside_the_others(
 
 
 def test_a_folder_without_any_list_is_still_described() -> None:
-    found = check_metadata({split: Path(f"{split}.tsv") for split in SPLITS}, None)
+    found = check_metadata({split: Path(f"{split}.tsv") for split in ROWS}, None)
     assert len(found.errors) == 4
     assert format_check(found)[-1] == "4 errors, 0 warnings"
 
@@ -350,7 +374,7 @@ def published_rows(split: str) -> list[dict[str, str]]:
 
 
 @published
-@pytest.mark.parametrize("split", SPLITS)
+@pytest.mark.parametrize("split", REQUIRED_SPLITS)
 def test_the_published_lists_are_those_that_are_named_by_their_hashes(split: str) -> None:
     assert file_sha256(PUBLISHED / FILES[split]) == SHA256[split]
 
@@ -362,7 +386,7 @@ def test_every_row_of_the_published_lists_is_read() -> None:
     assert found.errors == []
     assert found.n_clips == {"weak": 1578, "unlabeled": 14412, "validation": 288, "test": 880}
     assert found.n_events == {"validation": 908, "test": 3328}
-    for split in SPLITS:
+    for split in REQUIRED_SPLITS:
         rows = published_rows(split)
         assert found.n_clips[split] == len({row["filename"] for row in rows})
         if split in found.n_events:
@@ -394,7 +418,7 @@ def test_what_is_odd_in_the_published_lists_is_warned_about(
 
 
 @published
-@pytest.mark.parametrize("split", SPLITS)
+@pytest.mark.parametrize("split", REQUIRED_SPLITS)
 def test_every_published_name_is_a_segment_of_a_video(split: str) -> None:
     for row in published_rows(split):
         name = row["filename"].removesuffix(".wav")

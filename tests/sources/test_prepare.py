@@ -1,11 +1,12 @@
 """The table of clips, and local media as clips."""
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
 
-from avsed.dataset.annotations import Event, read_classes, read_list
+from avsed.dataset.annotations import DCASE_2018_CLASSES, Event, read_classes, read_list
 from avsed.dataset.clips import missing_clip, read_clips, write_clips
 from avsed.dataset.inspection import inspect_clip
 from avsed.errors import AvsedError
@@ -16,7 +17,9 @@ from avsed.sources.local import find_media
 from avsed.sources.prepare import prepare_lists
 
 DATASET = LocalDataset(source="local", classes=("Cat", "Dog"))
-DEMO = DemoDataset(source="demo", seed=1, n_weak=2, n_unlabeled=1, n_validation=1, n_test=1)
+DEMO = DemoDataset(
+    source="demo", seed=1, n_weak=2, n_unlabeled=1, n_validation=1, n_test=1, n_strong=0
+)
 LISTS = {
     "weak": "filename\tevent_labels\na.wav\tCat\n",
     "unlabeled": "filename\nb.wav\n",
@@ -212,6 +215,59 @@ def test_class_names_with_quotes_survive(tmp_path: Path, local: Local) -> None:
     prepare_lists(dataset, local, tmp_path / "metadata")
     (clip,) = read_list(tmp_path / "metadata", "weak", read_classes(tmp_path / "metadata"))
     assert clip.tags == ('5" gun',)
+
+
+STRONG_ROWS = "filename\tonset\toffset\tevent_label\ns.wav\t1\t12\tDog\ns.wav\t11\t12\tCat\n"
+
+
+def test_an_optional_strong_list_is_prepared_and_collected_like_the_others(
+    tmp_path: Path, local: Local, clip_path: Path
+) -> None:
+    shutil.copy(clip_path, local.media_dir / "s.mp4")
+    (local.metadata_dir / "strong.tsv").write_text(STRONG_ROWS)
+    prepare_lists(DATASET, local, tmp_path / "metadata")
+    (clip,) = read_list(tmp_path / "metadata", "strong", DATASET.classes)
+    assert clip.events == (Event(onset=1.0, offset=10.0, label="Dog"),)
+    collect(DATASET, local, tmp_path)
+    assert "s" in {record.clip_id for record in read_clips(tmp_path / "clips.csv")}
+    counts = json.loads((tmp_path / "clips.json").read_text())
+    assert counts["strong"] == {"available": 1, "missing": 0}
+    assert "| strong | 1 | 1 | 100.0% |" in (tmp_path / "clips.md").read_text()
+    assert "s | media end at 4 s; 1 events that end later" in (tmp_path / "clips.md").read_text()
+
+
+def test_without_a_strong_list_prepare_writes_one_without_clips_and_reports_say_nothing(
+    tmp_path: Path, local: Local
+) -> None:
+    prepare_lists(DATASET, local, tmp_path / "metadata")
+    header = "filename\tonset\toffset\tevent_label\n"
+    assert (tmp_path / "metadata" / "strong.tsv").read_text() == header
+    collect(DATASET, local, tmp_path)
+    assert list(json.loads((tmp_path / "clips.json").read_text())) == list(LISTS)
+    assert "strong" not in (tmp_path / "clips.md").read_text()
+
+
+def test_a_strong_clip_that_is_tested_on_is_refused(tmp_path: Path, local: Local) -> None:
+    (local.metadata_dir / "strong.tsv").write_text(STRONG_ROWS.replace("s.wav", "d.wav"))
+    with pytest.raises(AvsedError, match=r"strong.tsv and test.tsv: both list d"):
+        prepare_lists(DATASET, local, tmp_path / "metadata")
+
+
+def test_strong_clips_without_any_event_are_refused(tmp_path: Path, local: Local) -> None:
+    rows = STRONG_ROWS.splitlines()[0] + "\ns.wav\n"
+    (local.metadata_dir / "strong.tsv").write_text(rows)
+    with pytest.raises(AvsedError, match=r"strong.tsv: has no events, so that nothing can be lear"):
+        prepare_lists(DATASET, local, tmp_path / "metadata")
+
+
+def test_the_demo_has_as_many_strong_clips_as_asked(tmp_path: Path, local: Local) -> None:
+    prepare_lists(DEMO, local, tmp_path / "without")
+    prepare_lists(DEMO.model_copy(update={"n_strong": 3}), local, tmp_path / "with")
+    assert len(read_list(tmp_path / "with", "strong", DCASE_2018_CLASSES)) == 3
+    assert read_list(tmp_path / "without", "strong", DCASE_2018_CLASSES) == []
+    for split in LISTS:  # the other lists stay as they are
+        lists = [tmp_path / name / f"{split}.tsv" for name in ("with", "without")]
+        assert lists[0].read_bytes() == lists[1].read_bytes()
 
 
 def test_a_clip_in_two_lists_is_refused(tmp_path: Path, local: Local) -> None:

@@ -15,11 +15,11 @@ from avsed.errors import AvsedError
     "folder",
     type=FOLDER,
     required=False,
-    help="Four .tsv lists, or those of DCASE 2018; default: the lists of params.yaml.",
+    help="The .tsv lists, or those of DCASE 2018; default: the lists of params.yaml.",
 )
 @quiet_option
 def check_lists(folder: Path | None, quiet: bool) -> None:
-    """Check the four lists of clips for errors and oddities.
+    """Check the lists of clips for errors and oddities.
 
     Exit with status 1 if there are errors.
     """
@@ -49,11 +49,11 @@ def _lists_of_set_up() -> tuple[Mapping[str, Path], Sequence[str]]:
     if isinstance(params.dataset, YoutubeDataset):
         return find_lists(params.dataset.lists), DCASE_2018_CLASSES
     if isinstance(params.dataset, LocalDataset):
-        return _four_lists(params.local.metadata_dir), params.dataset.classes
+        return _find_lists(params.local.metadata_dir), params.dataset.classes
     folder = Path("data/metadata")
     if not (folder / "classes.txt").is_file():
         raise AvsedError(f"{folder}: the demo's lists are missing; run `dvc repro prepare` first")
-    return _four_lists(folder), read_classes(folder)
+    return _find_lists(folder), read_classes(folder)
 
 
 def _lists_in(folder: Path) -> tuple[Mapping[str, Path], Sequence[str] | None]:
@@ -64,7 +64,7 @@ def _lists_in(folder: Path) -> tuple[Mapping[str, Path], Sequence[str] | None]:
     if not folder.is_dir():
         problem = "is not a folder" if folder.exists() else "not found"
         raise AvsedError(f"{folder}: {problem}; name the folder of the lists")
-    lists = _four_lists(folder)
+    lists = _find_lists(folder)
     if any(path.is_file() for path in lists.values()):
         has_classes = (folder / "classes.txt").is_file()
         return lists, read_classes(folder) if has_classes else None
@@ -77,10 +77,14 @@ def _lists_in(folder: Path) -> tuple[Mapping[str, Path], Sequence[str] | None]:
     )
 
 
-def _four_lists(folder: Path) -> dict[str, Path]:
-    from avsed.dataset.annotations import SPLITS, list_path
+def _find_lists(folder: Path) -> dict[str, Path]:
+    """Return the paths of the four lists, and that of the optional one if there is one."""
+    from avsed.dataset.annotations import REQUIRED_SPLITS, SPLITS, list_path
 
-    return {split: list_path(folder, split) for split in SPLITS}
+    paths = {split: list_path(folder, split) for split in SPLITS}
+    return {
+        split: path for split, path in paths.items() if split in REQUIRED_SPLITS or path.exists()
+    }
 
 
 def _parse_folds(

@@ -1,7 +1,8 @@
 """Read and write clips, annotations and the label vocabulary in DCASE's TSV format.
 
 A data set has four lists: `weak` (tags only), `unlabeled`, and the strongly labeled `validation`
-and `test`. They contain file names as in DCASE; the clip ID is the name without its extension.
+and `test`. A fifth, `strong`, is optional: strongly labeled clips to train on. The lists contain
+file names as in DCASE; the clip ID is the name without its extension.
 """
 
 import csv
@@ -24,9 +25,12 @@ from avsed.errors import MAX_SHOWN, AvsedError
 from avsed.params import explain_class_name
 from avsed.runtime.files import atomic_write
 
-TRAINING_SPLITS = ("weak", "unlabeled")
-STRONG_SPLITS = ("validation", "test")
-SPLITS = TRAINING_SPLITS + STRONG_SPLITS
+EVALUATION_SPLITS = ("validation", "test")
+# These lists have a row for each event, the others one for each clip.
+STRONG_SPLITS = ("strong", *EVALUATION_SPLITS)
+REQUIRED_SPLITS = ("weak", "unlabeled", *EVALUATION_SPLITS)
+# The demo's clips depend on the place of their split, so a further one goes to the end.
+SPLITS = (*REQUIRED_SPLITS, "strong")
 
 DCASE_2018_CLASSES = (
     "Alarm_bell_ringing",
@@ -142,10 +146,10 @@ class ListReading:
 
 
 def read_list(metadata_dir: Path, split: str, classes: Sequence[str]) -> list[AnnotatedClip]:
-    """Read the clips of one split from the folder of the four lists.
+    """Read the clips of one split from the folder of the lists.
 
     Args:
-        metadata_dir: the folder of the four lists.
+        metadata_dir: the folder of the lists.
         split: one of `SPLITS`.
         classes: the label vocabulary.
 
@@ -156,6 +160,30 @@ def read_list(metadata_dir: Path, split: str, classes: Sequence[str]) -> list[An
         AvsedError: if the list is missing or invalid, with file and line.
     """
     return read_list_file(list_path(metadata_dir, split), split, classes)
+
+
+def read_lists(metadata_dir: Path, classes: Sequence[str]) -> dict[str, list[AnnotatedClip]]:
+    """Read all lists of a data set; the optional one is included if it has clips.
+
+    Args:
+        metadata_dir: the folder of the lists.
+        classes: the label vocabulary.
+
+    Raises:
+        AvsedError: if a list is missing or invalid, with file and line.
+    """
+    splits = SPLITS if has_strong_clips(metadata_dir) else REQUIRED_SPLITS
+    return {split: read_list(metadata_dir, split, classes) for split in splits}
+
+
+def has_strong_clips(metadata_dir: Path) -> bool:
+    """Return whether the data set has strongly labeled clips to train on.
+
+    Raises:
+        AvsedError: if the list `strong` is not text, or has other columns.
+    """
+    path = list_path(metadata_dir, "strong")
+    return path.exists() and any(True for _ in read_rows(path, "strong"))
 
 
 def read_list_file(path: Path, split: str, classes: Sequence[str]) -> list[AnnotatedClip]:
@@ -236,7 +264,7 @@ class _Gathered:
                 f"{filename} and {name} ({place.split(', ')[-1]}) would be one clip, because "
                 "extensions are ignored; rename one of them",
             )
-        if self._split in TRAINING_SPLITS and clip_id in self._tags:
+        if self._split not in STRONG_SPLITS and clip_id in self._tags:
             raise RowError(where, "a repeated clip", f"{filename} is listed twice; remove one row")
         self._tags.setdefault(clip_id, set())
         self._events.setdefault(clip_id, {})

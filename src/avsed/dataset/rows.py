@@ -14,6 +14,7 @@ HEADERS = {
     "unlabeled": ["filename"],
     "validation": ["filename", "onset", "offset", "event_label"],
     "test": ["filename", "onset", "offset", "event_label"],
+    "strong": ["filename", "onset", "offset", "event_label"],
 }
 MAX_NAMES = 300  # characters of the classes' names in a message
 # A name becomes a path, so it must not lead out of its folder.

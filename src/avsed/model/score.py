@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from avsed.dataset.annotations import STRONG_SPLITS
+from avsed.dataset.annotations import EVALUATION_SPLITS
 from avsed.dataset.loading import ClipFeatures, load_split
 from avsed.dataset.shards import describe_shards
 from avsed.errors import AvsedError
@@ -47,7 +47,7 @@ def score_variant(
         seed: load_student(card, path, device) for seed, path in seed_paths(model_dir).items()
     }
     splits = {}
-    for split in STRONG_SPLITS:
+    for split in EVALUATION_SPLITS:
         _, clips = load_split(features_dir, metadata_dir, split, card.kinds)
         mask = clips.mask if card.mask_padding else torch.ones_like(clips.mask)
         splits[split] = ScoredSplit(

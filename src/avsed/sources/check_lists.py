@@ -8,6 +8,7 @@ from itertools import combinations
 from pathlib import Path
 
 from avsed.dataset.annotations import (
+    REQUIRED_SPLITS,
     STRONG_SPLITS,
     AnnotatedClip,
     Event,
@@ -78,7 +79,7 @@ def check_metadata(paths: Mapping[str, Path], classes: Sequence[str] | None) -> 
             continue
         clips[split] = reading.clips
         problems |= _list_problems(path, split, reading)
-        warnings += _list_warnings(path, reading, known)
+        warnings += _list_warnings(path, split, reading, known)
     clip_ids = {split: [clip.clip_id for clip in clips[split]] for split in clips}
     problems["clips in two lists"] = find_shared_clips(paths, clip_ids)
     events = {
@@ -168,21 +169,25 @@ def _list_problems(path: Path, split: str, reading: ListReading) -> dict[str, li
         return {f"{path}: {kind}": errors for kind, errors in reading.errors.items()}
     missing = []
     if not reading.clips:
-        missing = [f"{path}: has no clips; add at least one"]
+        # `prepare` writes the optional list without clips where there is none.
+        missing = [f"{path}: has no clips; add at least one"] * (split in REQUIRED_SPLITS)
     elif split in STRONG_SPLITS:
         try:
-            require_events(path, reading.clips)
+            require_events(path, split, reading.clips)
         except AvsedError as error:
             missing = [str(error)]
     return {f"{path}: missing": missing}
 
 
-def _list_warnings(path: Path, reading: ListReading, classes: Sequence[str]) -> list[str]:
+def _list_warnings(
+    path: Path, split: str, reading: ListReading, classes: Sequence[str]
+) -> list[str]:
     """Find oddities within one list."""
     found = [*_short_clips(reading.clips), *_event_warnings(reading.clips)]
     # Unreadable rows may contain what seems to be missing.
     if not reading.errors and reading.clips:
-        found += [*_clips_without_events(reading.clips), *_unused_classes(reading.clips, classes)]
+        found += _clips_without_events(reading.clips, split)
+        found += _unused_classes(reading.clips, classes)
     return _repeated_labels(reading.warnings) + [f"{path}: {warning}" for warning in found]
 
 
@@ -229,9 +234,10 @@ def _overlap(first: Event, second: Event) -> bool:
     return first.label == second.label and second.onset < first.offset
 
 
-def _clips_without_events(clips: Sequence[AnnotatedClip]) -> list[str]:
+def _clips_without_events(clips: Sequence[AnnotatedClip], split: str) -> list[str]:
     empty = [clip.clip_id for clip in clips if clip.events == ()]
-    return [_clips(empty, " without events, scored all the same")] if empty else []
+    used = "trained on" if split == "strong" else "scored"
+    return [_clips(empty, f" without events, {used} all the same")] if empty else []
 
 
 def _unused_classes(clips: Sequence[AnnotatedClip], classes: Sequence[str]) -> list[str]:

@@ -11,8 +11,8 @@ from avsed.framing import CLIP_DURATION, FRAME_HOP
 NAMED_AT_MOST = 20  # clips of a list on the console
 
 
-def require_events(path: Path, clips: Sequence[AnnotatedClip]) -> None:
-    """Check that a strong list has an event to score.
+def require_events(path: Path, split: str, clips: Sequence[AnnotatedClip]) -> None:
+    """Check that a strong list has an event to score or to learn.
 
     Raises:
         AvsedError: if no event starts before the end of its clip.
@@ -22,14 +22,18 @@ def require_events(path: Path, clips: Sequence[AnnotatedClip]) -> None:
         return
     if not n_events:
         raise AvsedError(
-            f"{path}: has no events, so that nothing can be scored; add onset, offset and "
+            f"{path}: has no events, so that {_useless(split)}; add onset, offset and "
             "event_label of at least one event"
         )
     raise AvsedError(
         f"{path}: none of its {n_events:,} events starts in the first {CLIP_DURATION:g} s, where "
-        "clips end, so that nothing can be scored; onset and offset are in seconds from the start "
+        f"clips end, so that {_useless(split)}; onset and offset are in seconds from the start "
         "of the clip"
     )
+
+
+def _useless(split: str) -> str:
+    return "nothing can be learned" if split == "strong" else "nothing can be scored"
 
 
 def cut_at_clip_end(clips: Sequence[AnnotatedClip]) -> list[AnnotatedClip]:
@@ -52,7 +56,7 @@ def cut_at_clip_end(clips: Sequence[AnnotatedClip]) -> list[AnnotatedClip]:
 def find_late_events(
     lists: Mapping[str, Sequence[AnnotatedClip]], records: Sequence[ClipRecord]
 ) -> dict[str, str]:
-    """Find the events that `evaluate` truncates or drops because their media end earlier.
+    """Find the events that training and scoring truncate or drop because their media end earlier.
 
     Events truncated by less than a frame, such as by the rounding of a duration, are not counted.
 
@@ -66,7 +70,7 @@ def find_late_events(
     ends = {record.clip_id: record.duration for record in records if record.status == "ok"}
     found = {}
     for split in STRONG_SPLITS:
-        for clip in lists[split]:
+        for clip in lists.get(split, ()):
             end = ends.get(clip.clip_id, CLIP_DURATION)
             events = clip.events or ()
             n_late = sum(event.onset >= end for event in events)
@@ -91,10 +95,10 @@ def require_events_in_media(
     """
     ends = {record.clip_id: record.duration for record in records if record.status == "ok"}
     for split in STRONG_SPLITS:
-        clips = [clip for clip in lists[split] if clip.clip_id in ends]
+        clips = [clip for clip in lists.get(split, ()) if clip.clip_id in ends]
         if clips and not any(cut_clip(clip, ends[clip.clip_id]).events for clip in clips):
             raise AvsedError(
                 f"{split}: none of the {len(clips):,} available clips has an event that starts "
-                "before its media end, so that nothing can be scored; add media or correct the "
+                f"before its media end, so that {_useless(split)}; add media or correct the "
                 "times in the list"
             )

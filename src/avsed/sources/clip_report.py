@@ -5,7 +5,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 
-from avsed.dataset.annotations import SPLITS
 from avsed.dataset.clips import ClipRecord, reason_category
 from avsed.errors import AvsedError
 from avsed.runtime.files import atomic_write
@@ -31,9 +30,9 @@ def count_clips(
     """
     usable = {record.clip_id for record in records if record.status == "ok"}
     counts = {}
-    for split in SPLITS:
-        available = sum(clip_id in usable for clip_id in listed[split])
-        counts[split] = {"available": available, "missing": len(listed[split]) - available}
+    for split, clip_ids in listed.items():
+        available = sum(clip_id in usable for clip_id in clip_ids)
+        counts[split] = {"available": available, "missing": len(clip_ids) - available}
     return counts
 
 
@@ -114,7 +113,7 @@ def _count_table(
             f"{count['available']:,}",
             f"{count['available'] / n_listed:.1%}",
         ]
-        row += [f"{PAPER[split]:,}"] * beside_paper
+        row += [f"{PAPER[split]:,}"] if beside_paper else []
         row += [f"{len(warned & set(listed[split])):,}"] * bool(warned)
         rows.append(row)
     return _table(header, rows)
@@ -127,19 +126,19 @@ def _reason_table(listed: Mapping[str, Sequence[str]], records: Sequence[ClipRec
         if record.status != "ok"
     }
     by_split = {
-        split: Counter(reasons[clip_id] for clip_id in listed[split] if clip_id in reasons)
-        for split in SPLITS
+        split: Counter(reasons[clip_id] for clip_id in clip_ids if clip_id in reasons)
+        for split, clip_ids in listed.items()
     }
     total: Counter[tuple[str, bool]] = sum(by_split.values(), Counter())
     rows = [
         [
             kind,
-            *(f"{by_split[split][kind, failed]:,}" for split in SPLITS),
+            *(f"{counts[kind, failed]:,}" for counts in by_split.values()),
             "failed" if failed else "gone",
         ]
         for (kind, failed), _ in sorted(total.items(), key=lambda item: (-item[1], item[0]))
     ]
-    return _table(["reason", *SPLITS, "status"], rows)
+    return _table(["reason", *listed, "status"], rows)
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from avsed.dataset.annotations import SPLITS, read_classes, read_list
+from avsed.dataset.annotations import read_classes, read_lists
 from avsed.dataset.clips import ClipRecord, write_clips
 from avsed.dataset.inspection import inspect_clip
 from avsed.errors import AvsedError
@@ -55,9 +55,9 @@ def collect_clips(
     """
     clips_dir.mkdir(parents=True, exist_ok=True)
     classes = read_classes(metadata_dir)
-    lists = {split: read_list(metadata_dir, split, classes) for split in SPLITS}
+    lists = read_lists(metadata_dir, classes)
     listed = {split: [clip.clip_id for clip in clips] for split, clips in lists.items()}
-    clip_ids = [clip_id for split in SPLITS for clip_id in listed[split]]
+    clip_ids = [clip_id for names in listed.values() for clip_id in names]
     if isinstance(dataset, DemoDataset):
         scenes = {
             scene.clip_id: scene

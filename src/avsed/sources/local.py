@@ -1,29 +1,15 @@
-"""The user's own data set: a folder of media and a folder of DCASE lists."""
+"""The media of the user's own data set, in a folder."""
 
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from avsed.dataset.annotations import SPLITS, AnnotatedClip, read_list
 from avsed.dataset.clips import ClipRecord, missing_clip
 from avsed.dataset.inspection import inspect_clip
 from avsed.dataset.names import clip_id_of, has_media_extension
 from avsed.errors import AvsedError, show
 from avsed.params import Local
 from avsed.runtime.files import atomic_write
-
-
-def read_lists(local: Local, classes: Sequence[str]) -> dict[str, list[AnnotatedClip]]:
-    """Read and check the four lists of a data set.
-
-    Args:
-        local: the folder of the lists.
-        classes: the label vocabulary.
-
-    Raises:
-        AvsedError: if a list is missing or invalid, with file and line.
-    """
-    return {split: read_list(local.metadata_dir, split, classes) for split in SPLITS}
 
 
 def find_media(local: Local, clip_ids: Sequence[str]) -> dict[str, Path | None]:

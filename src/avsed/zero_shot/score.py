@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from avsed.dataset.annotations import STRONG_SPLITS, read_classes, read_list
+from avsed.dataset.annotations import EVALUATION_SPLITS, read_classes, read_list
 from avsed.dataset.clips import ClipRecord, read_clips
 from avsed.dataset.loading import ClipFeatures
 from avsed.errors import AvsedError
@@ -41,7 +41,7 @@ def score_zero_shot(
         print(f"warning: {warning}")
     records = {record.clip_id: record for record in read_clips(clips_path) if record.has_audio}
     splits = {}
-    for split in STRONG_SPLITS:
+    for split in EVALUATION_SPLITS:
         listed = [clip.clip_id for clip in read_list(metadata_dir, split, classes)]
         clips = [records[clip_id] for clip_id in listed if clip_id in records]
         splits[split] = _score_split(detector, clips, clips_dir, split)
