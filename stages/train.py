@@ -7,7 +7,7 @@ from avsed.config import load_params, require_variant
 from avsed.runtime.process import run_stage_of_variant
 from avsed.training.batches import open_training_data
 from avsed.training.train import train_variant
-from avsed.variants import kinds_of_variant
+from avsed.variants import kinds_of_variant, uses_strong
 
 
 def main(variant: str) -> None:
@@ -20,6 +20,7 @@ def main(variant: str) -> None:
         Path("data/metadata"),
         kinds,
         made_by={kind: params.section_of(kind) for kind in kinds},
+        strong=params.strong if uses_strong(variant) else None,
     )
     train_variant(
         open_data,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from avsed.dataset.annotations import write_classes
+from avsed.dataset.annotations import AnnotatedClip, Event, write_classes, write_list
 from avsed.dataset.clips import missing_clip
 from avsed.sources.youtube.ledger import open_ledger
 from avsed.sources.youtube.lists import FILES
@@ -147,3 +147,41 @@ def test_gone_videos_are_asked_for_again(
         assert [ledger.is_settled(clip_id) for clip_id in "ab"] == [False, True]
     assert run_avsed(monkeypatch, "clips", "retry") == 0
     assert capsys.readouterr().out.startswith("1 clips")
+
+
+@pytest.mark.parametrize("has_strong", [True, False])
+def test_a_strong_list_is_checked_if_there_is_one(
+    has_strong: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write_lists(tmp_path)
+    if has_strong:
+        event = Event(onset=0.0, offset=1.0, label="Cat")
+        write_list(
+            tmp_path, "strong", [AnnotatedClip(clip_id="t1", tags=("Cat",), events=(event,))]
+        )
+    assert run_avsed(monkeypatch, "metadata", "check", str(tmp_path)) == int(has_strong)
+    printed = capsys.readouterr().out
+    assert (f"strong: {tmp_path / 'strong.tsv'}" in printed) == has_strong
+    assert ("strong.tsv and" in printed and "both list t1" in printed) == has_strong
+
+
+@pytest.mark.parametrize(("has_strong", "n_jobs"), [(True, 4), (False, 2)])
+def test_jobs_train_no_seed_twice_where_there_are_no_strong_labels(
+    has_strong: bool,
+    n_jobs: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_set_up(tmp_path, "demo")  # with two seeds of each row
+    if has_strong:
+        event = Event(onset=0.0, offset=1.0, label="Cat")
+        clip = AnnotatedClip(clip_id="s1", tags=("Cat",), events=(event,))
+        write_list(Path("data/metadata"), "strong", [clip])
+    row = "spectral+auditory+visual"
+    assert run_avsed(monkeypatch, "train", row, f"{row}+strong", "--shard", "5/5") == 0
+    assert f"has no seeds to train; use at most {n_jobs} jobs" in capsys.readouterr().err

@@ -8,6 +8,7 @@ import pytest
 
 from avsed.config import load_params, load_variants
 from avsed.errors import AvsedError
+from avsed.params import Strong
 from tests.conftest import ROOT
 
 
@@ -35,6 +36,7 @@ def test_the_paper_profile_has_the_papers_numbers(params_path: Path) -> None:
     train = params.train
     assert (train.steps, train.ramp_steps, train.n_seeds) == (50_000, 12_500, 20)
     assert (train.n_weak, train.n_unlabeled) == (24, 24)
+    assert not params.strong.is_on
     assert (train.learning_rate, train.learning_rate_decay) == (0.001, 0.99995)
     assert (train.dropout, train.consistency_weight, train.teacher_decay) == (0.33, 2.0, 0.999)
     assert (params.postprocess.threshold, params.postprocess.median_filter_frames) == (0.5, 7)
@@ -149,6 +151,8 @@ def variant_line(name: str, features: str, params: str, more: str = "") -> str:
     """Write a row with its three features and two parameters, each separated by spaces."""
     slots = [f"features_{number}: {kind}" for number, kind in enumerate(features.split(), 1)]
     slots += [f"param_{number}: {param}" for number, param in enumerate(params.split(), 1)]
+    strong = name.endswith("+strong")
+    slots += ["labels: strong, param_3: strong" if strong else "labels: weak, param_3: train"]
     return f"  {name}: {{ {', '.join(slots)}{more} }}\n"
 
 
@@ -157,6 +161,7 @@ SPECTRAL = variant_line(
 )
 VISUAL_DIMS = "fusion.standalone_visual_dim fusion.standalone_visual_dim"
 VISUAL = variant_line("visual", "visual visual visual", VISUAL_DIMS)
+STRONG = variant_line("visual+strong", "visual visual visual", VISUAL_DIMS)
 
 
 def test_variants_are_read_in_their_order(tmp_path: Path) -> None:
@@ -169,6 +174,26 @@ def test_variants_are_read_in_their_order(tmp_path: Path) -> None:
     line = variant_line(four, "spectral auditory .", "fusion.auditory_dim fusion.visual_dim")
     path.write_text(f"variants:\n{SPECTRAL}{line}")
     assert list(load_variants(path)) == ["spectral", four]
+
+
+def test_a_row_with_strong_labels_depends_on_their_list_and_section(tmp_path: Path) -> None:
+    path = tmp_path / "variants.yaml"
+    path.write_text(f"variants:\n{SPECTRAL}{STRONG}")
+    assert list(load_variants(path)) == ["spectral", "visual+strong"]
+    weak = STRONG.replace("labels: strong, param_3: strong", "labels: weak, param_3: train")
+    path.write_text(f"variants:\n{SPECTRAL}{weak}")
+    with pytest.raises(AvsedError, match="the slots do not match") as caught:
+        load_variants(path)
+    assert str(caught.value).endswith(f"write `{STRONG.strip()}`")
+
+
+@pytest.mark.parametrize(
+    ("weight", "n_clips", "is_on"), [(1.0, 2, True), (0.0, 2, False), (1.0, 0, False)]
+)
+def test_strong_labels_are_off_if_the_weight_or_the_number_of_clips_is_0(
+    weight: float, n_clips: int, is_on: bool
+) -> None:
+    assert Strong(weight=weight, n_clips=n_clips).is_on == is_on
 
 
 @pytest.mark.parametrize(
@@ -209,7 +234,7 @@ def test_a_wrong_row_is_refused_with_the_row_to_paste(
         ("  1: {features_1: spectral}\n", "'1' is no variant; join spectral, auditory, visual or"),
         (
             variant_line("visual+visual", "visual visual visual", VISUAL_DIMS),
-            "'visual.visual' is no variant; join spectral, .* once$",
+            "'visual.visual' is no variant; join spectral, .* once, and end in \\+strong to ",
         ),
         (VISUAL, "visual: the baseline spectral is not a row; write `visual: .*baseline: VARIANT"),
     ],

@@ -167,6 +167,19 @@ def test_tuned_thresholds_train_and_score_nothing(clone: Clone) -> None:
     assert set(status) == {"summarize", "illustrate", *EVALUATED}
 
 
+@pytest.mark.parametrize(
+    ("file", "setting"), [("params.yaml", "weight: 1.0"), ("profiles/demo.yaml", "  n_clips: 2")]
+)
+def test_settings_of_strong_labels_train_no_other_row(
+    file: str, setting: str, clone: Clone
+) -> None:
+    clone.replace(file, setting, setting.replace("1.0", "0.5").replace("2", "1"))
+    status = json.loads(clone.run("dvc", "status", "--json"))
+    clone.run("git", "checkout", "-q", ".")
+    strong = {f"train@{variant}" for variant in VARIANTS if variant.endswith("+strong")}
+    assert set(status) == {*strong, "summarize", "illustrate"}
+
+
 def test_an_edit_of_a_figure_runs_the_report_and_nothing_else(clone: Clone) -> None:
     path = clone.path / "src" / "avsed" / "report" / "page" / "figures.py"
     source = path.read_text()
@@ -228,7 +241,8 @@ def test_weights_that_no_row_needs_are_not_asked_for(row: str, tmp_path: Path) -
     profile.write_text(text)
     sizes = f"fusion.standalone_{row}_dim"
     slots = dict.fromkeys(("features_1", "features_2", "features_3"), row)
-    slots |= {"param_1": sizes, "param_2": sizes, "baseline": row}
+    slots |= {"param_1": sizes, "param_2": sizes, "labels": "weak", "param_3": "train"}
+    slots |= {"baseline": row}
     rows = {"variants": {row: slots}}
     (tmp_path / "variants.yaml").write_text(json.dumps(rows))
     done = subprocess.run(

@@ -3,7 +3,13 @@
 import pytest
 
 from avsed.errors import AvsedError
-from avsed.variants import kinds_of_variant
+from avsed.variants import (
+    kinds_of_variant,
+    name_variant,
+    uses_strong,
+    weak_variant,
+    without_strong,
+)
 
 
 def test_a_variants_features_are_in_the_order_of_their_concatenation() -> None:
@@ -13,7 +19,26 @@ def test_a_variants_features_are_in_the_order_of_their_concatenation() -> None:
     assert kinds_of_variant(named) == in_order
 
 
-@pytest.mark.parametrize("variant", ["", "spectral+sound", "visual+visual", "spectral_fine"])
+def test_strong_labels_are_part_of_a_variants_name_and_no_kind() -> None:
+    variant = "spectral+visual+strong"
+    assert kinds_of_variant(variant) == ("spectral", "visual")
+    assert (uses_strong(variant), uses_strong("spectral+visual")) == (True, False)
+    assert weak_variant(variant) == "spectral+visual" == weak_variant("spectral+visual")
+    assert name_variant(("spectral", "visual"), strong=True) == variant
+
+
+def test_rows_with_strong_labels_are_dropped_as_baselines_too() -> None:
+    rows = {"spectral": None, "visual+strong": "visual", "visual": "visual+strong"}
+    assert without_strong(rows) == {"spectral": None, "visual": None}
+
+
+@pytest.mark.parametrize(
+    "variant",
+    [
+        *("", "spectral+sound", "visual+visual", "spectral_fine"),
+        *("strong", "strong+visual", "visual+strong+strong"),
+    ],
+)
 def test_other_variants_are_refused(variant: str) -> None:
     with pytest.raises(AvsedError, match="is no variant; join spectral, auditory, visual or"):
         kinds_of_variant(variant)

@@ -11,7 +11,7 @@ from ruamel.yaml.error import YAMLError
 
 from avsed.errors import MAX_SHOWN, AvsedError, show
 from avsed.params import DemoDataset, LocalDataset, Params, Section, YoutubeDataset
-from avsed.variants import family, kinds_of_variant
+from avsed.variants import family, kinds_of_variant, uses_strong
 
 
 class _Row(Section):
@@ -22,6 +22,8 @@ class _Row(Section):
     features_3: str
     param_1: str
     param_2: str
+    labels: str  # the list of the labels: strong, or weak for all other variants
+    param_3: str
     baseline: str = "spectral"  # a variant
 
 
@@ -41,7 +43,7 @@ def load_variants(path: str | Path = "variants.yaml") -> dict[str, str | None]:
         raise AvsedError(f"{path}: names no variants; list them under `variants:`")
     for name, content in variants.items():
         try:
-            slots = _slots(kinds_of_variant(str(name)))
+            slots = _slots(kinds_of_variant(str(name)), strong=uses_strong(str(name)))
         except AvsedError as error:
             raise AvsedError(f"{path}: {error}") from None
         correct = ", ".join(f"{slot}: {value}" for slot, value in slots.items())
@@ -68,8 +70,11 @@ def load_variants(path: str | Path = "variants.yaml") -> dict[str, str | None]:
     return baselines
 
 
-def _slots(kinds: Sequence[str]) -> dict[str, str]:
-    """Fill the slots of a row: DVC interpolates single values only, so the last one is repeated."""
+def _slots(kinds: Sequence[str], *, strong: bool) -> dict[str, str]:
+    """Fill the slots of a row: DVC interpolates single values only, so the last one is repeated.
+
+    Without strong labels, `labels` and `param_3` repeat what all variants depend on.
+    """
     features = [*kinds] if len(kinds) <= 3 else [*kinds[:2], "."]
     standalone = "" if "spectral" in kinds else "standalone_"
     families = [name for name in ("auditory", "visual") if name in map(family, kinds)]
@@ -80,6 +85,8 @@ def _slots(kinds: Sequence[str]) -> dict[str, str]:
         "features_3": features[-1],
         "param_1": sizes[0],
         "param_2": sizes[-1],
+        "labels": "strong" if strong else "weak",
+        "param_3": "strong" if strong else "train",
     }
 
 

@@ -221,6 +221,18 @@ class Train(Section):
     n_seeds: Count
 
 
+class Strong(Section):
+    """Training on strong labels (not in the paper)."""
+
+    weight: Annotated[float, Field(ge=0)]  # of the strong cost
+    n_clips: Annotated[int, Field(ge=0)]  # strong clips of a batch
+
+    @property
+    def is_on(self) -> bool:
+        """Whether strong labels are used, if there are any."""
+        return self.weight > 0 and self.n_clips > 0
+
+
 METHODS = ("median", "boxes")  # of postprocess.method
 
 
@@ -295,6 +307,7 @@ class Params(Section):
     extra_networks: ExtraNetworks
     fusion: Fusion
     train: Train
+    strong: Strong
     postprocess: Postprocess
     evaluation: Evaluation
 

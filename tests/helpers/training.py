@@ -8,10 +8,11 @@ from torch.nn import functional
 
 from avsed.dataset.loading import ClipFeatures
 from avsed.model.crnn import embedding_dims
-from avsed.params import Fusion, Train
+from avsed.params import Fusion, Strong, Train
 from avsed.training.batches import TrainingData
 from avsed.training.mean_teacher import training_step
 from avsed.training.seed_group import SeedGroup
+from avsed.training.strong import StrongClips
 from avsed.training.train import train_variant
 
 # Written out, and not read from params.yaml: tests compare with the paper (4.3.1).
@@ -78,6 +79,18 @@ def training_data(n_frames: int = 151) -> TrainingData:
         features_key=("key",),
         provenance={"auditory": {"extractor": "none"}},
     )
+
+
+def strong_data(*, weight: float = 1.0, n_clips: int = 2) -> TrainingData:
+    """Return the training data with strong clips, whose events are those of `clips`."""
+    classes = [2, 1, 0, 0, 1]
+    targets = torch.zeros(len(classes), 151, 3, dtype=torch.bool)
+    for row, index in enumerate(classes):
+        targets[row, 40:100, index] = True
+    strong = StrongClips(
+        clips=clips(classes), targets=targets, params=Strong(weight=weight, n_clips=n_clips)
+    )
+    return replace(training_data(), strong=strong)
 
 
 def train(out_dir: Path, params: Train = SHORT, data: TrainingData | None = None) -> None:

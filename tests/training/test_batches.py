@@ -1,6 +1,7 @@
 """Batches: which clips they contain, how often and in which order; mel band statistics."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from avsed.dataset.annotations import AnnotatedClip
 from avsed.dataset.loading import ClipFeatures, require_made_by
 from avsed.dataset.shards import Shard, write_shard
 from avsed.errors import AvsedError
-from avsed.params import Auditory
+from avsed.params import Auditory, Strong
 from avsed.training.batches import (
     TrainingData,
     band_statistics,
@@ -19,6 +20,7 @@ from avsed.training.batches import (
     shuffled_cycles,
     tag_targets,
 )
+from avsed.training.strong import StrongClips
 
 
 def clips(prefix: str, values: list[float], n_valid: int = 151) -> ClipFeatures:
@@ -41,6 +43,22 @@ DATA = TrainingData(
     provenance={"auditory": {}},
 )
 CPU = torch.device("cpu")
+# The first batches of seed 7, as drawn before there were strong clips.
+RECORDED = [[0, 1, 11, 13, 10], [2, 0, 12, 13, 12], [2, 1, 10, 11, 12], [0, 1, 10, 11, 13]]
+STRONG = replace(
+    DATA,
+    strong=StrongClips(
+        clips=clips("s", [20.0, 21.0], n_valid=90),
+        targets=torch.arange(2).view(2, 1, 1).expand(2, 151, 2).bool(),
+        params=Strong(weight=1.0, n_clips=3),
+    ),
+)
+
+
+def drawn_clips(data: TrainingData, n_batches: int) -> list[list[int]]:
+    """Return the values of the clips in each batch of a system, which name them."""
+    stream = batches(data, n_weak=2, n_unlabeled=3, seeds=[7], device=CPU)
+    return [next(stream).features["auditory"][0, :, 0, 0].int().tolist() for _ in range(n_batches)]
 
 
 def test_a_batch_holds_the_weak_clips_first_with_their_targets() -> None:
@@ -53,6 +71,36 @@ def test_a_batch_holds_the_weak_clips_first_with_their_targets() -> None:
         for value, target in zip(values[:2], batch.targets[system], strict=True):
             assert target.tolist() == DATA.targets[int(value)].tolist()
         assert batch.mask[system].sum(1).tolist() == [151, 151, 60, 60, 60]
+
+
+def test_the_clips_of_a_seed_stay_those_of_earlier_versions() -> None:
+    assert drawn_clips(DATA, 4) == RECORDED
+
+
+def test_strong_clips_stand_last_and_do_not_change_the_others() -> None:
+    drawn = drawn_clips(STRONG, 4)
+    assert [values[:5] for values in drawn] == RECORDED
+    assert {value for values in drawn for value in values[5:]} == {20, 21}
+    batch = next(batches(STRONG, n_weak=2, n_unlabeled=3, seeds=[0, 1], device=CPU))
+    assert batch.mask[1].sum(1).tolist() == [151, 151, 60, 60, 60, 90, 90, 90]
+    assert batch.strong_targets is not None
+    assert batch.strong_targets.dtype == torch.float32
+    assert batch.strong_targets.shape == (2, 3, 151, 2)
+    for system in range(2):
+        values = batch.features["auditory"][system, 5:, 0, 0]
+        assert batch.strong_targets[system, :, 0, 0].tolist() == (values - 20).tolist()
+
+
+def test_strong_clips_are_drawn_from_another_random_stream_than_weak_ones() -> None:
+    strong = StrongClips(
+        clips=clips("s", [float(value) for value in range(20, 32)]),
+        targets=torch.zeros(12, 151, 2, dtype=torch.bool),
+        params=Strong(weight=1.0, n_clips=2),
+    )
+    weak = clips("w", [float(value) for value in range(12)])
+    data = replace(DATA, weak=weak, targets=torch.zeros(12, 2), strong=strong)
+    (drawn,) = drawn_clips(data, 1)
+    assert drawn[5:] != [value + 20 for value in drawn[:2]]
 
 
 @pytest.mark.parametrize(

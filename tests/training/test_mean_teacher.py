@@ -11,6 +11,7 @@ from avsed.training.mean_teacher import (
     consistency_cost,
     consistency_weight,
     learning_rate,
+    strong_cost,
     teacher_decay,
     update_teachers,
 )
@@ -58,6 +59,15 @@ def test_the_consistency_cost_adds_clip_and_valid_frame_errors() -> None:
     mask = torch.tensor([[[True, True, False]]] * 2)
     cost = consistency_cost(students, teachers, mask)
     assert cost.tolist() == pytest.approx([0.2**2 + (0.1**2 + 0.3**2) / 2, 0.0])
+
+
+def test_the_strong_cost_is_each_systems_cross_entropy_over_valid_frames() -> None:
+    scores = torch.tensor([[[[0.8, 0.4], [0.5, 0.9], [0.1, 0.1]]], [[[0.5, 0.5]] * 3]])
+    targets = torch.tensor([[[[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]], [[[0.0, 1.0]] * 3]])
+    mask = torch.tensor([[[True, True, False]], [[True, True, True]]])
+    found = math.log(0.8) + math.log(0.6) + math.log(0.5) + math.log(0.9)
+    cost = strong_cost(scores, targets, mask)
+    assert cost.tolist() == pytest.approx([-found / 4, math.log(2)])
 
 
 def test_a_nan_score_shows_in_the_consistency_cost_of_its_system_only() -> None:

@@ -64,6 +64,28 @@ def test_a_step_follows_section_2_3() -> None:
         assert torch.allclose(average, before + (step - before) / 3, atol=1e-5)
 
 
+def test_a_step_with_strong_clips_adds_their_cost_and_no_clip_cost() -> None:
+    strong_targets = torch.zeros(1, 2, 151, 3)
+    strong_targets[0, 0, 40:100, 1] = 1.0
+    one = replace(batch(), strong_targets=strong_targets)  # its last two clips are the strong ones
+    student, teacher = models(dropout=0.0)
+    plain = copy.deepcopy(student)
+    optimizer = torch.optim.Adam(student.parameters(), lr=1.0)
+    costs = training_step([student], [teacher], optimizer, one, 2, PARAMS, strong_weight=0.5)
+
+    # The same step, written out; the clips have 120 valid frames.
+    frame_scores, clip_scores = plain({"auditory": one.features["auditory"][0]}, one.mask[0])
+    cross_entropy = torch.nn.functional.binary_cross_entropy
+    classification = cross_entropy(clip_scores[:4], one.targets[0])
+    strong = cross_entropy(frame_scores[4:, :120], strong_targets[0, :, :120])
+    expected = [classification.item(), 0.0, strong.item()]
+    assert costs.flatten().tolist() == pytest.approx(expected, rel=1e-5)
+    gradients = torch.autograd.grad(classification + 0.5 * strong, list(plain.parameters()))
+    for after, gradient in zip(student.parameters(), gradients, strict=True):
+        assert after.grad is not None
+        assert torch.allclose(after.grad, gradient, atol=1e-7)
+
+
 VARIANTS = [
     ("spectral",),
     ("spectral", "visual"),

@@ -16,14 +16,16 @@ from torch._subclasses.fake_tensor import (
 from avsed.dataset.loading import ClipFeatures
 from avsed.model.crnn import Crnn, embedding_dims
 from avsed.model.together import forward_together
+from avsed.params import Strong
 from avsed.training.batches import TrainingData, batches
-from avsed.training.mean_teacher import classification_cost, consistency_cost
+from avsed.training.mean_teacher import classification_cost, consistency_cost, strong_cost
+from avsed.training.strong import StrongClips
 from tests.helpers.training import FUSION
 
 GPU = torch.device("cuda", 0)
 SHAPES = {"spectral": (604, 128), "auditory": (151, 128), "visual": (151, 4096)}
 # For a single system, PyTorch's own GRU would need a real GPU.
-N_SYSTEMS, N_WEAK, N_UNLABELED, N_CLASSES = 3, 3, 2, 10
+N_SYSTEMS, N_WEAK, N_UNLABELED, N_STRONG, N_CLASSES = 3, 3, 2, 2, 10
 
 
 def make_data() -> TrainingData:
@@ -42,6 +44,11 @@ def make_data() -> TrainingData:
         targets=torch.zeros(N_WEAK, N_CLASSES),
         features_key=(),
         provenance={},
+        strong=StrongClips(
+            clips=clips("strong", N_STRONG),
+            targets=torch.zeros(N_STRONG, 151, N_CLASSES, dtype=torch.bool),
+            params=Strong(weight=1.0, n_clips=N_STRONG),
+        ),
     )
 
 
@@ -50,11 +57,14 @@ def on_gpu(data: TrainingData) -> TrainingData:
         features = {kind: of_kind.to(GPU) for kind, of_kind in clips.features.items()}
         return replace(clips, features=features, mask=clips.mask.to(GPU))
 
+    assert data.strong
+    targets = data.strong.targets.to(GPU)
     return replace(
         data,
         weak=move(data.weak),
         unlabeled=move(data.unlabeled),
         targets=data.targets.to(GPU),
+        strong=replace(data.strong, clips=move(data.strong.clips), targets=targets),
     )
 
 
@@ -92,6 +102,9 @@ def test_batches_and_costs_mix_no_devices_and_read_nothing_back(features_on_gpu:
             teacher_scores = forward_together(teachers, batch.features, batch.mask)
         costs = classification_cost(scores[1][:, :N_WEAK], batch.targets)
         costs = costs + consistency_cost(scores, teacher_scores, batch.mask)
+        assert batch.strong_targets is not None
+        of_strong = scores[0][:, -N_STRONG:], batch.strong_targets, batch.mask[:, -N_STRONG:]
+        costs = costs + strong_cost(*of_strong)
         assert costs.device == GPU
         assert costs.dtype == torch.float32
         assert costs.shape == (N_SYSTEMS,)

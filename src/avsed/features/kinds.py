@@ -7,6 +7,7 @@ from typing import cast
 from avsed.errors import AvsedError
 from avsed.features.extractor import Recipe
 from avsed.params import Auditory, Params, Section, Visual
+from avsed.variants import kinds_of_variant
 
 _AUDITORY = {
     "vggish": "avsed.features.networks.vggish",
@@ -59,7 +60,7 @@ def require_weights(variants: Iterable[str], params: Params) -> None:
 
 
 def _used_kinds(variants: Iterable[str]) -> list[str]:
-    used = {kind for variant in variants for kind in variant.split("+")}
+    used = {kind for variant in variants for kind in kinds_of_variant(variant)}
     unknown = used - KINDS.keys()
     if unknown:
         raise AvsedError(

@@ -19,6 +19,7 @@ class ModelCard(Section):
         embedding_dims: pretrained kind to its embedding size.
         mask_padding: whether padded frames are excluded from the clip scores.
         provenance: kind to the extractor and parameters of its features.
+        n_strong_clips: strongly labeled clips that it was trained on; not written if 0.
     """
 
     kinds: tuple[str, ...] = Field(strict=False)
@@ -27,12 +28,13 @@ class ModelCard(Section):
     embedding_dims: dict[str, int]
     mask_padding: bool
     provenance: dict[str, dict[str, str | int | float]]
+    n_strong_clips: int = 0
 
 
 def write_model_card(card: ModelCard, model_dir: Path) -> None:
     """Write `model.json`."""
     with atomic_write(model_dir / "model.json") as part:
-        part.write_text(card.model_dump_json(indent=2) + "\n", "utf-8")
+        part.write_text(card.model_dump_json(indent=2, exclude_defaults=True) + "\n", "utf-8")
 
 
 def read_model_card(model_dir: Path) -> ModelCard:

@@ -2,6 +2,7 @@
 
 - The paper's: `mean_teacher.py` has the costs, one training step and the schedules; `batches.py`
   has the batches, their targets and the statistics of the mel bands.
+- Not in the paper: `strong.py` has strongly labeled clips to train on.
 - The stage: `train.py` trains all seeds of a variant, several side by side.
 - For speed: `seed_group.py` holds the networks of seeds that train together; `distributed.py`
   spreads seeds over machines.

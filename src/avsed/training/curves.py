@@ -18,11 +18,13 @@ class Point(NamedTuple):
         step: number of steps taken.
         classification_cost: cost of the weak clips.
         consistency_cost: cost of all clips, without its weight.
+        strong_cost: cost of the strong clips, without its weight; None without strong clips.
     """
 
     step: int
     classification_cost: float
     consistency_cost: float
+    strong_cost: float | None = None
 
 
 Curve = Sequence[Point]
@@ -35,14 +37,20 @@ def mean_curve(curves: Sequence[Curve]) -> list[Point]:
             points[0].step,
             fmean(point.classification_cost for point in points),
             fmean(point.consistency_cost for point in points),
+            _mean([point.strong_cost for point in points]),
         )
         for points in zip(*curves, strict=True)
     ]
 
 
+def _mean(costs: Sequence[float | None]) -> float | None:
+    present = [cost for cost in costs if cost is not None]
+    return fmean(present) if present else None
+
+
 def curve_to_json(curve: Curve) -> str:
     """Convert a curve to JSON, which is stored with the seed's weights."""
-    return json.dumps(curve)
+    return json.dumps([[value for value in point if value is not None] for point in curve])
 
 
 def curve_from_json(text: str) -> list[Point]:
@@ -68,7 +76,7 @@ def open_curve(folder: Path) -> Iterator[Callable[[Point], None]]:
         def append(point: Point) -> None:
             live.step = point.step
             for name, value in point._asdict().items():
-                if name != "step":
+                if name != "step" and value is not None:
                     live.log_metric(name, value)
 
         yield append

@@ -51,6 +51,24 @@ def consistency_cost(
     return clip_errors + (frame_errors * mask).sum((1, 2)) / mask.sum((1, 2))
 
 
+def strong_cost(frame_scores: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
+    """Compute the binary cross-entropy of the frames of each system's strong clips.
+
+    Not in the paper.
+
+    Args:
+        frame_scores: (S, B, T, K) of the students, in [0, 1].
+        targets: (S, B, T, K) zeros and ones.
+        mask: (S, B, T) true where a frame counts.
+
+    Returns:
+        (S,) mean over the classes of the frames that count.
+    """
+    scores = frame_scores.nan_to_num(0.5)  # as in `classification_cost`
+    costs = functional.binary_cross_entropy(scores, targets, reduction="none").mean(3)  # (S, B, T)
+    return (costs * mask).sum((1, 2)) / mask.sum((1, 2))
+
+
 def training_step(
     students: Sequence[Crnn],
     teachers: Sequence[Crnn],
@@ -58,6 +76,8 @@ def training_step(
     batch: Batch,
     step: int,
     params: Train,
+    *,
+    strong_weight: float = 0.0,
 ) -> Tensor:
     """Take one step of mean teacher training (Section 2.3).
 
@@ -68,9 +88,11 @@ def training_step(
         batch: clips of S systems.
         step: number of steps taken before.
         params: training parameters.
+        strong_weight: weight of the cost of the strong clips, for batches with strong clips.
 
     Returns:
-        (2, S) classification and consistency cost of each student, detached.
+        (2, S) classification and consistency cost of each student, detached; (3, S) with the
+        strong cost if the batch has strong clips.
     """
     # The paper pads shorter clips to 10 s and does not say whether the padding counts.
     mask = batch.mask if params.mask_padding else torch.ones_like(batch.mask)
@@ -84,18 +106,26 @@ def training_step(
     with torch.no_grad():
         teacher_scores = forward_together(teachers, batch.features, mask)
 
-    # Weak clips, which stand first, have both costs; unlabeled clips have the consistency cost.
+    # Weak clips, which stand first, have both costs; other clips have the consistency cost.
     n_weak = batch.targets.shape[1]
     classification = classification_cost(clip_scores[:, :n_weak], batch.targets)
     consistency = consistency_cost((frame_scores, clip_scores), teacher_scores, mask)
-    # A student's weights change its own cost only, so the sum trains each student as if alone.
-    cost = (classification + consistency_weight(step, params) * consistency).sum()
+    cost = classification + consistency_weight(step, params) * consistency
+    costs = [classification, consistency]
+    if batch.strong_targets is not None:
+        # Strong clips, which stand last, have no clip cost, as in the DCASE baselines since 2019:
+        # their tags follow from their events.
+        n_strong = batch.strong_targets.shape[1]
+        strong = strong_cost(frame_scores[:, -n_strong:], batch.strong_targets, mask[:, -n_strong:])
+        cost = cost + strong_weight * strong
+        costs.append(strong)
 
     optimizer.zero_grad()
-    cost.backward()  # type: ignore[no-untyped-call]  # torch has no type here
+    # A student's weights change its own cost only, so the sum trains each student as if alone.
+    cost.sum().backward()  # type: ignore[no-untyped-call]  # torch has no type here
     optimizer.step()
     update_teachers(teachers, students, decay=teacher_decay(step, params))
-    return torch.stack([classification, consistency]).detach()
+    return torch.stack(costs).detach()
 
 
 @torch.no_grad()

@@ -1,5 +1,6 @@
 """The files of a variant's seeds in the store: weights, learning curves, checkpoints."""
 
+import hashlib
 import io
 import pickle
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,7 @@ from avsed.runtime.store import KEY_LENGTH, work_key
 from avsed.training.batches import TrainingData
 from avsed.training.curves import curve_to_json
 from avsed.training.seed_group import SeedGroup
+from avsed.variants import name_variant
 
 # The code that decides a seed's weights. An edit of anything else must not train seeds again.
 SEED_CODE = ("avsed.training.mean_teacher", "avsed.training.seed_group")
@@ -40,6 +42,11 @@ class SeedFiles:
     folder: Path
     card: ModelCard
 
+    @property
+    def variant(self) -> str:
+        """The variant's name, of what it trains on."""
+        return name_variant(self.card.kinds, strong=self.card.n_strong_clips > 0)
+
     def weights_path(self, seed: int) -> Path:
         """Return the path of a seed's final student and learning curve."""
         return self.folder / f"seed-{seed:02d}.safetensors"
@@ -54,7 +61,7 @@ class SeedFiles:
 
     def save_as_last(self) -> None:
         """Record the folder as the last of its variant, so that `avsed store clean` keeps it."""
-        with atomic_write(self.folder.parent / f"{'+'.join(self.card.kinds)}{_LAST}") as part:
+        with atomic_write(self.folder.parent / f"{self.variant}{_LAST}") as part:
             part.write_text(self.folder.name, "utf-8")
 
     def unfinished(self, seeds: Sequence[int]) -> list[int]:
@@ -115,7 +122,7 @@ class SeedFiles:
     def explain_divergence(self, group: SeedGroup, seed: int) -> str:
         """Return the message for a seed that diverged."""
         return (
-            f"{'+'.join(self.card.kinds)}, seed {seed}: excluded: costs became NaN or infinite by "
+            f"{self.variant}, seed {seed}: excluded: costs became NaN or infinite by "
             f"step {group.diverged[seed]:,}"
         )
 
@@ -143,7 +150,8 @@ def last_folders(models: Path) -> set[str]:
 def seed_files(data: TrainingData, fusion: Fusion, params: Train, store: Path) -> SeedFiles:
     """Find the folder of a variant's seeds: its name is a hash of all that their weights depend on.
 
-    The number of seeds and how many train together are not part of the hash.
+    The number of seeds and how many train together are not part of the hash. Strong labels are, if
+    the variant trains on them.
     """
     device = choose_device()
     sizes = embedding_dims(data.kinds, fusion)
@@ -159,6 +167,13 @@ def seed_files(data: TrainingData, fusion: Fusion, params: Train, store: Path) -
         device.type,
         str(choose_dtype(device, params.precision)),
     ]
+    if data.strong:
+        targets = data.strong.targets.numpy()
+        made_of += [
+            data.strong.clips.clip_ids,
+            hashlib.sha256(targets.tobytes()).hexdigest(),
+            data.strong.params.model_dump(),
+        ]
     card = ModelCard(
         kinds=data.kinds,
         feature_dims=tuple(data.weak.features[kind].shape[2] for kind in data.kinds),
@@ -166,5 +181,6 @@ def seed_files(data: TrainingData, fusion: Fusion, params: Train, store: Path) -
         embedding_dims=sizes,
         mask_padding=params.mask_padding,
         provenance={kind: dict(data.provenance[kind]) for kind in data.kinds},
+        n_strong_clips=len(data.strong.clips.clip_ids) if data.strong else 0,
     )
     return SeedFiles(store / "models" / work_key(made_of, modules=SEED_CODE), card)

@@ -30,6 +30,7 @@ class SeedGroup:
     Attributes:
         seeds: S; each decides the initial weights, batches and dropout of one system.
         params: training parameters.
+        strong_weight: weight of the cost of strong clips; 0 without strong clips.
         students: S networks, in the order of the seeds.
         teachers: S networks.
         optimizer: Adam over the weights of all students.
@@ -74,7 +75,9 @@ class SeedGroup:
         self.teachers = [build(seed=states[0], dropout_seed=states[2]) for states in drawn]
         weights = [weight for student in self.students for weight in student.parameters()]
         self.optimizer = torch.optim.Adam(weights, lr=params.learning_rate, fused=True)
-        self._costs = torch.zeros(2, len(seeds), device=device)  # summed since the last point
+        self.strong_weight = data.strong.params.weight if data.strong else 0.0
+        # Summed since the last point.
+        self._costs = torch.zeros(3 if data.strong else 2, len(seeds), device=device)
         if state is not None:
             self.load_state_dict(state)
         self.batches = batches(
@@ -97,7 +100,7 @@ class SeedGroup:
         Only a new point of the curves reads values back, for which a GPU has to be waited for.
 
         Args:
-            costs: (2, S) classification and consistency costs of the step.
+            costs: (2, S) or (3, S) costs of the step, as `training_step` returns them.
 
         Returns:
             Whether the curves have a new point.

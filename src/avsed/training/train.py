@@ -87,9 +87,7 @@ def _publish(files: SeedFiles, seeds: Sequence[int], *, out_dir: Path, curve_dir
             print(path.read_text("utf-8"))
     finished = [path for path in map(files.weights_path, seeds) if path.exists()]
     if not finished:
-        raise AvsedError(
-            f"{'+'.join(files.card.kinds)}: every seed diverged; lower train.learning_rate"
-        )
+        raise AvsedError(f"{files.variant}: every seed diverged; lower train.learning_rate")
     write_model_card(files.card, out_dir)
     for path in finished:
         publish(path, out_dir / "seeds" / path.name)
@@ -174,7 +172,7 @@ def _open_progress(
 ) -> "tqdm[NoReturn]":
     n_finished = len(seeds) - sum(map(len, unfinished))
     return tqdm(
-        desc="+".join(data.kinds),
+        desc=data.variant,
         initial=params.steps * n_finished,
         total=params.steps * len(seeds),
         unit="step",
@@ -231,6 +229,7 @@ def _train_run(
             next(group.batches),
             group.step,
             group.params,
+            strong_weight=group.strong_weight,
         )
         has_point = group.record_costs(costs)
         progress.update(len(seeds))
@@ -257,6 +256,8 @@ def _report_point(
     if on_point:
         on_point(mean)
     costs = f"{mean.classification_cost:.3f} + {mean.consistency_cost:.4f}"
+    if mean.strong_cost is not None:
+        costs += f" + {mean.strong_cost:.3f}"
     progress.set_postfix_str(f"costs {costs}", refresh=False)
     for seed, step in group.diverged.items():
         if step == group.step:
