@@ -4,16 +4,18 @@ from pathlib import Path
 
 from avsed.config import load_params, load_variants
 from avsed.report.page.illustrate import illustrate
+from avsed.report.rows import reported_variants
 from avsed.runtime.process import run_stage
-from avsed.variants import with_zero_shot
 
 
 def main() -> None:
+    params = load_params()
+    variants = reported_variants(load_variants(), Path("data/metadata"), params)
     illustrate(
         Path("data"),
         Path("reports"),
-        variants=with_zero_shot(load_variants()),
-        params=load_params(),
+        variants=variants,
+        params=params,
     )
 
 

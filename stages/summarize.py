@@ -3,16 +3,18 @@
 from pathlib import Path
 
 from avsed.config import load_params, load_variants
+from avsed.report.rows import reported_variants
 from avsed.report.summarize import summarize
 from avsed.runtime.process import run_stage
-from avsed.variants import with_zero_shot
 
 
 def main() -> None:
+    params = load_params()
+    variants = reported_variants(load_variants(), Path("data/metadata"), params)
     summarize(
         Path("data/evaluations"),
-        with_zero_shot(load_variants()),
-        load_params(),
+        variants,
+        params,
         metrics_dir=Path("metrics"),
         reports_dir=Path("reports"),
     )

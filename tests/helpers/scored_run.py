@@ -10,7 +10,8 @@ from avsed.dataset.clips import write_clips
 from avsed.evaluation.evaluate import evaluate_variant
 from avsed.model.scores import ScoredSplit, Scores, write_scores
 from avsed.params import Params
-from avsed.report.page.illustrate import COSTS, illustrate
+from avsed.report.page.illustrate import COSTS, STRONG_COST, illustrate
+from avsed.variants import uses_strong
 from tests.conftest import ROOT, clip_record
 
 # As if a user had added a variant to variants.yaml.
@@ -80,7 +81,10 @@ def write_curves(reports_dir: Path, variant: str) -> None:
     """Write learning curves of two steps that differ by cost."""
     curves = reports_dir / "training" / variant / "plots" / "metrics"
     curves.mkdir(parents=True)
-    for cost, (first, second) in zip(COSTS, ((0.5, 0.25), (0.125, 2.0)), strict=True):
+    costs = dict(zip(COSTS, ((0.5, 0.25), (0.125, 2.0)), strict=True))
+    if uses_strong(variant):
+        costs[STRONG_COST] = (0.75, 0.375)
+    for cost, (first, second) in costs.items():
         (curves / f"{cost}.tsv").write_text(f"step\t{cost}\n1\t{first}\n20\t{second}\n")
 
 

@@ -19,29 +19,30 @@ TUNED = PARAMS.model_copy(
     update={"evaluation": PARAMS.evaluation.model_copy(update={"thresholds": "tuned"})}
 )
 
+CARD = ModelCard(
+    kinds=("spectral", "auditory"),
+    feature_dims=(128, 1024),
+    classes=CLASSES,
+    embedding_dims={"auditory": 16},
+    mask_padding=True,
+    provenance={
+        "spectral": {"extractor": "log-mel"},
+        "auditory": {
+            "extractor": "yamnet",
+            "weights": "pretrained",
+            "weights_sha256": "540bf1f5",
+            "weights_origin": "a package",
+            "weights_licence": "Apache-2.0",
+        },
+    },
+)
+
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("run")
     write_run(folder, PARAMS)
-    card = ModelCard(
-        kinds=("spectral", "auditory"),
-        feature_dims=(128, 1024),
-        classes=CLASSES,
-        embedding_dims={"auditory": 16},
-        mask_padding=True,
-        provenance={
-            "spectral": {"extractor": "log-mel"},
-            "auditory": {
-                "extractor": "yamnet",
-                "weights": "pretrained",
-                "weights_sha256": "540bf1f5",
-                "weights_origin": "a package",
-                "weights_licence": "Apache-2.0",
-            },
-        },
-    )
-    write_model_card(card, folder / "data" / "models" / "spectral+auditory")
+    write_model_card(CARD, folder / "data" / "models" / "spectral+auditory")
     return folder / "data"
 
 
@@ -55,6 +56,25 @@ def test_the_readme_names_networks_licences_classes_and_scores(run: Path) -> Non
     # The cats of both clips are found, the dog is not: 2 x 2 / (2 x 2 + 1).
     (clip_f1,) = (line for line in readme.splitlines() if line.startswith("| clip micro F1 |"))
     assert clip_f1.startswith("| clip micro F1 | 80.00 |") and " to " in clip_f1
+
+
+@pytest.mark.parametrize(
+    ("variant", "n_clips", "text"),
+    [
+        ("spectral+auditory+visual", 0, None),
+        ("spectral+auditory+visual+strong", 16, "Trained on the events of 16 strongly labeled cl"),
+        ("spectral+auditory+visual+strong", 0, "Trained without strong labels; equals spectral+a"),
+    ],
+)
+def test_the_readme_says_whether_strong_labels_were_used(
+    variant: str, n_clips: int, text: str | None, run: Path
+) -> None:
+    card = CARD.model_copy(update={"n_strong_clips": n_clips})
+    write_model_card(card, run / "models" / variant)
+    describe_model(variant, run, PARAMS)
+    readme = (run / "models" / variant / "README.md").read_text("utf-8")
+    assert text is None or text in readme
+    assert ("strong labels" in readme or "strongly" in readme) == bool(text)
 
 
 def test_fixed_decisions_are_those_of_the_parameters(run: Path) -> None:

@@ -8,14 +8,16 @@ import numpy as np
 import pytest
 
 from avsed.config import load_params, load_variants
+from avsed.dataset.annotations import AnnotatedClip, Event, write_list
 from avsed.errors import AvsedError
 from avsed.evaluation.counts import CountedClips, write_counts
 from avsed.evaluation.metrics import F1_AVERAGES
 from avsed.params import LocalDataset
 from avsed.report.best_seeds import METRICS, Result, average_best
 from avsed.report.bootstrap import Difference, Interval
-from avsed.report.rows import Row
+from avsed.report.rows import Row, reported_variants
 from avsed.report.summarize import render_report, summarize
+from avsed.variants import ZERO_SHOT
 from tests.conftest import ROOT
 from tests.helpers.extractors import paper_networks
 
@@ -153,6 +155,25 @@ def test_the_table_has_all_variants_the_papers_numbers_and_the_setup(
     assert f"| auditory+visual | {scores} | 39 of 40 |" in report
     scores = "50.00 | 25.00 | 12.50 | 12.50 | 12.50"  # not in the paper
     assert f"| auditory_centered | {scores} | 39 of 40 |" in report
+
+
+@pytest.mark.parametrize(
+    ("n_clips", "is_shown"), [(2, True), (0, False), (None, False)], ids=["on", "off", "no list"]
+)
+def test_rows_with_strong_labels_are_shown_if_they_were_trained_on_any(
+    n_clips: int | None, is_shown: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    event = Event(onset=0.0, offset=1.0, label="Dog")
+    if n_clips is not None:
+        write_list(tmp_path, "strong", [AnnotatedClip(clip_id="a", tags=("Dog",), events=(event,))])
+    strong = PARAMS.strong.model_copy(update={"n_clips": 2 if n_clips is None else n_clips})
+    rows = reported_variants(VARIANTS, tmp_path, PARAMS.model_copy(update={"strong": strong}))
+    strong_row = "spectral+auditory+visual+strong"
+    assert list(rows) == [row for row in [*VARIANTS, ZERO_SHOT] if is_shown or row != strong_row]
+    omitted = f"omitted, because no strong labels are used: {strong_row}\n"
+    assert capsys.readouterr().out == ("" if is_shown else omitted)
+    report = render_report({name: row(n_seeds=2) for name in rows}, PARAMS)
+    assert ("+strong: trained on strong labels, too" in report) == is_shown
 
 
 def test_random_weights_are_said() -> None:

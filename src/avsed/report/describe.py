@@ -24,6 +24,7 @@ from avsed.report.rows import (
 )
 from avsed.runtime.files import atomic_write
 from avsed.runtime.markdown import markdown_table
+from avsed.variants import uses_strong, weak_variant
 
 _LENGTHS = {
     "median_filter_frames": "median filter, frames",
@@ -101,6 +102,7 @@ def _render(
         f"The scores of its {n_seeds} networks, trained for {params.train.steps:,} steps each, are "
         "averaged.",
         "",
+        *_strong_labels(variant, card),
         *_synthesized(params),
         "## Features",
         "",
@@ -119,6 +121,16 @@ def _render(
         *_scores(results),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _strong_labels(variant: str, card: ModelCard) -> list[str]:
+    if card.n_strong_clips:
+        text = f"Trained on the events of {card.n_strong_clips:,} strongly labeled clips, too."
+    elif uses_strong(variant):
+        text = f"Trained without strong labels; equals {weak_variant(variant)}."
+    else:
+        return []
+    return [text, ""]
 
 
 def _synthesized(params: Params) -> list[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from avsed.dataset.annotations import has_strong_clips
 from avsed.errors import AvsedError
 from avsed.evaluation.counts import CountedClips, read_counts
 from avsed.evaluation.metrics import F1_AVERAGES
@@ -19,7 +20,13 @@ from avsed.report.bootstrap import (
     bootstrap_intervals,
     common_clips,
 )
-from avsed.variants import ZERO_SHOT, kinds_of_variant
+from avsed.variants import (
+    ZERO_SHOT,
+    kinds_of_variant,
+    uses_strong,
+    with_zero_shot,
+    without_strong,
+)
 
 # Table 3, in %: clip micro F1, segment micro F1, event macro F1. It has no PSDS.
 PAPER_TABLE_3 = {
@@ -88,6 +95,27 @@ class Row:
     baseline: str | None
     differences: Mapping[str, Difference]
     n_common: int
+
+
+def reported_variants(
+    variants: Mapping[str, str | None], metadata_dir: Path, params: Params
+) -> dict[str, str | None]:
+    """Return the rows of the table: those of variants.yaml, and the one without training.
+
+    Rows that end in `+strong` are omitted if they were trained without strong labels, because they
+    equal the row without `+strong`.
+
+    Args:
+        variants: variant to its baseline, if any.
+        metadata_dir: folder of the lists.
+        params: the set-up.
+    """
+    if params.strong.is_on and has_strong_clips(metadata_dir):
+        return with_zero_shot(variants)
+    omitted = [variant for variant in variants if uses_strong(variant)]
+    if omitted:
+        print(f"omitted, because no strong labels are used: {', '.join(omitted)}")
+    return with_zero_shot(without_strong(variants))
 
 
 def read_results(

@@ -32,7 +32,7 @@ from avsed.report.rows import (
 )
 from avsed.runtime.files import atomic_write
 from avsed.runtime.markdown import markdown_table
-from avsed.variants import ZERO_SHOT
+from avsed.variants import ZERO_SHOT, uses_strong
 
 
 def summarize(
@@ -184,6 +184,8 @@ def _explanation(rows: Mapping[str, Row], params: Params) -> list[str]:
         + ("" if params.dataset.source == "local" else " In brackets: the paper's Table 3."),
     ]
     lines.append("PSDS is not in the paper.")
+    if any(map(uses_strong, rows)):
+        lines.append("+strong: trained on strong labels, too, which is not in the paper.")
     if ZERO_SHOT in rows:
         lines.append(
             f"{ZERO_SHOT}: YAMNet's own classes, without training (docs/features.md); it cannot "

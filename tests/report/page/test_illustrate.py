@@ -227,10 +227,12 @@ def test_learning_curves_have_a_row_for_each_variant_and_step(tmp_path: Path) ->
 def test_learning_curves_include_an_added_variant(run: Path) -> None:
     rows = read_tsv(run / "reports" / "plots" / "learning_curves.tsv")
     assert rows[-1]["variant"] == "auditory_added"
+    plain = ("1", "0.5", "0.125", ""), ("20", "0.25", "2.0", "")
+    strong = ("1", "0.5", "0.125", "0.75"), ("20", "0.25", "2.0", "0.375")
     assert [tuple(row.values()) for row in rows] == [
-        values
+        (variant, *values)
         for variant in VARIANTS
-        for values in ((variant, "1", "0.5", "0.125"), (variant, "20", "0.25", "2.0"))
+        for values in (strong if variant.endswith("+strong") else plain)
     ]
 
 

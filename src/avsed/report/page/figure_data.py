@@ -76,7 +76,10 @@ def write_boundary_errors(
 
 
 def write_learning_curves(path: Path, curves: Curves) -> None:
-    """Write the learning curves of all variants as one TSV file, with a column `variant`."""
+    """Write the learning curves of all variants as one TSV file, with a column `variant`.
+
+    Cells of costs that a variant does not have are empty.
+    """
     costs = list(dict.fromkeys(cost for by_cost in curves.values() for cost in by_cost))
     _write_tsv(
         path,
@@ -84,8 +87,11 @@ def write_learning_curves(path: Path, curves: Curves) -> None:
         (
             (variant, step, *values)
             for variant, by_cost in curves.items()
+            for steps, _ in [by_cost[costs[0]]]
             for step, *values in zip(
-                by_cost[costs[0]][0], *(by_cost[cost][1] for cost in costs), strict=True
+                steps,
+                *(by_cost[cost][1] if cost in by_cost else [""] * len(steps) for cost in costs),
+                strict=True,
             )
         ),
     )

@@ -192,16 +192,18 @@ def draw_boundary_errors(analyses: Mapping[str, Analysis], classes: Sequence[str
 
 @rc_context(_STYLE)
 def draw_curves(curves: Curves) -> Figure:
-    """Draw the costs of training.
+    """Draw the costs of training; a variant is missing from the panels of costs it does not have.
 
     Args:
         curves: of all variants.
     """
-    costs = list(next(iter(curves.values())))
+    costs = list(dict.fromkeys(cost for by_cost in curves.values() for cost in by_cost))
     figure = Figure(figsize=(10, 3.6), layout="constrained")
     panels = figure.subplots(1, len(costs), squeeze=False)[0]
     for axes, cost in zip(panels, costs, strict=True):
         for (color, marker), (variant, by_cost) in zip(_looks(), curves.items(), strict=False):
+            if cost not in by_cost:
+                continue
             steps, values = by_cost[cost]
             axes.plot(
                 steps,

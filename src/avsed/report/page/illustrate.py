@@ -39,9 +39,10 @@ from avsed.report.page.figures import (
 from avsed.report.page.page import F1_TITLES, Content, render_page
 from avsed.report.rows import Row, compute_rows, read_results
 from avsed.runtime.files import atomic_write
-from avsed.variants import ZERO_SHOT
+from avsed.variants import ZERO_SHOT, uses_strong
 
 COSTS = ("classification_cost", "consistency_cost")
+STRONG_COST = "strong_cost"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,7 +178,7 @@ def _read_curves(training_dir: Path, variants: Iterable[str]) -> Curves:
     curves: dict[str, dict[str, tuple[list[int], list[float]]]] = {}
     for variant in variants:
         curves[variant] = {}
-        for cost in COSTS:
+        for cost in (*COSTS, STRONG_COST) if uses_strong(variant) else COSTS:
             path = training_dir / variant / "plots" / "metrics" / f"{cost}.tsv"
             try:
                 with path.open(encoding="utf-8", newline="") as file:
