@@ -217,7 +217,8 @@ def test_another_visual_size_trains_the_variants_that_use_it_and_no_other(
     finished_demo: Path, readme: Clone, readme_outputs: dict[str, str]
 ) -> None:
     output = readme_outputs["dvc exp run -S fusion.visual_dim=8"]
-    changed = ("spectral+visual", "spectral+auditory+visual")
+    fused = "spectral+auditory+visual"
+    changed = ("spectral+visual", fused, f"{fused}+strong")
     trained = {f"train@{variant}" for variant in changed}
     assert {stage for stage in stages_run(output) if stage.startswith("train")} == trained
     scored = {f"score@{variant}" for variant in changed}
@@ -318,7 +319,7 @@ def test_own_clips_are_trained_on(clone: Clone) -> None:
     media, lists = clone.path / "data/local/media", clone.path / "data/local/metadata"
     for clip in (clone.path / "data/clips").iterdir():
         shutil.copy(clip, media)
-    for name in ("weak", "unlabeled", "validation", "test"):
+    for name in ("weak", "unlabeled", "validation", "test", "strong"):
         shutil.copy(clone.path / "data/metadata" / f"{name}.tsv", lists)
     classes = ", ".join((clone.path / "data/metadata/classes.txt").read_text().split())
     small = {
@@ -337,6 +338,9 @@ def test_own_clips_are_trained_on(clone: Clone) -> None:
         {
             "avsed metadata check data/local/metadata": "0 errors",
             "dvc exp run -S profile=local": "Running stage 'summarize'",
+            "dvc exp run -S profile=local -S profiles/local.yaml:strong.n_clips=24": (
+                "Running stage 'train@spectral+auditory+visual+strong'"
+            ),
             "git checkout .": "Updated",
             "dvc checkout": "M",
         },
