@@ -182,6 +182,6 @@ def test_jobs_train_no_seed_twice_where_there_are_no_strong_labels(
         event = Event(onset=0.0, offset=1.0, label="Cat")
         clip = AnnotatedClip(clip_id="s1", tags=("Cat",), events=(event,))
         write_list(Path("data/metadata"), "strong", [clip])
-    row = "spectral+auditory+visual"
+    row = "auditory+visual"
     assert run_avsed(monkeypatch, "train", row, f"{row}+strong", "--shard", "5/5") == 0
     assert f"has no seeds to train; use at most {n_jobs} jobs" in capsys.readouterr().err

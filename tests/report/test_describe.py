@@ -61,9 +61,9 @@ def test_the_readme_names_networks_licences_classes_and_scores(run: Path) -> Non
 @pytest.mark.parametrize(
     ("variant", "n_clips", "text"),
     [
-        ("spectral+auditory+visual", 0, None),
-        ("spectral+auditory+visual+strong", 16, "Trained on the events of 16 strongly labeled cl"),
-        ("spectral+auditory+visual+strong", 0, "Trained without strong labels; equals spectral+a"),
+        ("auditory+visual", 0, None),
+        ("auditory+visual+strong", 16, "Trained on the events of 16 strongly labeled cl"),
+        ("auditory+visual+strong", 0, "Trained without strong labels; equals auditory+v"),
     ],
 )
 def test_the_readme_says_whether_strong_labels_were_used(
