@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +15,7 @@ import pytest
 import soundfile
 
 from avsed.dataset.annotations import Event
+from avsed.errors import AvsedError
 from avsed.evaluation.postprocess import detect_events
 from avsed.framing import FRAME_HOP, N_FRAMES, frame_onset
 from avsed.model.decisions import fixed_decisions, write_decisions
@@ -93,17 +95,18 @@ def test_events_are_lines_of_json_from_a_pipe(sound_path: Path, model_dir: Path)
 
 
 @pytest.mark.parametrize("n_frames", [40, N_FRAMES, 900])
-@pytest.mark.parametrize("settings", [{}, {"max_gap": 0.5, "min_event": 0.4}])
+@pytest.mark.parametrize(("max_gap", "min_event"), [(0.0, 0.0), (0.5, 0.4)])
 def test_a_stream_of_windows_has_the_events_of_the_whole(
-    n_frames: int, settings: dict[str, float]
+    n_frames: int, max_gap: float, min_event: float
 ) -> None:
     generator = np.random.default_rng(n_frames)
     # Slow noise: runs of all lengths, also over borders of windows.
     noise = generator.standard_normal((n_frames + 20, 2)).cumsum(axis=0)
     scores = (1 / (1 + np.exp(-(noise[20:] - noise[:-20]) / 3))).astype(np.float32)
-    decisions = fixed_decisions(
-        ("a", "b"), Postprocess(threshold=0.5, median_filter_frames=7, **settings)
+    settings = Postprocess(
+        threshold=0.5, median_filter_frames=7, max_gap=max_gap, min_event=min_event
     )
+    decisions = fixed_decisions(("a", "b"), settings)
     model: Any = SimpleNamespace(classes=("a", "b"), decisions=decisions)
     starts = range(0, max(n_frames - (N_FRAMES - WINDOW_HOP), 1), WINDOW_HOP)
     windows = [(first, scores[first : first + N_FRAMES]) for first in starts]
@@ -121,6 +124,13 @@ def test_a_stream_of_windows_has_the_events_of_the_whole(
     )
     assert rounded(live) == rounded([*expected])
     assert n_frames < 900 or n_early > len(expected) / 2
+
+
+def test_a_model_that_needs_the_whole_sound_is_refused(sound_path: Path, model_dir: Path) -> None:
+    model = load_model(model_dir)
+    model = replace(model, decisions=model.decisions.model_copy(update={"method": "boxes"}))
+    with pytest.raises(AvsedError, match=r"bounding boxes, which are found in the whole sound"):
+        next(listen(model, choose_source(str(sound_path), None)))
 
 
 @pytest.mark.slow

@@ -172,7 +172,7 @@ def test_rows_with_strong_labels_are_shown_if_they_were_trained_on_any(
     assert list(rows) == [row for row in [*VARIANTS, ZERO_SHOT] if is_shown or row != strong_row]
     omitted = f"omitted, because no strong labels are used: {strong_row}\n"
     assert capsys.readouterr().out == ("" if is_shown else omitted)
-    report = render_report({name: row(n_seeds=2) for name in rows}, PARAMS)
+    report = render_report({name: row(n_seeds=2) for name in rows}, {}, PARAMS)
     assert ("+strong: trained on strong labels, too" in report) == is_shown
 
 

@@ -43,14 +43,19 @@ def listen(model: Detector, source: LiveSource) -> Iterator[list[DetectedEvent]]
         label. Times are seconds from the start of listening.
 
     Raises:
-        AvsedError: if the model needs images, the source cannot be read, or scores are NaN or
-            infinite.
+        AvsedError: if the model needs images or the whole sound, the source cannot be read, or
+            scores are NaN or infinite.
     """
     group = ExtractorGroup(model.extractors)
     if group.image_front_end:
         raise AvsedError(
             f"the model needs {', '.join(model.extractors)} features, of images too; listen with a "
             "model that only uses sound, such as spectral"
+        )
+    if model.decisions.method != "median":
+        raise AvsedError(
+            "the model's events are bounding boxes, which are found in the whole sound; listen "
+            "with a model whose postprocess.method is median"
         )
     events = EventStream(model)
     end = 0.0

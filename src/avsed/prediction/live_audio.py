@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Self, cast
 
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from avsed.dataset.ffmpeg import MAX_STDERR, ffmpeg_path, first_error
-from avsed.dataset.media import Media, Source, audio_output
+from avsed.dataset.media import TIMING, Media, Source, audio_output
 from avsed.errors import AvsedError
 from avsed.framing import CLIP_DURATION, FRAME_HOP, frame_onset, n_samples
 from avsed.prediction.windows import AHEAD, WINDOW_HOP
@@ -177,9 +177,10 @@ def _arguments(source: LiveSource, pipes: dict[int, int]) -> list[str]:
     options = {"format": source.form} if source.form else {}
     live = ffmpeg.input(source.url, **options)
     audio = live["a"].filter_multi_output("asplit", len(pipes))
+    # The number of channels is not known yet: their mean is taken of any.
+    sound = Source(audio=audio, video=None, layout="", timing=TIMING)
     outputs = [
-        # The number of channels is not known yet: their mean is taken of any.
-        audio_output(Source(audio=audio[number], video=None, layout=""), rate, Path(f"pipe:{end}"))
+        audio_output(replace(sound, audio=audio[number]), rate, Path(f"pipe:{end}"))
         for number, (rate, end) in enumerate(pipes.items())
     ]
     command = ffmpeg.merge_outputs(*outputs) if len(outputs) > 1 else outputs[0]
