@@ -1,8 +1,8 @@
 """The network of `model/crnn.py` as nodes of an ONNX graph (Sections 2.1 and 3).
 
-PyTorch's exporters trace the network with example features, and may take their number of clips or
-frames for constants, above all in the GRU. Here each layer is a node, and no node has a number of
-clips or frames.
+PyTorch's exporters trace the network with example features, whose number of clips or frames may end
+up as a constant of the graph. Here each layer is a node, and no node has a number of clips or
+frames.
 """
 
 from collections.abc import Mapping
