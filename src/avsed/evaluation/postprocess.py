@@ -305,9 +305,12 @@ def _filtered(frames: NDArray[S], filters: Filters) -> NDArray[S]:
 
 def _median(frames: NDArray[S], length: int) -> NDArray[S]:
     # The paper does not specify the filter at the clip's ends; frames are reflected there, as in
-    # the DCASE baselines.
-    filtered: NDArray[S] = ndimage.median_filter(frames, size=(length, 1), mode="reflect")
-    return filtered
+    # the DCASE baselines. By np.pad: scipy 1.17.1 reflects wrongly if a filter is more than several
+    # times as long as a clip.
+    beside = length // 2
+    padded = np.pad(frames, ((beside, beside), (0, 0)), mode="symmetric")
+    filtered = ndimage.median_filter(padded, size=(length, 1))
+    return np.asarray(filtered[beside : beside + len(frames)])
 
 
 def _by_length(
