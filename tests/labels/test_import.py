@@ -7,7 +7,6 @@ import pytest
 import soundfile
 
 from avsed.config import load_params
-from avsed.dataset.annotations import STRONG_SPLITS
 from avsed.labels.lists import format_classes
 from tests.conftest import run_avsed
 from tests.helpers.user_folder import write_set_up
@@ -166,7 +165,10 @@ def test_a_data_sets_own_splits_are_used(imports: Imports) -> None:
     assert imports.run("eval.csv", files.FSD50K_EVAL)[0] == 0
     lists = imports.lists()
     assert lists["weak"] == ["64760.wav\tElectric_guitar,Guitar"]
-    assert {name: len(lists[name]) for name in STRONG_SPLITS} == {"validation": 1, "test": 2}
+    assert {name: len(lists[name]) for name in ("validation", "test")} == {
+        "validation": 1,
+        "test": 2,
+    }
 
 
 def test_lists_are_not_overwritten_but_added_to_on_request(imports: Imports) -> None:

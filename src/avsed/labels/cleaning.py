@@ -12,7 +12,6 @@ from avsed.labels.recordings import Label, Recording, Remarks, base_name
 from avsed.params import explain_class_name
 
 ROUNDING = 0.01  # seconds past the end of media that are cut without a remark
-LABELED = ("strong", *STRONG_SPLITS)  # lists with events
 
 
 def to_clip(recording: Recording, list_name: str, remarks: Remarks) -> AnnotatedClip | None:
@@ -35,7 +34,7 @@ def to_clip(recording: Recording, list_name: str, remarks: Remarks) -> Annotated
     if list_name == "unlabeled":
         return AnnotatedClip(clip_id=clip_id)
     labels = list(_valid_labels(recording, clip_id, remarks))
-    if list_name in LABELED:
+    if list_name in STRONG_SPLITS:
         events = tuple(_events(recording, labels, list_name, clip_id, remarks))
         if not events and list_name == "strong" and recording.labels:
             remarks.add("dropped recordings without a valid event", clip_id)

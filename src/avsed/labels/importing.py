@@ -8,12 +8,12 @@ from pathlib import Path, PurePosixPath
 
 from tqdm import tqdm
 
-from avsed.dataset.annotations import AnnotatedClip
+from avsed.dataset.annotations import STRONG_SPLITS, AnnotatedClip
 from avsed.dataset.ffmpeg import DecodeError
 from avsed.dataset.header import read_header
 from avsed.dataset.names import clip_id_of
 from avsed.errors import AvsedError
-from avsed.labels.cleaning import LABELED, merge, to_clip
+from avsed.labels.cleaning import merge, to_clip
 from avsed.labels.formats import read_labels
 from avsed.labels.lists import (
     CLASSES_FILE,
@@ -161,7 +161,7 @@ def _match_media(
         if name is None:
             remarks.add(f"kept recordings without media in {media_dir}", recording.name)
         found.append((list_name, replace(recording, name=name or recording.name)))
-        is_needed = name and list_name in LABELED and recording.duration is None
+        is_needed = name and list_name in STRONG_SPLITS and recording.duration is None
         needed.append(media[name] if name and is_needed else None)
     pool = ThreadPoolExecutor(count_cores())
     try:

@@ -104,8 +104,7 @@ def read_existing(folder: Path) -> dict[str, list[AnnotatedClip]]:
     for name in LISTS:
         path = folder / f"{name}.tsv"
         if path.is_file():
-            columns = _columns_of(name)
-            found[name] = read_list_file(path, columns, sorted(labels_used(path, columns)))
+            found[name] = read_list_file(path, name, sorted(labels_used(path, name)))
     return found
 
 
@@ -116,8 +115,8 @@ def write_lists(
     folder.mkdir(parents=True, exist_ok=True)
     for name, clips in lists.items():
         with work_folder(folder) as part:
-            write_list(part, _columns_of(name), clips)
-            (part / f"{_columns_of(name)}.tsv").replace(folder / f"{name}.tsv")
+            write_list(part, name, clips)
+            (part / f"{name}.tsv").replace(folder / f"{name}.tsv")
     with atomic_write(folder / CLASSES_FILE) as part:
         part.write_text(format_classes(classes), "utf-8")
 
@@ -136,8 +135,3 @@ def format_classes(classes: Sequence[str]) -> str:
     text = StringIO()
     yaml.dump({"dataset": {"source": "local", "classes": names}}, text)
     return text.getvalue()
-
-
-def _columns_of(name: str) -> str:
-    """Return the split whose list has the columns of a list."""
-    return "validation" if name == "strong" else name
