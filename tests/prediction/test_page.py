@@ -1,8 +1,8 @@
 """The page of a prediction, in a real browser."""
 
+import json
 import re
 from base64 import b64decode
-from collections.abc import Iterator
 from dataclasses import replace
 from html import unescape
 from pathlib import Path
@@ -18,7 +18,7 @@ from avsed.prediction import page as page_module
 from avsed.prediction.page import write_page
 from avsed.prediction.predict import Prediction
 from tests.conftest import read_audio
-from tests.helpers.browser import CHROMIUM, Browser, started_browser, wait
+from tests.helpers.browser import Browser, wait
 from tests.helpers.extensible_wav import TONE, extensible
 
 HOSTILE = "<img src=x onerror=alert(1)>\"'&$name.mkv"
@@ -58,14 +58,6 @@ def film(path: Path, *codecs: str) -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("there is no Chromium here")
-    with started_browser(tmp_path_factory.mktemp("profile")) as started:
-        yield started
-
-
 def opened(browser: Browser, prediction: Prediction, path: Path) -> None:
     """Write a page, open it, and wait for its player."""
     write_page(prediction, path)
@@ -102,7 +94,7 @@ def test_the_player_loads_and_timelines_follow_and_seek(browser: Browser, tmp_pa
     assert playhead(browser) == pytest.approx(0.6, abs=0.01)
 
     # So does an event's button, which a keyboard reaches.
-    browser.run("document.querySelector('button[data-onset]').focus()")
+    browser.run("element('rows').querySelector('button').focus()")
     for kind in ("keyDown", "keyUp"):
         browser.send("Input.dispatchKeyEvent", type=kind, key="Enter", code="Enter", text="\r",
                      windowsVirtualKeyCode=13)  # fmt: skip
@@ -129,9 +121,11 @@ def test_what_comes_from_outside_stays_text_and_nothing_is_fetched(
     opened(browser, predicted(film(tmp_path / HOSTILE)), tmp_path / "page.html")
     assert browser.run("document.querySelector('h1').textContent") == HOSTILE
     assert browser.run("document.title") == HOSTILE
-    assert browser.run("document.querySelectorAll('img, b, i, script').length") == 1
+    assert browser.run("document.querySelectorAll('img, b, i, script').length") == 2
     assert LABEL in browser.run("document.querySelector('#labels').textContent")
     assert LABEL in browser.run("document.querySelectorAll('.event')[1].title")
+    assert LABEL in browser.run("element('rows').rows[1].textContent")
+    assert browser.run("element('label').options[1].value") == LABEL
     assert "<i>damaged</i>" in browser.run("document.querySelector('main').textContent")
     assert {url.split(":")[0] for url in browser.requested} <= {"file", "data"}
     assert sum(url.startswith("file:") for url in browser.requested) == 1
@@ -181,6 +175,18 @@ def test_the_page_is_written_whole_and_escaped(tmp_path: Path) -> None:
     assert LABEL not in page
     assert not re.search(r"(src|href)=\"(?!data:)", page)
     assert [file.name for file in tmp_path.glob("page*")] == ["page.html"]
+
+
+def test_no_event_of_the_page_ends_after_its_media(tmp_path: Path) -> None:
+    path = film(tmp_path / "film.mkv", "-t", "0.2")
+    event = DetectedEvent(onset=1.0004, offset=7.9996, label="Dog", score=0.8)
+    write_page(replace(predicted(path), duration=7.9996, events=(event,)), tmp_path / "page.html")
+    page = (tmp_path / "page.html").read_text("utf-8")
+    described = re.search(r'id="prediction">(.*)</script>', page)
+    assert described
+    content = json.loads(described[1])
+    assert content["duration"] == 7.999
+    assert content["events"] == [{"onset": 1.0, "offset": 7.999, "label": "Dog"}]
 
 
 def test_the_page_has_the_sound_of_a_file_with_unused_bits(tmp_path: Path) -> None:

@@ -1,9 +1,9 @@
-"""Write a prediction as one HTML page with player, timelines and a moving playhead."""
+"""Write a prediction as one HTML page: a player, and timelines of events to check and correct."""
 
 import base64
+import math
 import subprocess
 import tempfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 from jinja2 import Environment, StrictUndefined
 
-from avsed.dataset.annotations import Event
 from avsed.dataset.ffmpeg import TIME_LIMIT, ffmpeg_path, file_url, run_ffmpeg
 from avsed.dataset.wav import pcm_decoder
 from avsed.errors import AvsedError
@@ -22,6 +21,7 @@ LARGEST_MEDIA = 350_000_000  # bytes; browsers refuse addresses of more than 512
 N_POINTS = 1000  # of a class's curve, at most
 N_TICKS = 12  # at most
 TICK_STEPS = (0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200)  # seconds
+_SCRIPTS = ("page.js", "events.js", "editor.js", "dragging.js")
 # Second 0 of the page's media is that of the container, as in the prediction.
 _AUDIO = ("-map", "0:a:0", "-af", "aresample=async=1:first_pts=0", "-c:a", "aac", "-b:a", "128k")
 _VIDEO = (
@@ -112,11 +112,31 @@ def _render(prediction: Prediction) -> tuple[str, str]:
             duration=prediction.duration,
             rows=rows,
             ticks=_ticks(prediction.duration),
-            events=prediction.events,
+            prediction=_describe(prediction),
+            scripts="\n".join(here.joinpath(name).read_text("utf-8") for name in _SCRIPTS),
         )
         for part in template.split("{{ media }}")
     )
     return before, after
+
+
+def _describe(prediction: Prediction) -> dict[str, object]:
+    """Return what the page's scripts know of a prediction, in the milliseconds of lists."""
+    # Rounded up, the last event could end after the media; 8.2 s are 8199.999 ms in floating point.
+    duration = math.floor(1000 * prediction.duration + 1e-6) / 1000
+    return {
+        "name": prediction.name,
+        "duration": duration,
+        "classes": prediction.classes,
+        "events": [
+            {
+                "onset": round(event.onset, 3),
+                "offset": min(round(event.offset, 3), duration),
+                "label": event.label,
+            }
+            for event in prediction.events
+        ],
+    }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,7 +148,6 @@ class _Row:
     clip_score: float
     n_points: int
     curve: str
-    events: Sequence[Event]
 
 
 def _rows(prediction: Prediction) -> list[_Row]:
@@ -145,7 +164,6 @@ def _rows(prediction: Prediction) -> list[_Row]:
                 clip_score=clip_score,
                 n_points=n,
                 curve=" ".join(["0,1", *points, f"{n},{1 - scores[-1]:.3f}", f"{n},1"]),
-                events=[event for event in prediction.events if event.label == label],
             )
         )
     return rows
