@@ -23,6 +23,7 @@ FILES = {
     "soundscapes/one.jams": files.SCAPER,
     "soundscapes/two.jams": files.JAMS,
     "project.json": files.LABEL_STUDIO,
+    "dog.ogg.strong.tsv": "filename\tonset\toffset\tevent_label\ndog.ogg\t0.500\t1.250\tDog\n",
     "DESED/weak.tsv": files.DESED_WEAK,
     "DESED/unlabel_in_domain.tsv": files.DESED_UNLABELED,
     "DESED/soundscapes.tsv": files.DESED_STRONG,
@@ -61,7 +62,17 @@ def test_every_command_of_the_page_does_what_it_says(
         Path(name).write_text(content)
     for folder, names in {
         "videos": ["b0RFKhbpFJA_30000"],
-        "recordings": ["street", "wood", "talk", "main street", "one", "two", "street 1", "c"],
+        "recordings": [
+            "street",
+            "wood",
+            "talk",
+            "main street",
+            "one",
+            "two",
+            "street 1",
+            "c",
+            "dog",
+        ],
     }.items():
         Path(folder).mkdir()
         for name in names:
