@@ -11,6 +11,38 @@ The packages are the parts of the pipeline, in the order in which data flows:
 - `runtime`: machinery that changes no number.
 
 `framing.py` is the time grid that all of them share (Section 4.2).
+
+The public interface is `avsed.load_model`; see docs/predict.md.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 __version__ = "0.1.0"
+
+__all__ = ["AvsedError", "DetectedEvent", "Model", "Prediction", "load_model"]
+
+if TYPE_CHECKING:
+    from avsed.errors import AvsedError
+    from avsed.evaluation.postprocess import DetectedEvent
+    from avsed.prediction.model import Model, load_model
+    from avsed.prediction.predict import Prediction
+else:
+    # Imported when they are first used: PyTorch takes seconds, and `avsed --help` needs none of it.
+    _MODULES = {
+        "AvsedError": "avsed.errors",
+        "DetectedEvent": "avsed.evaluation.postprocess",
+        "Model": "avsed.prediction.model",
+        "Prediction": "avsed.prediction.predict",
+        "load_model": "avsed.prediction.model",
+    }
+
+    def __getattr__(name: str) -> object:
+        """Import a name of the public interface."""
+        if name not in _MODULES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(_MODULES[name]), name)
+
+    def __dir__() -> list[str]:
+        """List the public interface too, for completion."""
+        return sorted({*globals(), *__all__})

@@ -26,7 +26,7 @@ from avsed.errors import AvsedError
 from avsed.evaluation.postprocess import DetectedEvent, decide_tags, detect_events
 from avsed.features.extraction.batching import ExtractorGroup
 from avsed.features.extractor import ClipInputs, Extractor
-from avsed.framing import CLIP_DURATION, N_FRAMES, frame_onset, valid_frames
+from avsed.framing import CLIP_DURATION, FRAME_HOP, N_FRAMES, frame_onset, valid_frames
 from avsed.model.decisions import Decisions
 from avsed.model.scores import Scores
 from avsed.prediction.media_files import MediaFile
@@ -97,6 +97,11 @@ class Prediction:
     def name(self) -> str:
         """The file's name in results."""
         return MediaFile(path=self.path, folder=self.folder).name
+
+    @property
+    def frame_onsets(self) -> NDArray[np.float64]:
+        """(T,) seconds at which the frames begin; they are 66.24 ms long."""
+        return np.arange(len(self.frame_scores), dtype=np.float64) * FRAME_HOP
 
     def highest_scores(self, n_points: int) -> NDArray[np.float32]:
         """Reduce the frame scores for drawing, without losing short peaks.
