@@ -1,6 +1,8 @@
-"""The public interface for Python, and what the pages show of it."""
+"""The public interface for Python, and what the pages and the notebook show of it."""
 
+import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +27,8 @@ from avsed.sources.demo.scenes import Scene
 from tests.conftest import ROOT
 from tests.helpers.models import CLASSES, write_model
 from tests.test_docs import blocks
+
+NOTEBOOK = ROOT / "docs" / "notebook.ipynb"
 
 
 @pytest.fixture(scope="module")
@@ -131,3 +135,25 @@ def test_every_public_name_is_there_and_no_other() -> None:
     assert all(getattr(avsed, name).__module__.startswith("avsed.") for name in avsed.__all__)
     with pytest.raises(AttributeError, match="module 'avsed' has no attribute 'load_modle'"):
         avsed.load_modle  # type: ignore[attr-defined]  # noqa: B018
+
+
+@pytest.mark.slow
+def test_the_notebook_runs_from_top_to_bottom(folder: Path) -> None:
+    cells = json.loads(NOTEBOOK.read_text())["cells"]
+    sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    (folder / "docs").mkdir()
+    lines = "\n".join([*sources, 'figure.savefig("scores.png")'])
+    printed = run_python(lines, folder / "docs")
+    assert "annotated tags: Dog" in printed
+    assert re.search(r"^annotated   1\.00 s to   2\.50 s  Dog$", printed, re.MULTILINE)
+    assert re.search(r"^\d+ hits, \d+ false alarms, \d+ misses$", printed, re.MULTILINE)
+    assert (folder / "docs" / "scores.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_notebook_is_committed_without_outputs() -> None:
+    notebook = json.loads(NOTEBOOK.read_text())
+    assert (notebook["nbformat"], notebook["nbformat_minor"]) == (4, 5)
+    ids = [cell["id"] for cell in notebook["cells"]]
+    assert len(set(ids)) == len(ids)
+    for cell in notebook["cells"]:
+        assert not cell.get("outputs") and cell.get("execution_count") is None
