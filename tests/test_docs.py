@@ -292,6 +292,19 @@ def test_features_are_checked_and_shown(clone: Clone) -> None:
     )
 
 
+@pytest.mark.slow
+def test_a_model_is_fetched_by_its_name(clone: Clone) -> None:
+    clone.run("git", "config", "user.name", "a")
+    clone.run("git", "config", "user.email", "b")
+    page = commands(ROOT / "docs" / "files.md")
+    tag, get = (command for command in page if command.startswith(("git tag", "dvc artifacts")))
+    clone.run("bash", "-c", tag)
+    clone.run("bash", "-c", get)
+    assert {path.name for path in (clone.path / "fetched").iterdir()} >= {
+        *("README.md", "decisions.json", "model.json", "seeds"),
+    }
+
+
 def test_the_class_on_the_page_is_that_of_the_file() -> None:
     (example,) = blocks(ROOT / "docs" / "features.md", "python")
     assert example in (ROOT / "src/avsed/features/networks/efficientnet_b0.py").read_text()
