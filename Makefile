@@ -5,7 +5,7 @@ BIN := $(CURDIR)/.venv/bin
 # DVC runs the stages with the first python in PATH.
 RUN := PATH="$(BIN):$$PATH"
 
-.PHONY: demo demo-small test lint findings install
+.PHONY: demo demo-small test lint docs findings install
 
 # From nothing to the metrics table, on synthesized clips.
 demo: install
@@ -28,6 +28,15 @@ lint: install
 	$(RUN) ruff check .
 	$(RUN) ruff format --check .
 	$(RUN) mypy
+
+# The pages of docs/ as a site, in the folder site. A link to nowhere is an error.
+docs: .venv/docs/installed
+	NO_MKDOCS_2_WARNING=1 .venv/docs/bin/mkdocs build --quiet --strict --config-file docs/site/mkdocs.yml
+
+.venv/docs/installed: docs/site/requirements.txt
+	$(PYTHON) -m venv .venv/docs
+	.venv/docs/bin/pip install --quiet --require-hashes --only-binary :all: --requirement $<
+	@touch $@
 
 # What libraries do otherwise than one would guess; not part of the tests.
 findings:

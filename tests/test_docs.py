@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
+from ruamel.yaml import YAML
 
 from avsed.config import load_variants
 from tests.conftest import ROOT
@@ -35,6 +37,21 @@ def test_links_lead_to_files_and_headings(page: Path) -> None:
             headings = re.findall(r"^#+ (.*)$", path.read_text(), re.MULTILINE)
             slugs = [re.sub(r"[^\w -]", "", text.lower()).replace(" ", "-") for text in headings]
             assert heading in slugs, target
+
+
+def pages_of(navigation: Any) -> list[str]:
+    """List the pages of a navigation of MkDocs: names, or titles with names or parts."""
+    if isinstance(navigation, str):
+        return [navigation]
+    parts = navigation.values() if isinstance(navigation, dict) else navigation
+    return [page for part in parts for page in pages_of(part)]
+
+
+def test_every_page_is_once_in_the_navigation_of_the_site() -> None:
+    # Unlike "safe", "rt" reads tags that it does not know, such as !ENV of MkDocs.
+    settings = YAML(typ="rt").load(ROOT / "docs" / "site" / "mkdocs.yml")
+    pages = ["index.md" if page.name == "README.md" else page.name for page in PAGES]
+    assert sorted(pages_of(settings["nav"])) == sorted([*pages, "CHANGELOG.md", "CONTRIBUTING.md"])
 
 
 def test_what_holds_a_promise_is_there() -> None:

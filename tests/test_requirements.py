@@ -28,7 +28,9 @@ def pinned(name: str) -> dict[NormalizedName, Requirement]:
     return found
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-build.txt"])
+@pytest.mark.parametrize(
+    "name", ["requirements.txt", "requirements-build.txt", "docs/site/requirements.txt"]
+)
 def test_every_package_has_one_version_and_no_address(name: str) -> None:
     for requirement in pinned(name).values():
         assert [specifier.operator for specifier in requirement.specifier] == ["=="]
@@ -48,6 +50,15 @@ def test_what_pyproject_asks_for_is_pinned_within_its_range() -> None:
         if requirement.name != "avsed":
             (version,) = versions[canonicalize_name(requirement.name)].specifier
             assert requirement.specifier.contains(version.version), requirement
+
+
+def test_what_builds_the_site_is_pinned_within_its_range_and_to_what_is_used() -> None:
+    site, everything = pinned("docs/site/requirements.txt"), pinned("requirements.txt")
+    for requirement in map(Requirement, PYPROJECT["dependency-groups"]["docs"]):
+        (version,) = site[canonicalize_name(requirement.name)].specifier
+        assert requirement.specifier.contains(version.version)
+    for name in set(site) & set(everything):
+        assert site[name].specifier == everything[name].specifier
 
 
 def test_what_builds_is_pinned_to_what_is_used() -> None:
