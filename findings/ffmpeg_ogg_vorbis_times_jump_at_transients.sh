@@ -11,7 +11,8 @@
 #     largest difference by aresample=async=1000:min_hard_comp=0.01: 0.72
 #
 # Why it matters here: sound is kept near its time stamps, and gaps from 10 ms are filled. Claps and
-# barks lost 10 ms or were split by silence. avsed tolerates 50 ms in Ogg Vorbis.
+# barks lost 10 ms or were split by silence. avsed tolerates 50 ms in Vorbis, in any container, since
+# `-c copy` writes the jumps to the others as well.
 set -euo pipefail
 
 folder=$(mktemp -d)

@@ -113,6 +113,8 @@ def test_transients_in_ogg_vorbis_keep_their_samples(source_rate: int, tmp_path:
     claps = ("-f", "lavfi", "-i", CLAPS.format(source_rate))
     path = make(tmp_path / "claps.ogg", *claps, "-c:a", "libvorbis")
     assert np.array_equal(read_audio(path, RATE), resampled(path, RATE))
+    copied = make(tmp_path / "copied.mka", "-i", str(path), "-c", "copy")  # with its time stamps
+    assert np.array_equal(read_audio(copied, RATE), read_audio(path, RATE))
 
 
 def test_a_hole_in_ogg_vorbis_is_filled(tmp_path: Path) -> None:

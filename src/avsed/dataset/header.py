@@ -27,7 +27,6 @@ _SOUND = re.compile(r", (?P<rate>\d+) Hz, (?P<layout>[^,]+)")
 _PLAYLIST = re.compile(r"^Input #0, (concat|dash|hls|imf)\b", re.M)
 # Bare streams of frames. ffmpeg counts their time by the rate of the first frame.
 _BARE = re.compile(r"^Input #0, (aac|ac3|dts|eac3|mp3)\b", re.M)
-_OGG = re.compile(r"^Input #0, ogg\b", re.M)
 _DURATION = re.compile(r"^  Duration: (\d+):(\d+):(\d+\.\d+)(?:, start: (-?\d+\.\d+))?", re.M)
 
 
@@ -61,7 +60,6 @@ class Header:
         unused_names: names that only codecs of other streams have in ffmpeg's log.
         duration: seconds from the first time stamp; 0 if the container does not state it.
         has_time_stamps: whether the container has any.
-        is_ogg: whether the container is Ogg.
     """
 
     audio: tuple[Track, ...] = ()
@@ -69,7 +67,6 @@ class Header:
     unused_names: frozenset[str] = frozenset()
     duration: float = 0.0
     has_time_stamps: bool = True
-    is_ogg: bool = False
 
 
 def read_header(path: Path) -> Header:
@@ -108,7 +105,6 @@ def read_header(path: Path) -> Header:
         unused_names=frozenset(unused).difference(*used),
         duration=_stated_duration(described),
         has_time_stamps=not _BARE.search(described),
-        is_ogg=_OGG.search(described) is not None,
     )
 
 

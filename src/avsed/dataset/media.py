@@ -26,10 +26,11 @@ MEAN = f"mono|c0<{'+'.join(f'c{channel}' for channel in range(MAX_CHANNELS))}"
 # undone beyond 2 ms (`min_comp`; time stamps of ordinary files are rounded to 1 ms at most) by up
 # to 1,000 samples per second (`async`). See swr_next_pts in libswresample/swresample.c, ffmpeg 9.0.
 TIMING = {"async": 1000, "min_comp": 0.002, "min_hard_comp": 0.01}
-# ffmpeg's time stamps of Vorbis in Ogg jump ahead and back between pages where long and short
-# packets meet, by a quarter of their difference: 10 ms as libvorbis encodes 44.1 kHz, and 46 ms at
-# most. The samples have no gaps there (libavformat/oggdec.c and oggparsevorbis.c, ffmpeg 9.0).
-OGG_VORBIS_TIMING = {**TIMING, "min_comp": 0.05, "min_hard_comp": 0.05}
+# ffmpeg's time stamps of Vorbis in Ogg, and of what it copies from there, jump ahead and back where
+# a page ends among long and short packets, by a quarter of their difference: 10 ms as libvorbis
+# encodes 44.1 kHz, and 46 ms at most. The samples have no gaps there (libavformat/oggdec.c and
+# oggparsevorbis.c, ffmpeg 9.0).
+VORBIS_TIMING = {**TIMING, "min_comp": 0.05, "min_hard_comp": 0.05}
 # What ffmpeg reports if the number of channels, their layout or the sample rate changes.
 CHANGE = "Changing audio frame properties on the fly is not supported"
 T = TypeVar("T")
@@ -230,7 +231,7 @@ def media_input(path: Path, header: Header | None = None, **options: float) -> S
 
 def _timing(header: Header) -> Mapping[str, float]:
     is_vorbis = bool(header.audio) and "vorbis" in header.audio[0].names
-    return OGG_VORBIS_TIMING if header.is_ogg and is_vorbis else TIMING
+    return VORBIS_TIMING if is_vorbis else TIMING
 
 
 def uniform_audio(path: Path, header: Header, **options: float) -> list[str]:
