@@ -14,7 +14,7 @@ from avsed.prediction.windows import read_windows
 from avsed.sources.youtube.cutting import cut_clip
 from avsed.sources.youtube.fetching import Video
 from avsed.sources.youtube.lists import Segment
-from tests.conftest import read_audio
+from tests.conftest import read_audio, read_images
 
 RATE = 16_000
 # A click every half second, in packets of 10 ms.
@@ -140,3 +140,37 @@ def test_a_cut_clip_keeps_the_time_stamps_of_its_sound(name: str, tmp_path: Path
     expected = expected[(expected > 0.0) & (expected < 8.0)]
     heard = clicks_in(read_audio(clip, RATE))
     assert heard == pytest.approx(expected, abs=0.0101)
+
+
+@pytest.mark.parametrize(
+    ("extension", "codecs"),
+    [
+        ("ts", ("-c:v", "libx264", "-c:a", "ac3")),
+        ("mpg", ("-c:v", "mpeg2video", "-c:a", "mp2")),
+        ("ogv", ("-c:v", "libtheora", "-c:a", "libvorbis")),
+        ("mkv", ("-c:v", "libx264", "-c:a", "pcm_s16le")),
+    ],
+)
+@pytest.mark.parametrize("late", ["audio", "video"])
+def test_streams_that_are_decoded_apart_keep_their_distance(
+    late: str, extension: str, codecs: tuple[str, ...], tmp_path: Path
+) -> None:
+    """A flash and a click, of which one stream starts 0.4 s after the other."""
+    noise = "color=black:size=64x64:rate=25:duration=3,noise=alls=40:allf=t"
+    flash = f"{noise},drawbox=c=white:t=fill:enable='gte(t,1)'"
+    click = "aevalsrc='0.9*gte(t,1)*lt(t,1.1)*sin(2*PI*1000*t)':sample_rate=48000:duration=3"
+    delay = ("-itsoffset", "0.4")
+    path = make(
+        tmp_path / f"film.{extension}",
+        *(*(delay if late == "video" else ()), "-f", "lavfi", "-i", flash),
+        *(*(delay if late == "audio" else ()), "-f", "lavfi", "-i", click),
+        *("-map", "0", "-map", "1", *codecs),
+    )
+    onset = clicks_in(read_audio(path, RATE))[0]
+    first_white = np.argmax([image.mean() > 128 for image in read_images(path)])
+    distance = onset - frame_onset(int(first_white))
+    assert distance == pytest.approx(0.4 if late == "audio" else -0.4, abs=0.07)
+    window = next(iter(read_windows(path, sample_rates=[RATE], each_image=np.mean)))
+    white = [window.media.images[number] > 128 for number in window.media.image_index]
+    assert clicks_in(window.media.waveforms[RATE])[0] == pytest.approx(onset, abs=1e-3)
+    assert np.argmax(white) == first_white

@@ -27,6 +27,10 @@ _SOUND = re.compile(r", (?P<rate>\d+) Hz, (?P<layout>[^,]+)")
 _PLAYLIST = re.compile(r"^Input #0, (concat|dash|hls|imf)\b", re.M)
 # Bare streams of frames. ffmpeg counts their time by the rate of the first frame.
 _BARE = re.compile(r"^Input #0, (aac|ac3|dts|eac3|mp3)\b", re.M)
+# Formats whose time ffmpeg counts from the first of the streams that it decodes, not of all (those
+# with the flag AVFMT_TS_DISCONT; fftools/ffmpeg_demux.c, ffmpeg 9.0).
+_OWN_START = re.compile(r"^Input #0, (mpeg|mpegts|ogg)\b", re.M)
+_START = re.compile(r", start:? (-?\d+\.\d+)")
 _DURATION = re.compile(r"^  Duration: (\d+):(\d+):(\d+\.\d+)(?:, start: (-?\d+\.\d+))?", re.M)
 
 
@@ -40,6 +44,7 @@ class Track:
         sample_rate: Hz; 0 for video.
         layout: ffmpeg's name of the channel layout, such as "stereo"; empty for video.
         is_default: whether the container marks it as the default.
+        start: seconds of its first time stamp by the container's clock.
     """
 
     index: int
@@ -47,6 +52,7 @@ class Track:
     sample_rate: int
     layout: str
     is_default: bool
+    start: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +66,8 @@ class Header:
         unused_names: names that only codecs of other streams have in ffmpeg's log.
         duration: seconds from the first time stamp; 0 if the container does not state it.
         has_time_stamps: whether the container has any.
+        start: seconds of the first time stamp of the preferred streams; None where ffmpeg counts
+            time from there, also if it decodes only one of them.
     """
 
     audio: tuple[Track, ...] = ()
@@ -67,6 +75,11 @@ class Header:
     unused_names: frozenset[str] = frozenset()
     duration: float = 0.0
     has_time_stamps: bool = True
+    start: float | None = None
+
+    def delay(self, track: Track) -> float:
+        """Return the seconds to add to ffmpeg's time of a stream that is decoded alone."""
+        return 0.0 if self.start is None else track.start - self.start
 
 
 def read_header(path: Path) -> Header:
@@ -90,7 +103,7 @@ def read_header(path: Path) -> Header:
     tracks: dict[str, dict[int, Track]] = {"Audio": {}, "Video": {}}
     unused: set[str] = set()
     for found in _STREAM.finditer(described):
-        track = _track(found)
+        track = _track(found, described)
         # A stream of several programs is described in each of them.
         if "(attached pic)" in found["description"] or found["codec"] not in _decodable(
             ffmpeg_path()
@@ -99,23 +112,29 @@ def read_header(path: Path) -> Header:
         else:
             tracks[found["kind"]][track.index] = track
     used = (track.names for track in (*tracks["Audio"].values(), *tracks["Video"].values()))
+    audio, video = _preferred(tracks["Audio"]), _preferred(tracks["Video"])
+    starts = [track.start for track in (*audio[:1], *video[:1])]
     return Header(
-        audio=_preferred(tracks["Audio"]),
-        video=_preferred(tracks["Video"]),
+        audio=audio,
+        video=video,
         unused_names=frozenset(unused).difference(*used),
         duration=_stated_duration(described),
         has_time_stamps=not _BARE.search(described),
+        start=min(starts) if starts and _OWN_START.search(described) else None,
     )
 
 
-def _track(found: re.Match[str]) -> Track:
+def _track(found: re.Match[str], described: str) -> Track:
     sound = _SOUND.search(found["description"])
+    # Streams whose start is that of the file, or not known, are described without one.
+    start = _START.search(found["description"]) or _START.search(described)
     return Track(
         index=int(found["index"]),
         names=frozenset({found["codec"], found["decoder"] or found["codec"]}),
         sample_rate=int(sound["rate"]) if sound else 0,
         layout=sound["layout"] if sound else "",
         is_default="(default)" in found["description"],
+        start=float(start[1]) if start else 0.0,
     )
 
 

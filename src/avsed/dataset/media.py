@@ -169,7 +169,14 @@ def _one_pass(
     *,
     is_uniform: bool,
 ) -> Media[T]:
-    source = uniform_input(header) if is_uniform else media_input(path, header, t=CLIP_DURATION)
+    alone: Stream | None = None
+    if not each_image or not sample_rates:
+        alone = "audio" if sample_rates else "video"
+    source = (
+        uniform_input(header)
+        if is_uniform
+        else media_input(path, header, alone=alone, t=CLIP_DURATION)
+    )
     feed = uniform_audio(path, header, t=CLIP_DURATION) if is_uniform else None
     with work_folder(Path(tempfile.gettempdir())) as folder:
         samples = {rate: folder / f"{rate}.f32" for rate in sample_rates}
@@ -206,18 +213,23 @@ def _one_pass(
     )
 
 
-def media_input(path: Path, header: Header | None = None, **options: float) -> Source:
+def media_input(
+    path: Path, header: Header | None = None, *, alone: Stream | None = None, **options: float
+) -> Source:
     """Return the preferred streams of a file as an input of ffmpeg.
 
     Args:
         path: a media file.
         header: its header, if it was read before.
+        alone: the stream to decode if the other one is not decoded.
         options: options of ffmpeg for the input.
     """
     header = header or header_of(path)
     # A new filter graph after a change of format would count time from 0 again. Without one, images
     # are scaled to the size of the first, and a change of the audio format is an error.
     options = {"reinit_filter": 0, "max_pixels": MAX_PIXELS, **options}
+    if delay := _delay(header, alone):
+        options["itsoffset"] = delay
     decoder = pcm_decoder(path)
     source = ffmpeg.input(file_url(path), **options, **({"c:a": decoder} if decoder else {}))
     # Without a stream, ffmpeg reports that there is none. Attached pictures are not in `V`.
@@ -227,6 +239,11 @@ def media_input(path: Path, header: Header | None = None, **options: float) -> S
         layout=header.audio[0].layout if header.audio else "",
         timing=_timing(header),
     )
+
+
+def _delay(header: Header, alone: Stream | None) -> float:
+    tracks = {"audio": header.audio, "video": header.video, None: ()}[alone]
+    return header.delay(tracks[0]) if tracks else 0.0
 
 
 def _timing(header: Header) -> Mapping[str, float]:
@@ -240,7 +257,7 @@ def uniform_audio(path: Path, header: Header, **options: float) -> list[str]:
     They are for audio whose format changes half way: filters start again at each change, so these
     leave gaps and offsets to a second ffmpeg, which reads their output from `uniform_input`.
     """
-    source = media_input(path, header, **options, reinit_filter=1)
+    source = media_input(path, header, alone="audio", **options, reinit_filter=1)
     mean = source.audio.filter("aformat", sample_fmts="fltp").filter("pan", MEAN)
     same_rate = mean.filter("aresample", header.audio[0].sample_rate)
     form = "nut" if header.has_time_stamps else "f32le"  # both can be read from a pipe

@@ -179,7 +179,7 @@ class _Samples(_Decoder):
     """The samples of a file at one rate."""
 
     def __init__(self, path: Path, header: Header, sample_rate: int) -> None:
-        source = media_input(path, header)
+        source = media_input(path, header, alone="audio")
         super().__init__("audio", header, audio_output(source, sample_rate, Path("pipe:")))
         self.path = path
         self.is_uniform = False
@@ -239,7 +239,7 @@ class _Images(_Decoder, Generic[T]):
     """The image of each frame of a file."""
 
     def __init__(self, path: Path, header: Header, each_image: Callable[[Image], T]) -> None:
-        super().__init__("video", header, image_output(media_input(path, header)))
+        super().__init__("video", header, image_output(media_input(path, header, alone="video")))
         self.is_still = True
         self.n_frames = 0  # read so far
         self._each_image = each_image
