@@ -214,7 +214,7 @@ def _one_pass(
 
 
 def media_input(
-    path: Path, header: Header | None = None, *, alone: Stream | None = None, **options: float
+    path: Path, header: Header | None = None, *, alone: Stream | None = None, **options: float | str
 ) -> Source:
     """Return the preferred streams of a file as an input of ffmpeg.
 
@@ -230,6 +230,9 @@ def media_input(
     options = {"reinit_filter": 0, "max_pixels": MAX_PIXELS, **options}
     if delay := _delay(header, alone):
         options["itsoffset"] = delay
+    if header.video and "theora" in header.video[0].names:
+        # Threads that decode one frame each race: pixels of a still scene differ between runs.
+        options["thread_type"] = "slice"
     decoder = pcm_decoder(path)
     source = ffmpeg.input(file_url(path), **options, **({"c:a": decoder} if decoder else {}))
     # Without a stream, ffmpeg reports that there is none. Attached pictures are not in `V`.
@@ -251,7 +254,7 @@ def _timing(header: Header) -> Mapping[str, float]:
     return VORBIS_TIMING if is_vorbis else TIMING
 
 
-def uniform_audio(path: Path, header: Header, **options: float) -> list[str]:
+def uniform_audio(path: Path, header: Header, **options: float | str) -> list[str]:
     """Return arguments of ffmpeg that bring all of a file's audio to one channel and one rate.
 
     They are for audio whose format changes half way: filters start again at each change, so these
