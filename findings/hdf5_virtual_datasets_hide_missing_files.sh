@@ -10,7 +10,8 @@
 #     the second one missing: [1, 1, 0, 0, 3, 3], no error
 #
 # Why it matters here: shards that were not pulled, or that another machine has yet to write, would
-# train a network on silence. avsed opens each shard itself; a missing one is an error.
+# train a network on silence. avsed joins no files: it looks clips up in the shards that there are, and
+# those of a missing one have no features.
 set -euo pipefail
 
 folder=$(mktemp -d)

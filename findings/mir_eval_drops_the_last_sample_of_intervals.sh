@@ -10,7 +10,7 @@
 #         0.6 1.2 1.4 2.4 2.8
 #
 # Why it matters here: the last frame of some clips would be compared with nothing. avsed counts
-# frames by rounding to the nearest one (avsed.framing).
+# frames in one place, and rounds before (avsed.framing).
 set -euo pipefail
 
 folder=$(mktemp -d)

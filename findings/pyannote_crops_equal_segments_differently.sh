@@ -11,7 +11,7 @@
 #     strict: 3 3 2 2 3 3 2 3 2
 #
 # Why it matters here: rows of neighboring segments overlap or leave gaps, and labels are shifted by a
-# frame against them. avsed computes all borders in one place, by rounding (avsed.framing).
+# frame against them. avsed counts frames in one place, and rounds before (avsed.framing).
 set -euo pipefail
 
 folder=$(mktemp -d)
