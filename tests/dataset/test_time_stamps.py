@@ -1,4 +1,4 @@
-"""Audio stays within 10 ms of its time stamps; without gaps, its samples do not change."""
+"""Audio stays near its time stamps; without gaps, its samples do not change."""
 
 import subprocess
 from collections.abc import Callable
