@@ -36,6 +36,8 @@ VERBS = (
     "store clean",
     "train",
     "predict",
+    "listen",
+    "export",
 )
 AVSED = (sys.executable, "-m", "avsed.cli")
 
@@ -79,7 +81,7 @@ def test_the_help_of_a_command_has_its_example_and_statuses_and_the_option_quiet
     assert re.findall(r"^    (\d+) +\w", shown, re.MULTILINE) == ["0", "1", "2", "130"]
     can_fail = verb in ("metadata check", "features check", "predict")
     assert ("Exit with status 1 if" in shown) == can_fail
-    assert ("--quiet" in shown) == (verb != "completion")
+    assert ("--quiet" in shown) == (verb not in ("completion", "listen"))
 
 
 def test_the_examples_of_help_are_commands_that_it_knows(
@@ -89,7 +91,7 @@ def test_the_examples_of_help_are_commands_that_it_knows(
     examples = re.findall(r"^    avsed (.*)$", shown_help(capsys, monkeypatch, ""), re.MULTILINE)
     assert {example.split()[0] for example in examples} == {verb.split()[0] for verb in VERBS}
     for example in examples:
-        if example == "predict dog.ogg":  # needs a network, and names the missing file then
+        if example in ("predict dog.ogg", "listen"):  # need a network, or a microphone
             continue
         assert run_avsed(monkeypatch, *example.split()) == 2
         assert "see `avsed" not in capsys.readouterr().err  # its arguments are right

@@ -115,7 +115,7 @@ def test_clips_with_odd_names_are_collected_and_nothing_else_is_touched() -> Non
     }
     for name in CLIPS.values():
         assert (Path("clips") / f"{name}.wav").read_bytes() == Path("tone.wav").read_bytes()
-    lists = {Path("metadata") / f"{split}.tsv" for split in CLIPS}
+    lists = {Path("metadata") / f"{split}.tsv" for split in (*CLIPS, "strong")}
     others = {Path("metadata/classes.txt"), Path("clips.csv"), Path("clips.json"), Path("clips.md")}
     assert {path for path in made if path.parent != Path("clips")} == lists | others
     after = {path: path.is_file() and path.read_bytes() for path in before}
