@@ -370,7 +370,7 @@ def test_a_precision_that_this_machine_lacks_is_said(tmp_path: Path) -> None:
         []
         if here == "torch.bfloat16"
         else [
-            "its auditory features are computed in torch.float32 here; it was trained on those of "
-            "torch.bfloat16"
+            "the model's auditory features are computed in torch.float32 here; it was trained on "
+            "those of torch.bfloat16"
         ]
     )

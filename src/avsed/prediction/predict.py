@@ -151,7 +151,8 @@ def predict(
             NaN or infinite.
     """
     if not path.is_file():
-        raise AvsedError(f"{path}: {'is a folder' if path.is_dir() else 'no such file'}")
+        what = "is a folder; name the files in it" if path.is_dir() else "no such file"
+        raise AvsedError(f"{path}: {what}")
     group = ExtractorGroup(model.extractors)
     try:
         # An absolute path: ffmpeg reads a name with a colon as a network address.
