@@ -137,7 +137,7 @@ def test_shards_of_an_interrupted_extraction_are_kept(monkeypatch: pytest.Monkey
 def test_seeds_of_other_parameters_are_removed_and_the_next_run_trains_none(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def fail(*arguments: object) -> None:
+    def fail(*arguments: object, **options: object) -> None:
         raise AssertionError("a seed is trained again")
 
     train_auditory(SLOW)
@@ -162,7 +162,7 @@ def test_seeds_in_the_workspace_are_kept_even_as_copies(monkeypatch: pytest.Monk
 
 
 def test_checkpoints_of_an_interrupted_training_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(*arguments: object) -> None:
+    def interrupt(*arguments: object, **options: object) -> None:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
