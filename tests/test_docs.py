@@ -266,10 +266,10 @@ def test_a_trained_model_is_used_on_any_media(clone: Clone) -> None:
             "avsed predict talk.mp3 --model data/models/spectral": "talk.mp3",
             "avsed predict films/*.mp4 --model data/models/spectral+visual --out found": "one.mp4",
             "avsed predict films --out of_folder": "two.mp4",
-            "avsed listen - --json <talk.mp3": "listening; an event is printed",
             "avsed predict talk.mp3 --out tables --format csv --format raven": "talk.mp3",
             "avsed predict film.mp4 --model data/models/spectral+visual "
             "--plot film.png --html film.html": "film.mp4",
+            "avsed listen - --json <talk.mp3": "listening; an event is printed",
         },
     )
     assert {path.name for path in (clone.path / "tables").iterdir()} == {
