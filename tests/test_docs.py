@@ -274,6 +274,7 @@ def test_a_trained_model_is_used_on_any_media(clone: Clone) -> None:
     )
     assert {path.name for path in (clone.path / "tables").iterdir()} == {
         "events.csv",
+        "predicted.tsv",
         "talk.mp3.selections.txt",
     }
     assert {path.name for path in (clone.path / "found").iterdir()} >= {
