@@ -21,7 +21,7 @@ from avsed.framing import FRAME_HOP, N_FRAMES, frame_onset
 from avsed.model.decisions import fixed_decisions, write_decisions
 from avsed.params import Postprocess
 from avsed.prediction.live import EventStream, listen
-from avsed.prediction.live_audio import choose_source
+from avsed.prediction.live_audio import LiveAudio, choose_source
 from avsed.prediction.predict import join_windows, predict
 from avsed.prediction.trained_model import load_model
 from avsed.prediction.windows import WINDOW_HOP
@@ -129,6 +129,37 @@ def test_a_stream_of_windows_has_the_events_of_the_whole(
     )
     assert rounded(live) == rounded([*expected])
     assert n_frames < 900 or n_early > len(expected) / 2
+
+
+def test_a_source_that_breaks_off_is_an_error_after_its_events(
+    tmp_path: Path, model_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    breaking = tmp_path / "bin" / "ffmpeg"
+    breaking.parent.mkdir()
+    breaking.write_text(
+        "#!/bin/bash\n"
+        "for word; do [[ $word == pipe:* ]] && fd=${word#pipe:}; done\n"
+        "head -c 300000 /dev/zero >&$fd\n"
+        "echo Connection reset by peer >&2; exit 1\n"
+    )
+    breaking.chmod(0o755)
+    monkeypatch.setattr("avsed.prediction.live_audio.ffmpeg_path", lambda: str(breaking))
+    heard = listen(load_model(model_dir), choose_source("rtsp://camera", None))
+    assert len([next(heard), next(heard)]) == 2  # of the only window, and at the end
+    with pytest.raises(AvsedError, match=r"rtsp://camera: broke off \(Connection reset by peer"):
+        next(heard)
+
+
+def test_a_long_source_waits_to_be_scored(sound_path: Path) -> None:
+    path = sound_path.with_name("long.wav")
+    soundfile.write(path, np.zeros(200 * 16_000), 16_000)
+    with LiveAudio(choose_source(str(path), None), [16_000]) as audio:
+        windows = audio.read_windows()
+        next(windows)
+        time.sleep(0.5)  # ffmpeg could have decoded all
+        (stream,) = audio._streams.values()
+        assert len(stream._kept) <= 75 * 16_000
+        assert sum(1 for _ in windows) > 25
 
 
 def test_a_model_that_needs_the_whole_sound_is_refused(sound_path: Path, model_dir: Path) -> None:

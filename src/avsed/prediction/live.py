@@ -43,8 +43,8 @@ def listen(model: Detector, source: LiveSource) -> Iterator[list[DetectedEvent]]
         label. Times are seconds from the start of listening.
 
     Raises:
-        AvsedError: if the model needs images or the whole sound, the source cannot be read, or
-            scores are NaN or infinite.
+        AvsedError: if the model needs images or the whole sound, the source cannot be read or
+            breaks off, or scores are NaN or infinite.
     """
     group = ExtractorGroup(model.extractors)
     if group.image_front_end:
@@ -74,7 +74,8 @@ def listen(model: Detector, source: LiveSource) -> Iterator[list[DetectedEvent]]
                 raise AvsedError("the model's scores are NaN or infinite; train it again")
             end = frame_onset(first_frame) + duration
             yield events.add(first_frame, scores.frame_scores)
-    yield events.finish(end)
+        yield events.finish(end)
+        audio.require_whole()
 
 
 class EventStream:

@@ -23,6 +23,7 @@ from avsed.prediction.windows import AHEAD, WINDOW_HOP
 
 STDIN = "pipe:0"
 READ_SIZE = 2**16  # bytes at most; a read returns what there is
+MAX_AHEAD = 60.0  # seconds that wait to be scored, of a source that is faster than scoring
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +69,7 @@ class LiveAudio:
         self._source = source
         self._streams = {rate: _Stream(rate) for rate in sample_rates}
         self._arrived = threading.Condition()
+        self._is_closed = False
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -80,8 +82,6 @@ class LiveAudio:
             stderr=subprocess.PIPE,
             pass_fds=list(written.values()),
         )
-        self._stack.callback(self._process.wait)
-        self._stack.callback(self._process.kill)
         self._log: list[bytes] = []
         self._start(self._read_log)
         for rate, (end_to_read, end_to_write) in pipes.items():
@@ -90,7 +90,12 @@ class LiveAudio:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        with self._arrived:
+            self._is_closed = True
+            self._arrived.notify_all()
         self._stack.close()
+        self._process.wait()
 
     def _start(self, work: Any, *arguments: Any) -> None:
         thread = threading.Thread(target=work, args=arguments, daemon=True)
@@ -107,11 +112,12 @@ class LiveAudio:
         with pipe:
             while content := pipe.read(READ_SIZE):
                 with self._arrived:
+                    self._arrived.wait_for(lambda: stream.has_room or self._is_closed)
                     stream.add(content)
-                    self._arrived.notify()
+                    self._arrived.notify_all()
         with self._arrived:
             stream.ended = True
-            self._arrived.notify()
+            self._arrived.notify_all()
 
     def read_windows(self) -> Iterator[tuple[int, Media[Any]]]:
         """Yield the first frame and the sound of each window, as soon as it has arrived.
@@ -123,21 +129,34 @@ class LiveAudio:
             with self._arrived:
                 for stream in self._streams.values():
                     stream.drop_before(first_frame)
+                self._arrived.notify_all()
                 self._arrived.wait_for(
                     lambda: all(each.ended or each.is_full for each in self._streams.values())
                 )
                 waveforms = {rate: each.window() for rate, each in self._streams.items()}
                 is_last = not all(each.is_full for each in self._streams.values())
             if not first_frame and not all(map(len, waveforms.values())):
-                name = "standard input" if self._source.url == STDIN else self._source.url
-                raise AvsedError(f"{name}: cannot be read ({self._reason()})")
+                self._process.wait()
+                raise AvsedError(f"{self._name}: cannot be read ({self._reason()})")
             yield first_frame, Media(waveforms=waveforms)
             if is_last:
                 return
 
+    def require_whole(self) -> None:
+        """Check how the source ended, after its last window.
+
+        Raises:
+            AvsedError: if it broke off.
+        """
+        if self._process.wait():
+            raise AvsedError(f"{self._name}: broke off ({self._reason()})")
+
+    @property
+    def _name(self) -> str:
+        return "standard input" if self._source.url == STDIN else self._source.url
+
     def _reason(self) -> str:
-        self._process.wait()
-        self._stack.close()
+        self._stack.close()  # waits for the log
         return first_error(b"".join(self._log).decode("utf-8", "replace"))
 
 
@@ -168,6 +187,11 @@ class _Stream:
         """Whether a window has arrived, and a little more, as `read_windows` requires of files."""
         ahead = n_samples(AHEAD * FRAME_HOP, self.sample_rate)
         return len(self._kept) >= n_samples(CLIP_DURATION, self.sample_rate) + ahead
+
+    @property
+    def has_room(self) -> bool:
+        """Whether more may arrive before the next window is scored."""
+        return len(self._kept) < (CLIP_DURATION + MAX_AHEAD) * self.sample_rate
 
     def window(self) -> NDArray[np.float32]:
         return self._kept[: n_samples(CLIP_DURATION, self.sample_rate)]
