@@ -67,6 +67,7 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
             key="key",
         ),
     )
+    (features / "auditory/left_out.csv").write_text("clip_id,reason\nwithout media,none\n")
     return features, metadata
 
 

@@ -8,7 +8,12 @@ import torch
 from torch import Tensor
 
 from avsed.dataset.annotations import AnnotatedClip, read_classes, read_list
-from avsed.dataset.shards import clips_with_features, describe_shards, read_features
+from avsed.dataset.shards import (
+    clips_left_out,
+    clips_with_features,
+    describe_shards,
+    read_features,
+)
 from avsed.errors import AvsedError
 from avsed.framing import N_FRAMES
 from avsed.params import Section
@@ -60,10 +65,21 @@ def load_split(
         The clips and their features, in the same order.
 
     Raises:
-        AvsedError: if a list or features are missing, or no clip of the list has the features.
+        AvsedError: if a list or features are missing, a clip is neither in a shard nor was
+            excluded, or no clip of the list has the features.
     """
-    available = set.intersection(*(clips_with_features(features_dir, kind) for kind in kinds))
     listed = read_list(metadata_dir, split, read_classes(metadata_dir))
+    listed_ids = {clip.clip_id for clip in listed}
+    available = listed_ids
+    for kind in kinds:
+        of_kind = clips_with_features(features_dir, kind)
+        lost = sorted(listed_ids - of_kind - clips_left_out(features_dir, kind))
+        if lost:
+            raise AvsedError(
+                f"{features_dir / kind}: {len(lost):,} clips of {split}.tsv are in no shard, and "
+                f"left_out.csv does not exclude them (first: {lost[0]}); run `dvc repro -f extract`"
+            )
+        available = available & of_kind
     clips = [clip for clip in listed if clip.clip_id in available]
     if not clips:
         raise AvsedError(

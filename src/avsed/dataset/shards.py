@@ -1,5 +1,6 @@
 """Read and write HDF5 shards of features."""
 
+import csv
 import json
 import math
 import os
@@ -21,6 +22,7 @@ from avsed.runtime.limits import free_memory
 from avsed.runtime.store import store_dir
 
 CLIPS_PER_SHARD = 256
+LEFT_OUT = "left_out.csv"
 
 # HDF5's own shuffle filter, then Zstandard (filter 32015). Unlike Blosc, it compresses the whole
 # clip at once, so that repeated images take almost no room. Higher levels only take more time.
@@ -242,3 +244,12 @@ def clips_with_features(features_dir: Path, kind: str) -> set[str]:
     """Return the clips that have features of one kind."""
     with open_shards(features_dir, kind) as files:
         return {clip_id for file in files for clip_id in file["clip_id"].asstr()[:]}
+
+
+def clips_left_out(features_dir: Path, kind: str) -> set[str]:
+    """Return the clips that left_out.csv excludes from one kind of features; none without it."""
+    path = features_dir / kind / LEFT_OUT
+    if not path.exists():
+        return set()
+    with path.open(encoding="utf-8", newline="") as file:
+        return {row[0] for row in csv.reader(file) if row}

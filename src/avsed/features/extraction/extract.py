@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from avsed.dataset.clips import ClipRecord
 from avsed.dataset.ffmpeg import run_ffmpeg
-from avsed.dataset.shards import CLIPS_PER_SHARD, Shard, read_left_out, write_shard
+from avsed.dataset.shards import CLIPS_PER_SHARD, LEFT_OUT, Shard, read_left_out, write_shard
 from avsed.errors import AvsedError
 from avsed.features.extraction.batching import ExtractedFeatures, embed_clips
 from avsed.features.extraction.shard_plan import (
@@ -294,7 +294,7 @@ def _publish(
         left_out |= read_left_out(shard.path)
     save_keys(spec.kind, shards)
     with (
-        atomic_write(folder / "left_out.csv") as part,
+        atomic_write(folder / LEFT_OUT) as part,
         part.open("w", encoding="utf-8", newline="") as report,
     ):
         writer = csv.writer(report, lineterminator="\n")
@@ -305,4 +305,4 @@ def _publish(
         print(f"  left out {clip_id}: {reason}")
     if len(left_out) > NAMED_AT_MOST:
         n_more = len(left_out) - NAMED_AT_MOST
-        print(f"  ... and {n_more:,} more; {folder / 'left_out.csv'} lists all of them")
+        print(f"  ... and {n_more:,} more; {folder / LEFT_OUT} lists all of them")
