@@ -340,3 +340,11 @@ def test_a_model_that_needs_pretrained_networks_is_refused(
         "compute them; export a model of spectral features only, or write an --onnx file\n"
     )
     assert not (tmp_path / "page.html").exists()
+
+
+def test_a_model_whose_events_are_bounding_boxes_is_refused(tmp_path: Path) -> None:
+    model_dir = write_trained(tmp_path / "model", "spectral")
+    write_decisions(DECISIONS.model_copy(update={"method": "boxes"}), model_dir)
+    with pytest.raises(AvsedError, match="its events are bounding boxes, which a page does not"):
+        write_page(model_dir, tmp_path / "page.html")
+    assert not (tmp_path / "page.html").exists()

@@ -39,8 +39,8 @@ def write_page(model_dir: Path, path: Path, *, seed: int | None = None) -> float
         The largest difference of a score between onnxruntime and PyTorch.
 
     Raises:
-        AvsedError: if there is no such model, it has other features, scores differ, or
-            onnxruntime-web cannot be downloaded.
+        AvsedError: if there is no such model, it has other features, its events are bounding
+            boxes, scores differ, or onnxruntime-web cannot be downloaded.
     """
     variant = load_variant(model_dir, seed)
     others = [kind for kind in variant.card.kinds if kind != "spectral"]
@@ -48,6 +48,11 @@ def write_page(model_dir: Path, path: Path, *, seed: int | None = None) -> float
         raise AvsedError(
             f"{model_dir}: uses {others[0]} features, and a page has no pretrained networks to "
             "compute them; export a model of spectral features only, or write an --onnx file"
+        )
+    if variant.decisions.method != "median":
+        raise AvsedError(
+            f"{model_dir}: its events are bounding boxes, which a page does not compute; set "
+            "postprocess.method to median, or write an --onnx file"
         )
     content, difference = export_variant(variant, model_dir, from_waveform=True)
     page = _render(variant, model_dir, {"network": content, **read_runtime()})
