@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,13 @@ def test_the_command_checks_a_folder_and_loads_no_torch(tmp_path: Path) -> None:
     assert ended.stdout.endswith("\n0 errors, 0 warnings\n")
     assert "avsed.sources.check_lists" in ended.stderr
     assert "torch" not in ended.stderr
+
+
+def test_the_version_is_that_of_the_package(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_avsed(monkeypatch, "--version") == 0
+    assert capsys.readouterr().out == f"avsed {metadata.version('avsed')}\n"
 
 
 def test_errors_end_with_status_1(

@@ -6,6 +6,7 @@ import sys
 import click
 from click.shell_completion import BashComplete, FishComplete, ZshComplete, shell_complete
 
+from avsed import __version__
 from avsed.commands.clips import retry_clips
 from avsed.commands.export import export_model
 from avsed.commands.features import check_features, show_features
@@ -47,6 +48,7 @@ def _run_command() -> None:
 
 
 @click.group(no_args_is_help=False, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="%(prog)s %(version)s")
 def avsed() -> None:
     """Check data and features, train a share of the seeds, apply and export trained models."""
 
