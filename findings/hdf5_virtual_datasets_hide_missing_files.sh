@@ -11,7 +11,7 @@
 #
 # Why it matters here: shards that were not pulled, or that another machine has yet to write, would
 # train a network on silence. avsed joins no files: it looks clips up in the shards that there are, and
-# those of a missing one have no features.
+# refuses to go on if a clip of a list is in none of them.
 set -euo pipefail
 
 folder=$(mktemp -d)
