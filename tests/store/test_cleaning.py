@@ -240,7 +240,7 @@ def test_it_refuses_while_dvc_runs_a_stage(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    Repo.init(no_scm=True)
+    Repo.init(no_scm=True).close()
     process = {"pid": os.getpid(), "cmd": "dvc repro"}
     running = {mode: {"data/features": process if mode == "write" else [process]}}
     path = workspace / copy / ".dvc" / "tmp" / "rwlock"
@@ -255,7 +255,7 @@ def test_it_refuses_while_dvc_runs_a_stage(
 def test_a_record_of_a_killed_dvc_does_not_matter(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    Repo.init(no_scm=True)
+    Repo.init(no_scm=True).close()
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     running = {"write": {"data/features": {"pid": ended.pid, "cmd": "dvc repro"}}}
@@ -270,7 +270,7 @@ def test_a_record_of_a_killed_dvc_does_not_matter(
 def test_it_refuses_while_dvc_holds_its_lock(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with Repo.init(no_scm=True).lock:
+    with Repo.init(no_scm=True) as repo, repo.lock:
         assert run_avsed(monkeypatch, "store", "clean", "--yes") == 2
     assert "error: .dvc: DVC is running here; wait until it ends\n" in capsys.readouterr().err
 

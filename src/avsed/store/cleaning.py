@@ -55,7 +55,8 @@ def hold_store(store: Path) -> Iterator[None]:
             from dvc.repo import Repo
 
             try:
-                stack.enter_context(Repo().lock)
+                repo = stack.enter_context(Repo())
+                stack.enter_context(repo.lock)
             except LockError:
                 raise AvsedError(f"{_DVC_DIR}: DVC is running here; wait until it ends") from None
             _require_no_stage()
