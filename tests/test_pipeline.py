@@ -205,9 +205,9 @@ def test_an_edit_of_a_figure_runs_the_report_and_nothing_else(clone: Clone) -> N
         # Detected before clips are collected, which may take days.
         (
             "profiles/demo.yaml",
-            "random(?=\nvisual)",
-            "/nowhere/vggish.pth",
-            "/nowhere/vggish.pth: weights not found; use pretrained, random or the path",
+            "pretrained(?=\nvisual)",
+            "/nowhere/yamnet.pth",
+            "/nowhere/yamnet.pth: weights not found; use pretrained, random or the path",
         ),
     ],
 )

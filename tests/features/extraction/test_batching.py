@@ -117,7 +117,7 @@ def test_a_clips_features_do_not_depend_on_the_clips_beside_it(tmp_path: Path) -
         "visual": with_few_rows(extractor("visual"), 20),
     }
     assert all(20 < extractors[kind].batch_size < 40 for kind in ("auditory_centered", "visual"))
-    paths = [tmp_path / f"clip-{n}.mp4" for n in range(3)]
+    paths = [tmp_path / f"clip-{n}.mp4" for n in range(2)]
     for n, path in enumerate(paths):
         scene: dict[str, Any] = {"duration": 2.0 + n, "events": (), "background_level": -30.0}
         render_clip(Scene(clip_id=path.stem, seed=n, **scene), path)
