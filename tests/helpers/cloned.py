@@ -23,7 +23,7 @@ SMALL = {
     "network: efficientnet_lite0\n  weights: pretrained": "network: vgg16\n  weights: random",
     "resize_size: 128\n  crop_size: 128": "resize_size: 64\n  crop_size: 64",
 }
-# Auditory features once more, centered, and two variants would take a fifth of the time.
+# These rows need auditory features once more, and two more variants to be trained.
 LEFT_OUT_ROWS = r"\n  # Not in the paper: windows centered on the frames\n(.*\n)+"
 
 
