@@ -37,7 +37,6 @@ TRAIN: dict[str, Any] = {
     "teacher_decay": 0.999,
     "teacher_warmup": True,
     "mask_padding": True,
-    "precision": "auto",
     "seeds_per_run": 1,
     "steps": 1000,
     "n_seeds": 1,
@@ -68,7 +67,7 @@ def find(name: str, *, required: bool = True) -> Any:
     return None
 
 
-def work(variant: str, n_weak: int, n_unlabeled: int) -> None:
+def work(variant: str, n_weak: int, n_unlabeled: int, precision: str) -> None:
     """Take a step of the checkout in PYTHONPATH for each line of stdin; print its CPU seconds."""
     import hashlib
 
@@ -99,7 +98,8 @@ def work(variant: str, n_weak: int, n_unlabeled: int) -> None:
         features_key=(),
         provenance={kind: {} for kind in kinds},
     )
-    params = find("Train")(**TRAIN, n_weak=n_weak, n_unlabeled=n_unlabeled)
+    sizes_and_precision = {"n_weak": n_weak, "n_unlabeled": n_unlabeled, "precision": precision}
+    params = find("Train")(**TRAIN, **sizes_and_precision)
     bands = (torch.zeros(128), torch.ones(128)) if "spectral" in kinds else None
     device = torch.device("cpu")
     group = find("SeedGroup")(data, bands, sizes, params, seeds=[0], device=device)
@@ -156,17 +156,17 @@ def main() -> None:
     parser.add_argument("--variant", default="spectral")
     parser.add_argument("--batch", type=int, nargs=2, default=(6, 2))
     parser.add_argument("--steps", type=int, default=7)
+    parser.add_argument("--precision", choices=("auto", "float32"), default="auto")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.worker:
-        work(arguments.variant, *arguments.batch)
+        work(arguments.variant, *arguments.batch, arguments.precision)
         return
     if len(arguments.checkouts) != 2:
         parser.error("name two checkouts")
-    batch = ("--batch", *map(str, arguments.batch))
-    workers = [
-        start(checkout, "--variant", arguments.variant, *batch) for checkout in arguments.checkouts
-    ]
+    options = ("--variant", arguments.variant, "--batch", *map(str, arguments.batch))
+    options += ("--precision", arguments.precision)
+    workers = [start(checkout, *options) for checkout in arguments.checkouts]
     for worker in workers:
         ask(worker, "")
     for worker in workers:

@@ -10,6 +10,7 @@ from avsed.features.extractor import FeatureSpec
 from avsed.features.kinds import make_recipe
 from avsed.model.card import ModelCard, write_model_card
 from avsed.model.crnn import Crnn, embedding_dims
+from avsed.model.dropout import DropoutGenerator
 from avsed.model.files import save_weights
 from avsed.params import Auditory, ExtraNetworks, Fusion, Section, Spectral, Visual
 
@@ -59,7 +60,7 @@ def write_model(model_dir: Path, *kinds: str, n_seeds: int = 1, mask_padding: bo
                 embedding_dims=card.embedding_dims,
                 n_classes=len(CLASSES),
                 dropout=0.0,
-                generator=torch.Generator(),
+                generator=DropoutGenerator(0, torch.device("cpu")),
                 cnn_dtype=torch.float32,
             )
         weights = student.state_dict()

@@ -5,10 +5,11 @@ import torch
 from torch import nn
 
 from avsed.model.crnn import Crnn, SpectralBranch, embedding_dims, linear_pool
-from avsed.model.dropout import Dropout
+from avsed.model.dropout import Dropout, DropoutGenerator
 from avsed.model.together import forward_together
 from avsed.params import Fusion
 
+CPU = torch.device("cpu")
 FUSION = Fusion(auditory_dim=16, visual_dim=4, standalone_auditory_dim=64, standalone_visual_dim=16)
 DIMS = {"spectral": 128, "auditory": 128, "visual": 4096}
 SIZES = {
@@ -29,7 +30,7 @@ def build(variant: str, dropout: float = 0.0, seed: int = 0) -> Crnn:
         embedding_dims=embedding_dims(kinds, FUSION),
         n_classes=10,
         dropout=dropout,
-        generator=torch.Generator().manual_seed(seed),
+        generator=DropoutGenerator(seed, CPU),
         cnn_dtype=torch.float32,
     )
 
@@ -70,14 +71,14 @@ def test_systems_together_have_the_scores_of_each_alone(variant: str) -> None:
 
 
 def test_the_spectral_branch_pools_604_x_128_to_151_x_128_channels() -> None:
-    branch = SpectralBranch(128, 0.0, torch.Generator(), torch.float32)
+    branch = SpectralBranch(128, 0.0, DropoutGenerator(0, CPU), torch.float32)
     assert branch(torch.zeros(1, 604, 128)).shape == (1, 151, 128)
     convolutions = [layer for layer in branch.blocks if isinstance(layer, nn.Conv2d)]
     assert [layer.out_channels for layer in convolutions] == [16, 32, 64, 128, 128, 128, 128]
 
 
 def test_the_spectral_branch_standardizes_each_band() -> None:
-    branch = SpectralBranch(128, 0.0, torch.Generator(), torch.float32).eval()
+    branch = SpectralBranch(128, 0.0, DropoutGenerator(0, CPU), torch.float32).eval()
     values = torch.randn(1, 604, 128, generator=torch.Generator().manual_seed(0))
     expected = branch(values)
     branch.mean.copy_(torch.linspace(-50, 50, 128))
@@ -87,8 +88,8 @@ def test_the_spectral_branch_standardizes_each_band() -> None:
 
 
 def test_bfloat16_convolutions_are_close_to_float32() -> None:
-    exact = SpectralBranch(128, 0.0, torch.Generator(), torch.float32).eval()
-    rounded = SpectralBranch(128, 0.0, torch.Generator(), torch.bfloat16).eval()
+    exact = SpectralBranch(128, 0.0, DropoutGenerator(0, CPU), torch.float32).eval()
+    rounded = SpectralBranch(128, 0.0, DropoutGenerator(0, CPU), torch.bfloat16).eval()
     rounded.load_state_dict(exact.state_dict())
     values = torch.randn(1, 604, 128, generator=torch.Generator().manual_seed(0))
     difference = rounded(values) - exact(values)
@@ -116,7 +117,7 @@ def test_linear_pooling_of_zeros_is_zero_and_has_a_gradient() -> None:
 
 @pytest.mark.parametrize("shape", [(1001,), (8, 3, 50, 40)])
 def test_dropout_zeroes_its_share_and_keeps_the_mean(shape: tuple[int, ...]) -> None:
-    dropout = Dropout(0.33, torch.Generator().manual_seed(0))
+    dropout = Dropout(0.33, DropoutGenerator(0, CPU))
     outputs = torch.cat([dropout(torch.ones(shape)).flatten() for _ in range(20)])
     assert (outputs == 0).float().mean().item() == pytest.approx(0.33, abs=0.005)
     assert outputs.mean().item() == pytest.approx(1.0, abs=0.01)
@@ -124,7 +125,7 @@ def test_dropout_zeroes_its_share_and_keeps_the_mean(shape: tuple[int, ...]) -> 
 
 
 def test_dropout_draws_neighbors_independently() -> None:
-    kept = Dropout(0.5, torch.Generator().manual_seed(0))(torch.ones(400_000)) > 0
+    kept = Dropout(0.5, DropoutGenerator(0, CPU))(torch.ones(400_000)) > 0
     for distance in (1, 2, 3, 4):
         both = (kept[distance:] & kept[:-distance]).float().mean().item()
         assert both == pytest.approx(0.25, abs=0.005)
@@ -132,18 +133,29 @@ def test_dropout_draws_neighbors_independently() -> None:
 
 def test_dropout_keeps_the_layout_of_channels_last() -> None:
     inputs = torch.ones(2, 3, 4, 5).to(memory_format=torch.channels_last)
-    outputs = Dropout(0.5, torch.Generator().manual_seed(0))(inputs)
+    outputs = Dropout(0.5, DropoutGenerator(0, CPU))(inputs)
     assert outputs.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_dropout_draws_from_its_own_generator_only() -> None:
     before = torch.random.get_rng_state()
-    first = Dropout(0.5, torch.Generator().manual_seed(3))(torch.ones(64))
-    second = Dropout(0.5, torch.Generator().manual_seed(3))(torch.ones(64))
+    first = Dropout(0.5, DropoutGenerator(3, CPU))(torch.ones(64))
+    second = Dropout(0.5, DropoutGenerator(3, CPU))(torch.ones(64))
     assert (first == second).all()
     assert (torch.random.get_rng_state() == before).all()
 
 
+def test_a_restored_generator_draws_the_same() -> None:
+    generator = DropoutGenerator(0, CPU)
+    generator.draw(1001)
+    state = generator.get_state().clone()
+    drawn = generator.draw(64)
+    other = DropoutGenerator(1, CPU)
+    assert not torch.equal(other.draw(64), drawn)
+    other.set_state(state)
+    assert torch.equal(other.draw(64), drawn)
+
+
 def test_dropout_changes_nothing_in_evaluation() -> None:
-    dropout = Dropout(0.5, torch.Generator()).eval()
+    dropout = Dropout(0.5, DropoutGenerator(0, CPU)).eval()
     assert (dropout(torch.ones(64)) == 1).all()

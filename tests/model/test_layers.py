@@ -4,8 +4,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from avsed.model.dropout import Dropout
+from avsed.model.dropout import Dropout, DropoutGenerator
 from avsed.model.layers import ReluDropoutPool2d
+
+
+def generator(seed: int) -> DropoutGenerator:
+    return DropoutGenerator(seed, torch.device("cpu"))
 
 
 def maps(*shape: int, dtype: torch.dtype, seed: int = 0) -> Tensor:
@@ -29,8 +33,8 @@ def test_relu_dropout_and_pooling_are_pytorchs_to_the_bit(
     height: int, width: int, pooling: tuple[int, int], training: bool, dtype: torch.dtype
 ) -> None:
     inputs = maps(3, 16, height, width, dtype=dtype)
-    ours = ReluDropoutPool2d(0.33, torch.Generator().manual_seed(5), pooling)
-    dropout = Dropout(0.33, torch.Generator().manual_seed(5))
+    ours = ReluDropoutPool2d(0.33, generator(5), pooling)
+    dropout = Dropout(0.33, generator(5))
     theirs = nn.Sequential(nn.ReLU(), dropout, nn.AvgPool2d(pooling))
     for found, expected in zip(
         run(ours.train(training), inputs), run(theirs.train(training), inputs), strict=True
@@ -40,7 +44,7 @@ def test_relu_dropout_and_pooling_are_pytorchs_to_the_bit(
 
 def test_rows_that_fill_no_cell_are_left_out() -> None:
     inputs = maps(2, 16, 7, 9, dtype=torch.float32)
-    ours = ReluDropoutPool2d(0.0, torch.Generator(), (2, 2))
+    ours = ReluDropoutPool2d(0.0, generator(0), (2, 2))
     theirs = nn.Sequential(nn.ReLU(), nn.AvgPool2d((2, 2)))
     for found, expected in zip(run(ours, inputs), run(theirs, inputs), strict=True):
         assert torch.equal(found, expected)
@@ -48,7 +52,7 @@ def test_rows_that_fill_no_cell_are_left_out() -> None:
 
 def test_a_mask_has_the_scale_where_it_keeps() -> None:
     for dtype in (torch.float32, torch.bfloat16, torch.float64):
-        dropout = Dropout(0.33, torch.Generator().manual_seed(0))
+        dropout = Dropout(0.33, generator(0))
         mask = dropout.draw_mask(torch.zeros(1000, 100, dtype=dtype))
         assert mask.dtype == dtype
         assert set(mask.flatten().tolist()) == {

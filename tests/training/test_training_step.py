@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from avsed.model.crnn import Crnn, embedding_dims
+from avsed.model.dropout import DropoutGenerator
 from avsed.training.batches import Batch
 from avsed.training.mean_teacher import consistency_weight, training_step
 from avsed.training.seed_group import build_model
@@ -118,7 +119,7 @@ def test_steps_together_equal_the_references_steps(kinds: tuple[str, ...]) -> No
                 embedding_dims=sizes,
                 n_classes=4,
                 dropout=0.0,
-                generator=torch.Generator(),
+                generator=DropoutGenerator(0, torch.device("cpu")),
                 cnn_dtype=torch.float32,
             ).double()
             model.load_state_dict(reference.state_dict())

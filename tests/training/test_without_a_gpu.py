@@ -15,6 +15,7 @@ from torch._subclasses.fake_tensor import (
 
 from avsed.dataset.loading import ClipFeatures
 from avsed.model.crnn import Crnn, embedding_dims
+from avsed.model.dropout import DropoutGenerator
 from avsed.model.together import forward_together
 from avsed.params import Strong
 from avsed.training.batches import TrainingData, batches
@@ -78,7 +79,7 @@ def test_batches_and_costs_mix_no_devices_and_read_nothing_back(features_on_gpu:
                 embedding_dims=embedding_dims(SHAPES, FUSION),
                 n_classes=N_CLASSES,
                 dropout=0.33,
-                generator=torch.Generator(),
+                generator=DropoutGenerator(0, torch.device("cpu")),
                 cnn_dtype=torch.float32,
             )
             for _ in range(N_SYSTEMS)

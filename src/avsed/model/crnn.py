@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 import torch
 from torch import Tensor, nn
 
-from avsed.model.dropout import Dropout
+from avsed.model.dropout import Dropout, DropoutGenerator
 from avsed.model.gru import BidirectionalGru
 from avsed.model.layers import ReluDropoutPool2d
 from avsed.params import Fusion
@@ -45,7 +45,7 @@ class Crnn(nn.Module):
         embedding_dims: Mapping[str, int],
         n_classes: int,
         dropout: float,
-        generator: torch.Generator,
+        generator: DropoutGenerator,
         cnn_dtype: torch.dtype,
     ) -> None:
         """Build a variant.
@@ -101,7 +101,7 @@ class SpectralBranch(nn.Module):
     deviation: Tensor
 
     def __init__(
-        self, n_mels: int, dropout: float, generator: torch.Generator, dtype: torch.dtype
+        self, n_mels: int, dropout: float, generator: DropoutGenerator, dtype: torch.dtype
     ) -> None:
         super().__init__()
         self.dtype = dtype

@@ -13,6 +13,7 @@ from torch import Tensor
 from avsed.errors import AvsedError
 from avsed.model.card import ModelCard
 from avsed.model.crnn import Crnn
+from avsed.model.dropout import DropoutGenerator
 
 
 def seed_paths(model_dir: Path) -> dict[int, Path]:
@@ -78,7 +79,7 @@ def load_student(card: ModelCard, weights_path: Path, device: torch.device) -> C
         embedding_dims=card.embedding_dims,
         n_classes=len(card.classes),
         dropout=0.0,
-        generator=torch.Generator(),
+        generator=DropoutGenerator(0, torch.device("cpu")),
         cnn_dtype=torch.float32,
     )
     try:

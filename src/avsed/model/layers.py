@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from avsed.model.dropout import Dropout
+from avsed.model.dropout import Dropout, DropoutGenerator
 
 
 class ReluDropoutPool2d(nn.Module):
@@ -20,7 +20,7 @@ class ReluDropoutPool2d(nn.Module):
     """
 
     def __init__(
-        self, probability: float, generator: torch.Generator, pooling: tuple[int, int]
+        self, probability: float, generator: DropoutGenerator, pooling: tuple[int, int]
     ) -> None:
         super().__init__()
         self.dropout = Dropout(probability, generator)

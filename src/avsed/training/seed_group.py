@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from avsed.model.crnn import Crnn, SpectralBranch
+from avsed.model.dropout import DropoutGenerator
 from avsed.params import Train
 from avsed.runtime.device import choose_dtype
 from avsed.training.batches import TrainingData, batches
@@ -188,7 +189,7 @@ def build_model(
             embedding_dims=embedding_dims,
             n_classes=len(data.classes),
             dropout=params.dropout,
-            generator=torch.Generator(device).manual_seed(dropout_seed),
+            generator=DropoutGenerator(dropout_seed, device),
             cnn_dtype=choose_dtype(device, params.precision),
         )
     if bands is not None:
