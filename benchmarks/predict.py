@@ -2,8 +2,9 @@
 
     python benchmarks/predict.py OLD NEW --model data/models/spectral --files 1 --repeat 5
 
-OLD and NEW are folders of checkouts that can both read the model. Each command is a process of its
-own, and the checkouts take turns. The files are synthesized clips of 10 s.
+OLD and NEW are folders of checkouts. They read the same model, or each its own (`--model OLD_MODEL
+NEW_MODEL`): commit 63cb56b has another format. Each command is a process of its own, and the
+checkouts take turns. The files are synthesized clips of 10 s.
 """
 
 import argparse
@@ -47,7 +48,10 @@ def measure(
     """Predict files; return wall seconds, CPU seconds and the peak of memory in MB."""
     code = (
         "import resource, sys\n"
-        "from avsed.cli import main\n"
+        "try:\n"
+        "    from avsed.cli import main\n"
+        "except ImportError:  # commit 63cb56b\n"
+        "    from avsed.command import main\n"
         "try:\n    main()\n"
         "finally:\n"
         "    own = resource.getrusage(resource.RUSAGE_SELF)\n"
@@ -59,7 +63,11 @@ def measure(
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     start = time.perf_counter()
     subprocess.run(
-        [*command, "--out", str(out)], env=environment, check=True, stdout=subprocess.DEVNULL
+        [*command, "--out", str(out)],
+        cwd=checkout,  # commit 63cb56b reads its params.yaml
+        env=environment,
+        check=True,
+        stdout=subprocess.DEVNULL,
     )
     wall = time.perf_counter() - start
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -71,18 +79,20 @@ def main() -> None:
     """Compare two checkouts."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkouts", type=Path, nargs=2, metavar="OLD NEW")
-    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--model", type=Path, nargs="+", required=True)
     parser.add_argument("--files", type=int, default=1)
     parser.add_argument("--repeat", type=int, default=5)
     arguments = parser.parse_args()
+    models = [model.resolve() for model in arguments.model]
+    systems = list(zip(arguments.checkouts, (models[0], models[-1]), strict=True))
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         paths = render_clips(folder, arguments.files)
         rows = []
         for turn in range(arguments.repeat + 1):
             row = [
-                measure(checkout, arguments.model.resolve(), paths, folder / f"{turn}-{number}")
-                for number, checkout in enumerate(arguments.checkouts)
+                measure(checkout, model, paths, folder / f"{turn}-{number}")
+                for number, (checkout, model) in enumerate(systems)
             ]
             if turn:  # the first is to warm up
                 rows.append(row)

@@ -160,7 +160,8 @@ def main() -> None:
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.worker:
-        work(arguments.variant, *arguments.batch, arguments.precision)
+        n_weak, n_unlabeled = arguments.batch
+        work(arguments.variant, n_weak, n_unlabeled, arguments.precision)
         return
     if len(arguments.checkouts) != 2:
         parser.error("name two checkouts")

@@ -129,7 +129,7 @@ def test_links_are_followed_and_what_they_lead_to_is_copied() -> None:
     Path("media/a.wav").symlink_to(Path("disk/a.wav").resolve())
     Path("media/b.wav").symlink_to("nowhere.wav")
     Path("linked").symlink_to("media")
-    media = find_media(Local(media_dir=Path("linked"), metadata_dir=Path("lists")), ["a", "b"])
+    media = find_media(Path("linked"), ["a", "b"])
     assert media == {"a": Path("linked/a.wav"), "b": None}
     Path("clips").mkdir()
     assert copy_clip("a", media, Path("clips")).status == "ok"

@@ -31,6 +31,6 @@ def test_clips_that_were_excluded_from_a_kind_are_left_out(folders: tuple[Path, 
 
 def test_clips_of_a_lost_shard_are_not_left_out_silently(folders: tuple[Path, Path]) -> None:
     (folders[0] / "auditory/part-00001.h5").unlink()
-    message = r"auditory: 2 clips of weak.tsv are in no shard.*\(first: c\); run `dvc repro -f"
+    message = r"auditory: 2 clips of weak.tsv are in no shard.*\(first: c\); run `dvc checkout`"
     with pytest.raises(AvsedError, match=message):
         load_split(*folders, "weak", ["auditory", "visual"])

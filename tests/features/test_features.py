@@ -7,6 +7,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Literal
 
+import librosa
 import numpy as np
 import pytest
 import torch
@@ -19,7 +20,7 @@ from avsed.features import spectral
 from avsed.features.networks import efficientnet_b0, vgg16, vggish
 from avsed.features.networks.log_mel_examples import log_mel_examples, log_mel_frames
 from avsed.features.networks.vggish import Vggish, check_response
-from avsed.features.spectral import log_mel
+from avsed.features.spectral import hann_window, log_mel, mel_filters
 from avsed.features.weights.load import load_weights
 from avsed.features.weights.published import PublishedWeights
 from avsed.params import Spectral
@@ -40,6 +41,22 @@ def sine(frequency: float, sample_rate: int, duration: float = 10.0) -> NDArray[
 
 def test_ten_seconds_give_604_spectral_frames_of_128_bands() -> None:
     assert log_mel(sine(1000, 22_100), SPECTRAL).shape == (604, 128)
+
+
+@pytest.mark.parametrize("window_length", [2048, 1103])
+def test_the_spectrogram_is_librosas(window_length: int) -> None:
+    params = Spectral(window_length=window_length, log_floor=1e-5)
+    filters = librosa.filters.mel(sr=22_100, n_fft=window_length, n_mels=128, dtype=np.float64)
+    assert mel_filters(window_length) == pytest.approx(filters.T, abs=1e-14)
+    hann = librosa.filters.get_window("hann", window_length, fftbins=True)
+    assert hann_window(window_length) == pytest.approx(hann, abs=1e-14)
+    noise = np.random.default_rng(0).standard_normal(221_000).astype(np.float32)
+    noise /= np.abs(noise).max()
+    mel = librosa.feature.melspectrogram(
+        y=noise, sr=22_100, n_fft=window_length, hop_length=366, n_mels=128, power=1.0
+    )
+    decibels = librosa.amplitude_to_db(mel, ref=1.0, amin=1e-5, top_db=None)
+    assert log_mel(noise, params) == pytest.approx(decibels.T, abs=2e-5)
 
 
 def test_a_tone_lies_in_the_band_around_its_frequency() -> None:

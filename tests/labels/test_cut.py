@@ -262,6 +262,19 @@ def test_recordings_that_cannot_be_cut_are_named(
     assert len(Path("cut/metadata/test.tsv").read_text().splitlines()) == 2
 
 
+def test_a_folder_without_the_recordings_is_one_line(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_lists(folder / "lists", test="street.wav\t1\t2\tDog\n")
+    assert cut(monkeypatch) == 2
+    assert (
+        capsys.readouterr().err == "error: media: has no media; put them there or correct MEDIA\n"
+    )
+    soundfile.write("media/road.wav", noise(1.0), RATE)
+    assert cut(monkeypatch) == 2
+    assert "only other names, such as 'road'; correct MEDIA " in capsys.readouterr().err
+
+
 def test_a_folder_without_lists_is_one_line(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -298,7 +311,7 @@ def test_cut_clips_pass_the_check_and_are_a_local_data_set(
         for split in SPLITS
         for line in Path(f"prepared/{split}.tsv").read_text().splitlines()[1:]
     ]
-    found = find_media(local, clip_ids)
+    found = find_media(local.media_dir, clip_ids)
     Path("clips").mkdir()
     records = [copy_clip(clip_id, found, Path("clips")) for clip_id in dict.fromkeys(clip_ids)]
     assert len(records) == 13  # with the strong list

@@ -107,7 +107,7 @@ def test_events_are_cut_where_clips_are(
 
 
 def find(folder: Path, *clip_ids: str) -> list[str | None]:
-    media = find_media(Local(media_dir=folder, metadata_dir=folder), clip_ids)
+    media = find_media(folder, clip_ids)
     return [path.name if path else None for path in media.values()]
 
 

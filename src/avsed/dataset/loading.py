@@ -77,7 +77,8 @@ def load_split(
         if lost:
             raise AvsedError(
                 f"{features_dir / kind}: {len(lost):,} clips of {split}.tsv are in no shard, and "
-                f"left_out.csv does not exclude them (first: {lost[0]}); run `dvc repro -f extract`"
+                f"left_out.csv does not exclude them (first: {lost[0]}); run `dvc checkout` to "
+                "restore the shards, or `dvc repro -f extract` to compute them"
             )
         available = available & of_kind
     clips = [clip for clip in listed if clip.clip_id in available]

@@ -252,4 +252,4 @@ def clips_left_out(features_dir: Path, kind: str) -> set[str]:
     if not path.exists():
         return set()
     with path.open(encoding="utf-8", newline="") as file:
-        return {row[0] for row in csv.reader(file) if row}
+        return {row["clip_id"] for row in csv.DictReader(file)}

@@ -2,12 +2,11 @@
 
 import math
 
-import librosa
 import numpy as np
 from onnx import TensorProto
 
 from avsed.export.graph import Graph
-from avsed.features.spectral import N_MELS
+from avsed.features.spectral import hann_window, mel_filters
 from avsed.framing import CLIP_DURATION, SPECTRAL_HOP_LENGTH, SPECTRAL_SAMPLE_RATE, n_samples
 from avsed.params import Spectral
 
@@ -24,10 +23,8 @@ def add_log_mel(graph: Graph, waveform: str, params: Spectral) -> str:
         (B, L, 128) spectral features; 604 spectral frames of 10 s.
     """
     magnitudes = _add_magnitudes(graph, _add_padded(graph, waveform, params), params)
-    filters = librosa.filters.mel(
-        sr=SPECTRAL_SAMPLE_RATE, n_fft=params.window_length, n_mels=N_MELS
-    )
-    mel = graph.add("MatMul", magnitudes, graph.constant(filters.T, np.float64))
+    filters = graph.constant(mel_filters(params.window_length), np.float64)
+    mel = graph.add("MatMul", magnitudes, filters)
     floored = graph.add("Max", mel, graph.constant(params.log_floor, np.float64))
     to_decibels = graph.constant(20 / math.log(10), np.float64)
     decibels = graph.add("Mul", graph.add("Log", floored), to_decibels)
@@ -53,13 +50,12 @@ def _add_padded(graph: Graph, waveform: str, params: Spectral) -> str:
 
 
 def _add_magnitudes(graph: Graph, padded: str, params: Spectral) -> str:
-    """Compute the (B, L, bins) magnitudes of the windows, like librosa in double precision."""
-    hann = librosa.filters.get_window("hann", params.window_length, fftbins=True)
+    """Compute the (B, L, bins) magnitudes of the windows, in double precision."""
     spectrum = graph.add(
         "STFT",
         graph.add("Unsqueeze", padded, graph.constant([2])),
         graph.constant(SPECTRAL_HOP_LENGTH),
-        graph.constant(hann, np.float64),
+        graph.constant(hann_window(params.window_length), np.float64),
         onesided=1,
     )  # (B, L, bins, 2): real and imaginary parts
     return graph.add("ReduceL2", spectrum, axes=[3], keepdims=0)

@@ -16,7 +16,6 @@ from avsed.labels.cut_media import cut_media
 from avsed.labels.lists import LISTS, classes_of, read_existing, write_lists
 from avsed.labels.recordings import Remarks
 from avsed.labels.windows import Window, cut_annotations, plan_windows
-from avsed.params import Local
 from avsed.runtime.files import atomic_write
 from avsed.sources.local import find_media
 from avsed.sources.shared_clips import find_shared_clips
@@ -67,7 +66,7 @@ def cut_recordings(
     clips_dir, metadata_dir = out_dir / "media", out_dir / "metadata"
     lists = _read_lists(lists_dir, metadata_dir)
     names = [clip.clip_id for clips in lists.values() for clip in clips]
-    media = find_media(Local(media_dir=media_dir, metadata_dir=lists_dir), names)
+    media = find_media(media_dir, names, named_by="MEDIA")
     clips_dir.mkdir(parents=True, exist_ok=True)
     remarks = Remarks()
     durations = {}

@@ -25,7 +25,6 @@ from avsed.labels.lists import (
     write_lists,
 )
 from avsed.labels.recordings import ReadOptions, Recording, Remarks, base_name
-from avsed.params import Local
 from avsed.runtime.limits import count_cores
 from avsed.sources.local import find_media
 
@@ -153,7 +152,7 @@ def _match_media(
 ) -> list[tuple[str, Recording]]:
     """Name recordings like their media, and read missing durations of those with events."""
     names = {name for _, recording in chosen for name in _names_of(recording)}
-    media = find_media(Local(media_dir=media_dir, metadata_dir=media_dir), sorted(names))
+    media = find_media(media_dir, sorted(names), named_by="--media")
     found: list[tuple[str, Recording]] = []
     needed: list[Path | None] = []
     for list_name, recording in chosen:

@@ -66,7 +66,7 @@ def collect_clips(
         }
         records = _collect_all(partial(_render, scenes=scenes, clips_dir=clips_dir), clip_ids)
     elif isinstance(dataset, LocalDataset):
-        media = find_media(local, clip_ids)
+        media = find_media(local.media_dir, clip_ids)
         records = _collect_all(partial(copy_clip, media=media, clips_dir=clips_dir), clip_ids)
     else:
         records = download_clips(clip_ids, download, clips_dir=clips_dir, table_path=table_path)

@@ -8,15 +8,23 @@ from avsed.dataset.clips import ClipRecord, missing_clip
 from avsed.dataset.inspection import inspect_clip
 from avsed.dataset.names import clip_id_of, has_media_extension
 from avsed.errors import AvsedError, show
-from avsed.params import Local
 from avsed.runtime.files import atomic_write
 
+MEDIA_DIR = "local.media_dir"  # of params.yaml
 
-def find_media(local: Local, clip_ids: Sequence[str]) -> dict[str, Path | None]:
+
+def find_media(
+    media_dir: Path, clip_ids: Sequence[str], *, named_by: str = MEDIA_DIR
+) -> dict[str, Path | None]:
     """Find the media file of each clip, in any folder below `media_dir`.
 
     A file without an extension of media belongs to a clip only if it has exactly its name, and no
     media have. So labels and other files beside the media are ignored.
+
+    Args:
+        media_dir: the folder.
+        clip_ids: clips.
+        named_by: the parameter or option that names the folder, for messages.
 
     Returns:
         Clip to path; None if no file has its name.
@@ -25,10 +33,10 @@ def find_media(local: Local, clip_ids: Sequence[str]) -> dict[str, Path | None]:
         AvsedError: if two media have the name of one clip, or no clip has media.
     """
     found: dict[str, list[Path]] = {}
-    for path in sorted(path for path in local.media_dir.rglob("*") if path.is_file()):
+    for path in sorted(path for path in media_dir.rglob("*") if path.is_file()):
         found.setdefault(clip_id_of(path.name), []).append(path)
     if not found.keys() & set(clip_ids):
-        raise AvsedError(_explain_no_media(local.media_dir, clip_ids, [*found]))
+        raise AvsedError(_explain_no_media(media_dir, clip_ids, [*found], named_by))
     media: dict[str, Path | None] = {}
     for clip_id in clip_ids:
         paths = found.get(clip_id, [])
@@ -41,14 +49,18 @@ def find_media(local: Local, clip_ids: Sequence[str]) -> dict[str, Path | None]:
     return media
 
 
-def _explain_no_media(media_dir: Path, clip_ids: Sequence[str], names: Sequence[str]) -> str:
+def _explain_no_media(
+    media_dir: Path, clip_ids: Sequence[str], names: Sequence[str], named_by: str
+) -> str:
     others = [name for name in names if name != ".gitkeep"]
     if others:
         return (
             f"{media_dir}: no file has the name of any of the {len(clip_ids):,} listed clips, such "
-            f"as {clip_ids[0]}, only other names, such as {show(others[0])}; correct "
-            "local.media_dir or the names in the lists"
+            f"as {clip_ids[0]}, only other names, such as {show(others[0])}; correct {named_by} "
+            "or the names in the lists"
         )
+    if named_by != MEDIA_DIR:
+        return f"{media_dir}: has no media; put them there or correct {named_by}"
     # A copy of the project contains what Git tracks.
     return (
         f"{media_dir}: has no media; put them there or set local.media_dir in params.yaml, to an "

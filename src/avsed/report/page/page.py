@@ -20,7 +20,7 @@ from avsed.report.rows import (
     with_deviation,
     with_ends,
 )
-from avsed.variants import ZERO_SHOT
+from avsed.variants import ZERO_SHOT, uses_strong
 
 F1_TITLES = {"clip_f1": "clip F1", "segment_f1": "segment F1", "event_f1": "event F1"}
 
@@ -81,6 +81,7 @@ def render_page(content: Content, params: Params) -> str:
         n_seeds=params.train.n_seeds,
         segment_length=params.evaluation.segment_length,
         titles=TITLES,
+        with_strong=any(map(uses_strong, content.rows)),
         zero_shot=ZERO_SHOT,
         f1_titles=F1_TITLES,
         paper={
