@@ -6,27 +6,36 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import onnx
 import pytest
 import soundfile
 import torch
+from numpy.typing import NDArray
 from onnx import ModelProto
 
 from avsed.errors import AvsedError
 from avsed.export import network, onnx_file
 from avsed.export.onnx_file import write_onnx
-from avsed.framing import FRAME_HOP, N_FRAMES, SPECTRAL_SAMPLE_RATE, valid_frames
+from avsed.features.spectral import log_mel
+from avsed.framing import (
+    FRAME_HOP,
+    N_FRAMES,
+    SPECTRAL_SAMPLE_RATE,
+    TIME_POOLING,
+    valid_frames,
+)
 from avsed.model.card import read_model_card
 from avsed.model.decisions import fixed_decisions, write_decisions
 from avsed.model.files import load_student, seed_paths
-from avsed.params import Postprocess
+from avsed.params import Postprocess, Spectral
 from avsed.prediction.predict import predict
 from avsed.prediction.trained_model import load_model
 from tests.conftest import run_avsed
-from tests.helpers.exported import run_file, write_trained
-from tests.helpers.models import CLASSES
+from tests.helpers.exported import run_file, tones, write_trained
+from tests.helpers.models import CLASSES, PARAMS
 
 CPU = torch.device("cpu")
 
@@ -106,6 +115,32 @@ def test_the_waveform_of_a_file_gets_the_scores_of_predict(
     )
     np.testing.assert_allclose(frame_scores[0, :n_valid], expected.frame_scores, rtol=0, atol=1e-4)
     np.testing.assert_allclose(clip_scores[0], expected.clip_scores, rtol=0, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_features_of_a_short_clip_are_padded_with_silence_to_get_the_scores_of_predict(
+    spectral: Path, tmp_path: Path
+) -> None:
+    waveform = tones(3.3, SPECTRAL_SAMPLE_RATE).astype(np.float32)
+    soundfile.write(tmp_path / "tones.wav", waveform, SPECTRAL_SAMPLE_RATE, "FLOAT")
+    expected = predict(load_model(spectral), tmp_path / "tones.wav").frame_scores
+    write_onnx(spectral, tmp_path / "model.onnx")
+    n_valid = valid_frames(3.3)
+    spectra = log_mel(waveform, cast(Spectral, PARAMS["spectral"]))[None]  # of 10 s
+    without_padding = spectra[:, : TIME_POOLING * n_valid]
+    with_zeros = np.zeros_like(spectra)
+    with_zeros[:, : TIME_POOLING * n_valid] = without_padding
+
+    def difference(features: NDArray[np.float32]) -> float:
+        rounded = features.astype(np.float16).astype(np.float32)  # as features are stored
+        frame_scores, _ = run_file(
+            tmp_path / "model.onnx", spectral=rounded, valid_frames=np.array([n_valid])
+        )
+        return float(np.abs(frame_scores[0, :n_valid] - expected).max())
+
+    assert difference(spectra) < 1e-4
+    assert difference(without_padding) > 0.1
+    assert difference(with_zeros) > 0.1
 
 
 def test_silence_and_clips_of_different_lengths_are_padded(waveform_file: Path) -> None:
