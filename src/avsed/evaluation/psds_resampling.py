@@ -36,13 +36,21 @@ class _Changes:
 
     Attributes:
         clip: (C,) of each change.
-        counts: (2 + K, C) changes of found events, false alarms, and cross triggers in each class.
+        found: (C,) changes of found events.
+        false_alarms: (C,) changes of false alarms.
         last: (S,) last change of each step.
+        trigger_change: (N,) the change of each change of cross triggers; few of C x K are not 0.
+        trigger_class: (N,) the other class in whose events they are.
+        triggers: (N,) changes of cross triggers.
     """
 
     clip: Integers
-    counts: Floats
+    found: Floats
+    false_alarms: Floats
     last: Integers
+    trigger_change: Integers
+    trigger_class: Integers
+    triggers: Floats
 
 
 def resampled_scores(
@@ -112,26 +120,64 @@ def _changes_of_class(frames: Frames, column: int, scenario: Scenario) -> _Chang
     event, event_step, change = find_events(
         frames.times, events, detections, is_valid, scenario.ground_truth_tolerance
     )
-    counted = np.column_stack([np.zeros_like(is_valid), ~is_valid, triggers]).astype(np.float64)
-    found = np.zeros((len(event), counted.shape[1]))
-    found[:, 0] = change
+    n_clips = len(frames.clip_first)
+    # Detections appear, detections merge, and events are found or lost: those that are counted.
+    step = np.concatenate([detections.appears, detections.merges, event_step])
     clip = np.searchsorted(frames.clip_first, detections.row, side="right") - 1
     event_clip = np.searchsorted(frames.clip_first, events[event, 0])
-    step = np.concatenate([detections.appears, detections.merges, event_step])
-    clip = np.concatenate([clip, clip, event_clip])
-    counts = np.concatenate([counted, -counted, found])
-    is_step = step < detections.n_steps
-    return _compress(step[is_step], clip[is_step], counts[is_step], len(frames.clip_first))
+    key = step * n_clips + np.concatenate([clip, clip, event_clip])
+    is_false = (~is_valid).astype(np.int64)
+    false_alarms = np.concatenate([is_false, -is_false, np.zeros_like(change)])
+    found = np.concatenate([np.zeros(2 * len(is_valid), np.int64), change])
+    is_counted = (step < detections.n_steps) & ((found != 0) | (false_alarms != 0))
+    key, position = np.unique(key[is_counted], return_inverse=True)
+    found = np.bincount(position, found[is_counted], len(key))
+    false_alarms = np.bincount(position, false_alarms[is_counted], len(key))
+    change_of = np.full(len(step), -1)
+    change_of[is_counted] = position
+    trigger_change, trigger_class, trigger_counts = _sum_triggers(
+        change_of[: len(is_valid)],
+        change_of[len(is_valid) : 2 * len(is_valid)],
+        # Without a weight, they are not needed.
+        triggers if scenario.cross_trigger_weight else triggers[:, :0],
+    )
+    # Changes that cancel are dropped.
+    is_changed = (found != 0) | (false_alarms != 0)
+    is_changed[trigger_change] = True
+    step, clip = np.divmod(key[is_changed], n_clips)
+    return _Changes(
+        clip=clip,
+        found=found[is_changed],
+        false_alarms=false_alarms[is_changed],
+        last=np.flatnonzero(np.diff(step, append=-1)),
+        trigger_change=np.cumsum(is_changed)[trigger_change] - 1,
+        trigger_class=trigger_class,
+        triggers=trigger_counts,
+    )
 
 
-def _compress(step: Integers, clip: Integers, counts: Floats, n_clips: int) -> _Changes:
-    """Sum the changes of each step and clip, and drop those that cancel."""
-    key, position = np.unique(step * n_clips + clip, return_inverse=True)
-    sums = np.stack([np.bincount(position, column, len(key)) for column in counts.T], axis=1)
-    changed = np.flatnonzero(sums.any(axis=1))
-    step, clip = np.divmod(key[changed], n_clips)
-    last = np.flatnonzero(np.diff(step, append=-1))
-    return _Changes(clip=clip, counts=np.ascontiguousarray(sums[changed].T), last=last)
+def _sum_triggers(
+    appears: Integers, merges: Integers, triggers: NDArray[np.bool_]
+) -> tuple[Integers, Integers, Floats]:
+    """Sum the cross triggers of detections by change and class, and drop those that cancel.
+
+    Args:
+        appears: (D,) the change at which a detection appears.
+        merges: (D,) the change at which it is part of a longer one; -1 if never.
+        triggers: (D, K) whether it is a cross trigger in events of a class.
+
+    Returns:
+        (N,) change, class and number.
+    """
+    detection, column = np.nonzero(triggers)
+    n_classes = max(triggers.shape[1], 1)
+    change = np.concatenate([appears[detection], merges[detection]])
+    number = np.repeat([1, -1], len(detection))
+    key = (change * n_classes + np.tile(column, 2))[change >= 0]
+    key, position = np.unique(key, return_inverse=True)
+    sums = np.bincount(position, number[change >= 0], len(key))
+    change, column = np.divmod(key[sums != 0], n_classes)
+    return change, column, sums[sums != 0]
 
 
 def _weigh_triggers(column: int, present: Integers, seconds: Floats, scenario: Scenario) -> Floats:
@@ -152,12 +198,13 @@ def _curve(
     hours: float,
     trigger_weights: Floats,
 ) -> Curve:
-    found, false_alarms, *triggers = changes.counts
-    rate = false_alarms / hours
-    for k in np.flatnonzero(trigger_weights).tolist():
-        rate += trigger_weights[k] * triggers[k]
-    drawn_of_change = drawn[changes.clip]
-    n_found = (drawn_of_change * found).cumsum()[changes.last]
+    rate = changes.false_alarms / hours + np.bincount(
+        changes.trigger_change,
+        trigger_weights[changes.trigger_class] * changes.triggers,
+        len(changes.clip),
+    )
+    drawn_of_change = drawn[changes.clip].astype(np.float64)
+    n_found = (drawn_of_change * changes.found).cumsum()[changes.last]
     # Counts return to 0, which rounding errors of sums must not turn into a negative rate.
     rates = np.maximum((drawn_of_change * rate).cumsum()[changes.last].round(9), 0.0)
     return staircase(rates, n_found / n_events)
