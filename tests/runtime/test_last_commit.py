@@ -1,5 +1,6 @@
 """Files of the last commit, with remotes that cannot be reached."""
 
+import gc
 import os
 import shutil
 import subprocess
@@ -40,7 +41,7 @@ def run(*command: str) -> None:
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Commit a project with two clips, and change to its folder."""
     folder = tmp_path / "project"
     folder.mkdir()
@@ -50,7 +51,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     run("git", "init", "-q")
     run("dvc", "init", "-q")
     run("dvc", "repro", "-q")
-    return folder
+    yield folder
+    gc.collect()  # here, and not in another test, which such a connection would fail
 
 
 def commit_with_remote(url: str) -> LastCommit:
