@@ -148,7 +148,7 @@ def test_dropout_draws_from_its_own_generator_only() -> None:
 def test_a_restored_generator_draws_the_same() -> None:
     generator = DropoutGenerator(0, CPU)
     generator.draw(1001)
-    state = generator.get_state().clone()
+    state = generator.get_state()
     drawn = generator.draw(64)
     other = DropoutGenerator(1, CPU)
     assert not torch.equal(other.draw(64), drawn)

@@ -1,6 +1,7 @@
 """Run a stage or a command: errors a user can fix become one line and exit status 2."""
 
 import argparse
+import atexit
 import errno
 import gc
 import io
@@ -82,15 +83,15 @@ def run(main: Callable[[], None]) -> None:
         # Like stderr: file names in the output can be invalid UTF-8.
         sys.stdout.reconfigure(errors="backslashreplace")
     gc.set_threshold(OBJECTS_PER_COLLECTION)
+    # Python's collection at exit then has nothing to do; of PyTorch's objects, it takes half a
+    # second.
+    atexit.register(gc.freeze)
     try:
         with raised_interrupts():
             try:
                 main()
             finally:
                 _flush_output()
-                # Python's collection at exit then has nothing to do; of PyTorch's objects, it takes
-                # half a second.
-                gc.freeze()
     except AvsedError as error:
         say_error(error)
         sys.exit(2)
