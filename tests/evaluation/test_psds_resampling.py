@@ -1,11 +1,13 @@
 """PSDS in resamples, against PSDS of clips that are copied as often as they are drawn."""
 
 import math
+import tracemalloc
 from itertools import islice
 
 import numpy as np
 import pytest
 
+from avsed.dataset.annotations import Event
 from avsed.evaluation.psds import polyphonic_scores
 from avsed.evaluation.psds_resampling import resampled_scores
 from tests.evaluation.psds_cases import KINDS, Case, make_cases
@@ -54,3 +56,25 @@ def test_a_resample_without_events_has_no_score() -> None:
         weights=np.array([quiet]),
     )
     assert all(math.isnan(of_scenario[0]) for of_scenario in found.values())
+
+
+def test_memory_does_not_grow_with_the_square_of_the_number_of_classes() -> None:
+    classes = [f"class {k}" for k in range(40)]
+    rng = np.random.RandomState(0)
+    scores = {f"clip {n}": rng.random_sample((151, len(classes))) for n in range(20)}
+    reference = {
+        clip_id: [Event(onset=2.0, offset=5.0, label=classes[n])]
+        for n, clip_id in enumerate(scores)
+    }
+    tracemalloc.start()
+    resampled_scores(
+        scores,
+        reference,
+        classes,
+        durations=dict.fromkeys(scores, 10.0),
+        weights=np.ones((1, len(scores)), np.int64),
+    )
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    # With an array of all pairs of classes, it was 65 MB.
+    assert peak < 30e6
