@@ -15,8 +15,6 @@ from typing import NoReturn
 from avsed.errors import DISK_FULL, DISK_TROUBLE, AvsedError
 from avsed.runtime.interrupts import raised_interrupts
 
-# Collecting garbage more often makes the import of PyTorch a fifth longer.
-OBJECTS_PER_COLLECTION = 50_000
 READER_GONE = 141  # as a shell reports a program that was stopped by SIGPIPE
 
 # Modules of the packages that only `avsed[pipeline]` installs.
@@ -82,7 +80,6 @@ def run(main: Callable[[], None]) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Like stderr: file names in the output can be invalid UTF-8.
         sys.stdout.reconfigure(errors="backslashreplace")
-    gc.set_threshold(OBJECTS_PER_COLLECTION)
     # Python's collection at exit then has nothing to do; of PyTorch's objects, it takes half a
     # second.
     atexit.register(gc.freeze)
