@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from avsed.dataset.ffmpeg import ffmpeg_path, first_error, first_warning
-from avsed.dataset.inspection import probe
+from avsed.dataset.inspection import inspect_clip, probe
 
 # 2.5 s of silence before 2.5 s of noise: the first frames tell nothing of the bit rate.
 QUIET_THEN_LOUD = "aevalsrc='gte(t,2.5)*(random(0)-0.5)':duration=5:sample_rate=44100"
@@ -95,3 +95,22 @@ def test_messages_of_streams_that_are_not_used_are_passed_over() -> None:
     assert first_error(log) == "Invalid PNG signature"
     assert first_warning(log, {"png", "h264"}) == ""
     assert first_error(log, {"png", "h264"}) == "nothing can be decoded"
+
+
+@pytest.mark.parametrize(
+    ("sound", "name", "warning"),
+    [
+        (LOUD_THEN_QUIET, "end.mp3", "the last 2.5 s of its audio are silent"),
+        (LOUD_THEN_QUIET, "end.ogg", "the last 2.5 s of its audio are silent"),
+        (QUIET_THEN_LOUD, "start.flac", ""),
+        ("sine=frequency=440:duration=2,apad=pad_dur=0.9", "short.wav", ""),
+        ("sine=frequency=440:duration=2,volume=-60dB,apad=pad_dur=0.9", "quiet.wav", ""),
+        ("anullsrc=sample_rate=16000:duration=5", "all.m4a", "its audio is silent"),
+    ],
+)
+def test_silence_at_the_end_of_a_clip_is_told_of(
+    sound: str, name: str, warning: str, tmp_path: Path
+) -> None:
+    path = make(tmp_path / name, "-f", "lavfi", "-i", sound)
+    assert inspect_clip("clip", path).reason == warning
+    assert probe(path).warning == ""  # which `predict` repeats

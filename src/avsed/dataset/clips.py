@@ -23,8 +23,8 @@ class ClipRecord:
         file: name of its media file in the folder of clips; empty unless the status is ok.
         status: ok; unavailable (there is no media); failed (could not be decoded or downloaded;
             the next run retries).
-        reason: why the status is not ok, or a warning about a missing stream or damage; else
-            empty. For clips from YouTube: a category for reports, a colon and the message.
+        reason: why the status is not ok, or a warning about a missing stream, damage or silence;
+            else empty. For clips from YouTube: a category for reports, a colon and the message.
         has_audio: whether its audio can be decoded.
         has_video: whether its images can be decoded.
         duration: seconds, at most 10; 0 unless ok.

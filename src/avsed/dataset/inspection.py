@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from avsed.dataset.clips import ClipRecord, failed_clip
 from avsed.dataset.ffmpeg import DecodeError
@@ -14,8 +15,9 @@ from avsed.dataset.media import TOLERANCE, Image, Media, alternatives, read_medi
 from avsed.framing import CLIP_DURATION, IMAGE_RATE
 from avsed.runtime.files import file_sha256
 
-PROBE_SAMPLE_RATE = 16_000  # Hz; samples are only counted
+PROBE_SAMPLE_RATE = 16_000  # Hz; samples are only counted and compared with silence
 SILENCE = 1e-4  # of full scale: lossy codecs leave a little noise in silence
+SILENT_END = 1.0  # seconds; shorter silence at the end of a clip is not reported
 T = TypeVar("T")
 
 
@@ -131,18 +133,34 @@ def _is_cut_wav(path: Path) -> bool:
 
 
 def inspect_clip(clip_id: str, path: Path) -> ClipRecord:
-    """Decode the media file of a clip and record its streams."""
+    """Decode the media file of a clip and record its streams.
+
+    Digital silence that lasts until the end is a warning: it counts as sound, so that a class whose
+    clips end with it is learned from the silence.
+    """
     try:
-        streams = probe(path)
+        streams, media = probe_and_decode(path, sample_rates=[], each_image=lambda image: None)
     except DecodeError as error:
         return failed_clip(clip_id, str(error))
+    silence = _describe_silence(media.waveforms.get(PROBE_SAMPLE_RATE))
     return ClipRecord(
         clip_id=clip_id,
         file=path.name,
         status="ok",
-        reason=streams.warning,
+        reason="; ".join(filter(None, [streams.warning, silence])),
         has_audio=streams.has_audio,
         has_video=streams.has_video,
         duration=streams.duration,
         sha256=file_sha256(path),
     )
+
+
+def _describe_silence(samples: NDArray[np.float32] | None) -> str:
+    """Describe silence that lasts until the end of a clip's audio; empty if there is none."""
+    if samples is None:
+        return ""
+    loud = np.flatnonzero(np.abs(samples) > SILENCE)
+    if not loud.size:
+        return "its audio is silent"
+    seconds = (len(samples) - 1 - loud[-1]) / PROBE_SAMPLE_RATE
+    return f"the last {seconds:.1f} s of its audio are silent" if seconds >= SILENT_END else ""

@@ -12,7 +12,8 @@ from avsed.runtime.files import atomic_write
 # Available clips of each split in the paper.
 PAPER = {"weak": 1_439, "unlabeled": 13_017, "validation": 259, "test": 779}
 WARNING = (
-    "A warning in data/clips.csv names the damaged or missing part of a clip; the rest is used."
+    "A warning in data/clips.csv names the damaged or missing part of a clip, the rest of which is "
+    "used, or silence at its end."
 )
 
 
