@@ -1,7 +1,9 @@
 """The paper's three kinds of features: sizes, independently computed values, and alignment."""
 
 import functools
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -200,6 +202,63 @@ def test_weights_are_read_from_a_file(tmp_path: Path) -> None:
     torch.save(source.state_dict(), tmp_path / "weights.pth")
     load_weights(target, str(tmp_path / "weights.pth"), NOWHERE)
     assert (target.weight == source.weight).all()
+
+
+def test_weights_become_float32(tmp_path: Path) -> None:
+    source, target = torch.nn.BatchNorm1d(3).half(), torch.nn.BatchNorm1d(3)
+    torch.save(source.state_dict(), tmp_path / "weights.pth")
+    load_weights(target, str(tmp_path / "weights.pth"), NOWHERE)
+    dtypes = {name: values.dtype for name, values in target.state_dict().items()}
+    assert dtypes.pop("num_batches_tracked") == torch.int64
+    assert set(dtypes.values()) == {torch.float32}
+
+
+@pytest.mark.parametrize("layer", [torch.nn.BatchNorm2d, torch.nn.InstanceNorm2d])
+def test_random_weights_do_not_depend_on_initial_ones(
+    layer: Callable[..., torch.nn.Module],
+) -> None:
+    def build() -> torch.nn.Module:
+        norm = layer(4, affine=True, track_running_stats=True)
+        return torch.nn.Sequential(torch.nn.Conv2d(2, 4, 3), norm, torch.nn.LayerNorm(5))
+
+    expected = build()
+    with torch.device("meta"):
+        network = build()
+    found = load_weights(expected, "random", NOWHERE)
+    assert load_weights(network, "random", NOWHERE) == found
+    state = network.state_dict()
+    assert len(state) == 9
+    for name, values in expected.state_dict().items():
+        assert torch.equal(state[name], values), name
+
+
+# Loads 100 MB of weights, and prints by how many MB that raises the peak of memory.
+LOADING = """
+import sys
+from pathlib import Path
+import torch
+from avsed.features.weights.load import load_weights
+from avsed.features.weights.published import PublishedWeights
+
+def peak():
+    return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1000
+
+with torch.device("meta"):
+    network = torch.nn.Linear(5_000, 5_000)
+before = peak()
+load_weights(network, sys.argv[1], PublishedWeights(url="", sha256=""))
+network(torch.ones(5_000))
+print(peak() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak from /proc")
+def test_a_large_network_is_loaded_without_a_copy(tmp_path: Path) -> None:
+    path = tmp_path / "weights.pth"
+    torch.save(torch.nn.Linear(5_000, 5_000).state_dict(), path)
+    command = [sys.executable, "-c", LOADING, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert 90 < float(done.stdout) < 150
 
 
 class Hostile:

