@@ -14,6 +14,8 @@ from avsed.errors import AvsedError
 if TYPE_CHECKING:
     from avsed.model.decisions import Decisions
     from avsed.prediction.predict import Detector
+    from avsed.prediction.trained_model import TrainedModel
+    from avsed.zero_shot.detector import ZeroShotDetector
 
 
 def _parse_weights(
@@ -104,14 +106,18 @@ def _open_detector(
     decide_by: Mapping[str, float | int],
 ) -> "Detector":
     """Load a model, or YAMNet without one, and apply the options for decisions."""
+    from avsed.runtime.device import keep_freed_memory
+
+    detector: TrainedModel | ZeroShotDetector
     if model_dir:
         from avsed.prediction.trained_model import load_model
 
-        model = load_model(model_dir, weights)
-        return replace(model, decisions=_changed(model.decisions, decide_by))
-    from avsed.zero_shot.detector import load_detector
+        detector = load_model(model_dir, weights)
+    else:
+        from avsed.zero_shot.detector import load_detector
 
-    detector = load_detector(classes or "dcase")
+        detector = load_detector(classes or "dcase")
+    keep_freed_memory()  # not before: loading frees weights of other types
     return replace(detector, decisions=_changed(detector.decisions, decide_by))
 
 

@@ -17,7 +17,7 @@ from avsed.framing import CLIP_DURATION, FRAME_HOP, N_FRAMES, n_samples
 from avsed.params import ExtraNetworks, Visual
 from avsed.runtime.device import choose_device, choose_dtype
 
-BATCH_SIZES = {"cpu": 32, "cuda": 128}  # images or windows; more does not speed up a CPU
+BATCH_SIZES = {"cpu": 16, "cuda": 128}  # images or windows; more does not speed up a CPU
 
 Provenance = Mapping[str, str | int | float]
 

@@ -30,10 +30,11 @@ def choose_dtype(device: torch.device, precision: Literal["auto", "float32"]) ->
 
 
 def keep_freed_memory() -> None:
-    """Let glibc keep freed memory for the next training step, which allocates the same again.
+    """Let glibc keep freed memory for the next training step or batch, which allocates the same.
 
     By default it returns large blocks to the system, which zeroes their pages at each new
-    allocation: a fourth to a third of the time of a step with convolutions on a CPU.
+    allocation. On a CPU, that is a fourth to a third of the time of a training step with
+    convolutions, a fifth of that of VGG16, and half of that of EfficientNet-Lite0.
     """
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)

@@ -20,6 +20,7 @@ from avsed.dataset.clips import ClipRecord
 from avsed.dataset.media import Image, Media, read_media
 from avsed.errors import AvsedError
 from avsed.features.extractor import ClipInputs, Extractor
+from avsed.runtime.device import keep_freed_memory
 from avsed.runtime.limits import count_cores
 
 AHEAD = 2  # decoded clips per decoder that wait for the network, at most
@@ -63,6 +64,7 @@ def embed_clips(
         AvsedError: if ffmpeg was killed.
         OSError: if a disk is full.
     """
+    keep_freed_memory()
     records = {record.clip_id: record for clips in wanted.values() for record in clips}
     kinds_of: dict[str, list[str]] = {clip_id: [] for clip_id in records}
     for kind, clips in wanted.items():
