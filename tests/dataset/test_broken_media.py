@@ -98,7 +98,8 @@ def test_each_file_is_recorded_as_what_it_is(records: dict[str, ClipRecord]) -> 
         assert record.has_audio == ("spectral" in kinds), name
         assert record.has_video == ("visual" in kinds), name
         assert record.duration == pytest.approx(duration, abs=0.07), name
-        assert bool(record.reason) == (not kinds or name == "cut_short"), name
+        assert bool(record.reason) == (not kinds or name in ("cut_short", "silent")), name
+    assert records["silent"].reason == "its audio is silent"
     assert "its audio ends at 0.8 s of 2.0 s" in records["cut_short"].reason
     assert "damaged: " in records["cut_short"].reason
 
